@@ -1,0 +1,7 @@
+/**
+ * What a network driver is: the contract, plans as data, the registry and the compliance suite.
+ *
+ * @packageDocumentation
+ */
+
+export {}

@@ -1,0 +1,7 @@
+/**
+ * The bridge network driver.
+ *
+ * @packageDocumentation
+ */
+
+export {}

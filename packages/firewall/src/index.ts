@@ -1,0 +1,7 @@
+/**
+ * Packet rules of networks and published ports, as one nftables table.
+ *
+ * @packageDocumentation
+ */
+
+export {}

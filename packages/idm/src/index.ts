@@ -1,0 +1,7 @@
+/**
+ * Numeric ids out of a range.
+ *
+ * @packageDocumentation
+ */
+
+export {}

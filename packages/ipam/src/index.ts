@@ -1,0 +1,7 @@
+/**
+ * Address pools and addresses, IPv4 and IPv6.
+ *
+ * @packageDocumentation
+ */
+
+export {}

@@ -1,0 +1,7 @@
+/**
+ * Container networks for Node: networks, endpoints, sandboxes and published ports.
+ *
+ * @packageDocumentation
+ */
+
+export {}

@@ -1,0 +1,7 @@
+/**
+ * Linux netlink from Node: links, addresses, routes, nftables, sockets and network namespaces.
+ *
+ * @packageDocumentation
+ */
+
+export {}

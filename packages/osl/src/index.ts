@@ -1,0 +1,7 @@
+/**
+ * Sandboxes of the operating system, and the executor that carries plans out.
+ *
+ * @packageDocumentation
+ */
+
+export {}

@@ -1,0 +1,7 @@
+/**
+ * Host ports: taken, held and released.
+ *
+ * @packageDocumentation
+ */
+
+export {}

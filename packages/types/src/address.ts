@@ -1,0 +1,170 @@
+import { IPv4, IPv6 } from 'ip-num'
+import { InvalidAddressError, InvalidCidrError } from './errors.ts'
+
+/** IPv4 or IPv6. */
+export type AddressFamily = 4 | 6
+
+/** An address as a number: what comparisons and arithmetic work on. */
+export interface Address {
+  readonly family: AddressFamily
+  readonly value: bigint
+}
+
+/** An address with a prefix length. `address` may have host bits: `10.0.0.2/24`. */
+export interface Cidr {
+  readonly address: Address
+  readonly prefixLength: number
+}
+
+/** Number of bits of an address: 32 or 128. */
+export function addressBits(family: AddressFamily): 32 | 128 {
+  return family === 4 ? 32 : 128
+}
+
+/**
+ * Reads an address. Refuses whatever only looks like one: leading zeros, zone ids, white space,
+ * and IPv4-mapped IPv6 addresses, which would be two names of one address.
+ *
+ * @throws InvalidAddressError (`ERR_INVALID_ADDRESS`)
+ */
+export function parseAddress(text: string): Address {
+  if (typeof text !== 'string' || !/^[0-9a-fA-F:.]{2,45}$/.test(text)) {
+    throw new InvalidAddressError(String(text), 'an IPv4 or IPv6 address without zone or prefix length')
+  }
+  const address = readAddress(text)
+  if (address.family === 6 && address.value >> 32n === 0xffffn) {
+    throw new InvalidAddressError(
+      text,
+      `the IPv4 address itself, ${formatAddress({ family: 4, value: address.value & 0xffffffffn })}`,
+    )
+  }
+  return address
+}
+
+function readAddress(text: string): Address {
+  try {
+    return text.includes(':')
+      ? { family: 6, value: IPv6.fromString(text).value }
+      : { family: 4, value: IPv4.fromString(text).value }
+  } catch {
+    // ip-num's messages name octets and hexadecatets, not what the user wrote.
+    throw new InvalidAddressError(text, 'an IPv4 address such as 10.0.0.2 or an IPv6 address such as fd00::2')
+  }
+}
+
+/** Writes an address: dotted decimal, or RFC 5952 for IPv6. */
+export function formatAddress(address: Address): string {
+  return address.family === 4 ? formatIpv4(address.value) : formatIpv6(address.value)
+}
+
+function formatIpv4(value: bigint): string {
+  const bits = Number(value)
+  return `${bits >>> 24}.${(bits >>> 16) & 255}.${(bits >>> 8) & 255}.${bits & 255}`
+}
+
+/** RFC 5952: lower case, no leading zeros, the first longest run of two or more zero groups as `::`. */
+function formatIpv6(value: bigint): string {
+  const groups: string[] = []
+  for (let shift = 112n; shift >= 0n; shift -= 16n) groups.push(((value >> shift) & 0xffffn).toString(16))
+
+  let start = 0
+  let length = 1
+  for (let from = 0; from < 8; from++) {
+    let to = from
+    while (to < 8 && groups[to] === '0') to++
+    if (to - from > length) {
+      start = from
+      length = to - from
+    }
+  }
+  if (length < 2) return groups.join(':')
+  return `${groups.slice(0, start).join(':')}::${groups.slice(start + length).join(':')}`
+}
+
+/**
+ * Reads `ADDRESS/LENGTH`, keeping the host bits.
+ *
+ * @throws InvalidCidrError (`ERR_INVALID_CIDR`)
+ */
+export function parseCidr(text: string): Cidr {
+  const match = typeof text === 'string' ? /^([^/]+)\/(0|[1-9][0-9]{0,2})$/.exec(text) : null
+  if (match === null) throw new InvalidCidrError(String(text), 'ADDRESS/LENGTH, such as 10.0.0.0/24 or fd00::/64')
+  const address = parseAddressOfCidr(text, match[1] ?? '')
+  const prefixLength = Number(match[2])
+  if (prefixLength > addressBits(address.family)) {
+    throw new InvalidCidrError(text, `a prefix length of 0 to ${addressBits(address.family)}`)
+  }
+  return { address, prefixLength }
+}
+
+function parseAddressOfCidr(text: string, address: string): Address {
+  try {
+    return parseAddress(address)
+  } catch (cause) {
+    throw new InvalidCidrError(text, cause instanceof Error ? cause.message : 'ADDRESS/LENGTH')
+  }
+}
+
+/** Writes `ADDRESS/LENGTH`. */
+export function formatCidr(cidr: Cidr): string {
+  return `${formatAddress(cidr.address)}/${cidr.prefixLength}`
+}
+
+/** The network that `cidr` lies in: the same with its host bits cleared. */
+export function networkOf(cidr: Cidr): Cidr {
+  const hostBits = hostBitsOf(cidr)
+  return {
+    address: { family: cidr.address.family, value: (cidr.address.value >> hostBits) << hostBits },
+    prefixLength: cidr.prefixLength,
+  }
+}
+
+/** First and last address of the network that `cidr` lies in. */
+export function rangeOf(cidr: Cidr): { readonly first: bigint; readonly last: bigint } {
+  const hostBits = hostBitsOf(cidr)
+  const first = (cidr.address.value >> hostBits) << hostBits
+  return { first, last: first + (1n << hostBits) - 1n }
+}
+
+function hostBitsOf(cidr: Cidr): bigint {
+  return BigInt(addressBits(cidr.address.family) - cidr.prefixLength)
+}
+
+/** Whether `address` lies in the network of `cidr`. */
+export function containsAddress(cidr: Cidr, address: Address): boolean {
+  if (cidr.address.family !== address.family) return false
+  const hostBits = hostBitsOf(cidr)
+  return cidr.address.value >> hostBits === address.value >> hostBits
+}
+
+/** Whether the networks of `one` and `other` have an address in common. */
+export function cidrsOverlap(one: Cidr, other: Cidr): boolean {
+  return one.prefixLength <= other.prefixLength
+    ? containsAddress(one, other.address)
+    : containsAddress(other, one.address)
+}
+
+/** The 4 or 16 bytes of an address, most significant first. */
+export function addressToBytes(address: Address): Uint8Array {
+  const bytes = new Uint8Array(addressBits(address.family) / 8)
+  if (address.family === 4) {
+    new DataView(bytes.buffer).setUint32(0, Number(address.value))
+  } else {
+    const view = new DataView(bytes.buffer)
+    view.setBigUint64(0, address.value >> 64n)
+    view.setBigUint64(8, address.value & 0xffffffffffffffffn)
+  }
+  return bytes
+}
+
+/**
+ * The address that 4 or 16 bytes spell.
+ *
+ * @throws InvalidAddressError (`ERR_INVALID_ADDRESS`) for any other number of bytes
+ */
+export function addressFromBytes(bytes: Uint8Array): Address {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+  if (bytes.length === 4) return { family: 4, value: BigInt(view.getUint32(0)) }
+  if (bytes.length === 16) return { family: 6, value: (view.getBigUint64(0) << 64n) | view.getBigUint64(8) }
+  throw new InvalidAddressError(`${bytes.length} bytes`, '4 or 16 bytes')
+}

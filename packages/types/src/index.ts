@@ -1,0 +1,58 @@
+/**
+ * What every package shares: errors, ids, addresses, ports, labels, logging, clean-up and turn-taking.
+ * Imports nothing of Node.
+ *
+ * @packageDocumentation
+ */
+
+export {
+  addressBits,
+  addressFromBytes,
+  addressToBytes,
+  cidrsOverlap,
+  containsAddress,
+  formatAddress,
+  formatCidr,
+  networkOf,
+  parseAddress,
+  parseCidr,
+  rangeOf,
+  type Address,
+  type AddressFamily,
+  type Cidr,
+} from './address.ts'
+export type { CallOptions } from './call-options.ts'
+export {
+  ClosedError,
+  InvalidAddressError,
+  InvalidCidrError,
+  InvalidMacAddressError,
+  InvalidPortError,
+  isNetError,
+  NetError,
+  NotImplementedError,
+  type ErrorKind,
+  type NetErrorOptions,
+} from './errors.ts'
+export { randomBytes, randomId, shortId } from './id.ts'
+export { labels, parseLabel } from './labels.ts'
+export { silentLogger, type Logger } from './logger.ts'
+export {
+  macAddressFromBytes,
+  macAddressOf,
+  macAddressToBytes,
+  parseMacAddress,
+  randomMacAddress,
+} from './mac-address.ts'
+export { KeyedMutex, Mutex } from './mutex.ts'
+export {
+  checkPort,
+  formatTransportPort,
+  isProtocol,
+  parseTransportPort,
+  protocolNumbers,
+  type Protocol,
+  type TransportPort,
+} from './port.ts'
+export { Rollback } from './rollback.ts'
+export { Turns } from './turns.ts'

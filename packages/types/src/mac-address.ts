@@ -1,0 +1,43 @@
+import { addressToBytes, type Address } from './address.ts'
+import { InvalidMacAddressError } from './errors.ts'
+import { randomBytes } from './id.ts'
+
+/**
+ * Reads a MAC address that an interface can have: six bytes, colons between them, not all zero,
+ * and not a group (multicast) address. Returned in lower case.
+ *
+ * @throws InvalidMacAddressError (`ERR_INVALID_MAC_ADDRESS`)
+ */
+export function parseMacAddress(text: string): string {
+  if (typeof text !== 'string' || !/^[0-9a-fA-F]{2}(:[0-9a-fA-F]{2}){5}$/.test(text)) {
+    throw new InvalidMacAddressError(String(text), 'six bytes in hexadecimal, such as 02:42:ac:11:00:02')
+  }
+  if (parseInt(text.slice(0, 2), 16) % 2 === 1) {
+    throw new InvalidMacAddressError(text, 'the address of one interface: the lowest bit of the first byte clear')
+  }
+  const lower = text.toLowerCase()
+  if (lower === '00:00:00:00:00:00') throw new InvalidMacAddressError(text, 'an address other than all zero')
+  return lower
+}
+
+/** The six bytes of a MAC address written as {@link parseMacAddress} returns it. */
+export function macAddressToBytes(macAddress: string): Uint8Array {
+  return Uint8Array.from(macAddress.split(':'), (byte) => parseInt(byte, 16))
+}
+
+/** Writes six bytes as a MAC address. */
+export function macAddressFromBytes(bytes: Uint8Array): string {
+  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join(':')
+}
+
+/** The MAC address libnetwork gives to the holder of an IPv4 address: `02:42:` and its four bytes. */
+export function macAddressOf(address: Address): string {
+  return macAddressFromBytes(Uint8Array.of(0x02, 0x42, ...addressToBytes(address).slice(-4)))
+}
+
+/** A random MAC address: locally administered, of one interface. */
+export function randomMacAddress(): string {
+  const bytes = randomBytes(6)
+  bytes[0] = ((bytes[0] ?? 0) & 0xfc) | 0x02
+  return macAddressFromBytes(bytes)
+}
