@@ -28,8 +28,8 @@ export function addressBits(family: AddressFamily): 32 | 128 {
  * @throws InvalidAddressError (`ERR_INVALID_ADDRESS`)
  */
 export function parseAddress(text: string): Address {
-  if (typeof text !== 'string' || !/^[0-9a-fA-F:.]{2,45}$/.test(text)) {
-    throw new InvalidAddressError(String(text), 'an IPv4 or IPv6 address without zone or prefix length')
+  if (!/^[0-9a-fA-F:.]{2,45}$/.test(text)) {
+    throw new InvalidAddressError(text, 'an IPv4 or IPv6 address without zone or prefix length')
   }
   const address = readAddress(text)
   if (address.family === 6 && address.value >> 32n === 0xffffn) {
@@ -87,8 +87,8 @@ function formatIpv6(value: bigint): string {
  * @throws InvalidCidrError (`ERR_INVALID_CIDR`)
  */
 export function parseCidr(text: string): Cidr {
-  const match = typeof text === 'string' ? /^([^/]+)\/(0|[1-9][0-9]{0,2})$/.exec(text) : null
-  if (match === null) throw new InvalidCidrError(String(text), 'ADDRESS/LENGTH, such as 10.0.0.0/24 or fd00::/64')
+  const match = /^([^/]+)\/(0|[1-9][0-9]{0,2})$/.exec(text)
+  if (match === null) throw new InvalidCidrError(text, 'ADDRESS/LENGTH, such as 10.0.0.0/24 or fd00::/64')
   const address = parseAddressOfCidr(text, match[1] ?? '')
   const prefixLength = Number(match[2])
   if (prefixLength > addressBits(address.family)) {
