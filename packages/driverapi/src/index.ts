@@ -4,4 +4,4 @@
  * @packageDocumentation
  */
 
-export {}
+export type { Firewall, FirewallChange, FirewallFact, NetworkFact, PortFact } from './firewall.ts'

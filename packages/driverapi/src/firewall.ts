@@ -1,0 +1,45 @@
+import type { AddressFamily, CallOptions, Protocol } from '@net/types'
+
+/** What the packet rules have to know of a network. */
+export interface NetworkFact {
+  readonly kind: 'network'
+  /** Name of the bridge interface: the key of every lookup. */
+  readonly bridge: string
+  /** Nothing passes between it and the outside. */
+  readonly internal: boolean
+  /** Whether its containers may speak with each other. */
+  readonly interContainer: boolean
+  /** Families whose packets leave with the host's address as their source. */
+  readonly masquerade: readonly AddressFamily[]
+}
+
+/** A published port: packets to the host's port go to the container's. */
+export interface PortFact {
+  readonly kind: 'port'
+  readonly protocol: Protocol
+  /** The host's address; absent: every address of the container address' family. */
+  readonly hostAddress?: string | undefined
+  readonly hostPort: number
+  readonly containerAddress: string
+  readonly containerPort: number
+}
+
+/** One thing that the packet rules have to know. Facts are plain JSON. */
+export type FirewallFact = NetworkFact | PortFact
+
+/** What becomes true and what no longer is. */
+export interface FirewallChange {
+  readonly add?: readonly FirewallFact[]
+  readonly remove?: readonly FirewallFact[]
+}
+
+/** Keeps the packet rules that facts call for. */
+export interface Firewall {
+  /**
+   * Carries out all of the change, or none of it. Removing a fact that is not there is no error;
+   * adding one that is there is.
+   */
+  change(change: FirewallChange, call?: CallOptions): Promise<void>
+  /** Removes every rule. Safe to call twice. */
+  close(): Promise<void>
+}

@@ -1,0 +1,206 @@
+import { MalformedMessageError, ValueOutOfRangeError } from './errors.ts'
+import { littleEndian, type Writer } from './writer.ts'
+
+// linux/netlink.h: NLA_HDRLEN, NLA_TYPE_MASK, NLA_F_NESTED
+const HEADER_LENGTH = 4
+const TYPE_MASK = 0x3fff
+const NLA_F_NESTED = 0x8000
+/** An attribute carries its length in 16 bits, header included. */
+const MAX_LENGTH = 0xffff
+
+/** Turns one value into the payload of an attribute, and back. */
+export interface AttributeCodec<T> {
+  readonly nested?: boolean
+  write(writer: Writer, value: T): void
+  /** @throws MalformedMessageError (`ERR_MALFORMED_MESSAGE`) when the payload cannot be a T */
+  read(payload: Uint8Array): T
+}
+
+/** Names the attributes of a set: `{ mtu: [4, u32] }` is attribute type 4, a u32. */
+export type AttributeSpec = Readonly<Record<string, readonly [type: number, codec: AttributeCodec<unknown>]>>
+
+/** The object that a spec describes. Absent attributes are absent keys. */
+export type AttributesOf<Spec> = {
+  readonly [Name in keyof Spec]?: Spec[Name] extends readonly [number, AttributeCodec<infer T>] ? T | undefined : never
+}
+
+/**
+ * Builds the codec of a whole set from a table. Sets nest, since the result is itself an
+ * {@link AttributeCodec}. Attributes are written in the order of the value's keys. Types not in
+ * the table are skipped when reading: a newer kernel may send more than we know.
+ */
+export function attributes<const Spec extends AttributeSpec>(spec: Spec): AttributeCodec<AttributesOf<Spec>> {
+  const entries = Object.entries(spec)
+  const byName = new Map(entries)
+  const byType = new Map(entries.map(([name, [type, codec]]) => [type, { name, codec }]))
+
+  return {
+    nested: true,
+    write(writer, values) {
+      for (const [name, value] of Object.entries(values)) {
+        const entry = byName.get(name)
+        if (value !== undefined && entry !== undefined) writeAttribute(writer, entry[0], entry[1], value)
+      }
+    },
+    read(payload) {
+      const values: Record<string, unknown> = {}
+      walkAttributes(payload, (type, body) => {
+        const known = byType.get(type)
+        if (known !== undefined) values[known.name] = known.codec.read(body)
+      })
+      return values as AttributesOf<Spec>
+    },
+  }
+}
+
+/** Writes one attribute: header, payload, padding. */
+export function writeAttribute<T>(writer: Writer, type: number, codec: AttributeCodec<T>, value: T): void {
+  const start = writer.length
+  writer.u16(0)
+  writer.u16(codec.nested === true ? type | NLA_F_NESTED : type)
+  codec.write(writer, value)
+  const length = writer.length - start
+  if (length > MAX_LENGTH) {
+    throw new ValueOutOfRangeError(`attribute ${type}`, `of ${length} bytes`, `at most ${MAX_LENGTH} bytes`)
+  }
+  writer.patchU16(start, length)
+  writer.align()
+}
+
+/** Visits the attributes that lie one after another in `bytes`, without copying. */
+export function walkAttributes(bytes: Uint8Array, visit: (type: number, body: Uint8Array) => void): void {
+  const view = viewOf(bytes)
+  for (let offset = 0; offset < bytes.length;) {
+    if (bytes.length - offset < HEADER_LENGTH) throw new MalformedMessageError('attribute header cut short', offset)
+    const length = view.getUint16(offset, littleEndian)
+    if (length < HEADER_LENGTH || offset + length > bytes.length) {
+      throw new MalformedMessageError(`attribute length ${length}`, offset)
+    }
+    visit(view.getUint16(offset + 2, littleEndian) & TYPE_MASK, bytes.subarray(offset + HEADER_LENGTH, offset + length))
+    offset += (length + 3) & ~3
+  }
+}
+
+/** A view on the bytes of `bytes`, and no others of its buffer. */
+export function viewOf(bytes: Uint8Array): DataView {
+  return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+}
+
+function fixed<T>(
+  name: string,
+  length: number,
+  write: (writer: Writer, value: T) => void,
+  read: (view: DataView) => T,
+): AttributeCodec<T> {
+  return {
+    write,
+    read(payload) {
+      if (payload.length < length) throw new MalformedMessageError(`${payload.length} bytes for a ${name}`, 0)
+      return read(viewOf(payload))
+    },
+  }
+}
+
+export const u8: AttributeCodec<number> = fixed(
+  'u8',
+  1,
+  (writer, value) => {
+    writer.u8(value)
+  },
+  (view) => view.getUint8(0),
+)
+export const u16: AttributeCodec<number> = fixed(
+  'u16',
+  2,
+  (writer, value) => {
+    writer.u16(value)
+  },
+  (view) => view.getUint16(0, littleEndian),
+)
+export const u32: AttributeCodec<number> = fixed(
+  'u32',
+  4,
+  (writer, value) => {
+    writer.u32(value)
+  },
+  (view) => view.getUint32(0, littleEndian),
+)
+export const i32: AttributeCodec<number> = fixed(
+  'i32',
+  4,
+  (writer, value) => {
+    writer.i32(value)
+  },
+  (view) => view.getInt32(0, littleEndian),
+)
+export const u64: AttributeCodec<bigint> = fixed(
+  'u64',
+  8,
+  (writer, value) => {
+    writer.u64(value)
+  },
+  (view) => view.getBigUint64(0, littleEndian),
+)
+export const be16: AttributeCodec<number> = fixed(
+  'be16',
+  2,
+  (writer, value) => {
+    writer.be16(value)
+  },
+  (view) => view.getUint16(0),
+)
+export const be32: AttributeCodec<number> = fixed(
+  'be32',
+  4,
+  (writer, value) => {
+    writer.be32(value)
+  },
+  (view) => view.getUint32(0),
+)
+export const be64: AttributeCodec<bigint> = fixed(
+  'be64',
+  8,
+  (writer, value) => {
+    writer.be64(value)
+  },
+  (view) => view.getBigUint64(0),
+)
+
+/** An attribute whose being there says it all. */
+export const flag: AttributeCodec<true> = { write: () => undefined, read: () => true }
+
+/** Bytes as they are. What is read is a copy. */
+export const bytes: AttributeCodec<Uint8Array> = {
+  write: (writer, value) => {
+    writer.bytes(value)
+  },
+  read: (payload) => payload.slice(),
+}
+
+/** Text with a zero byte at its end. */
+export const zstring: AttributeCodec<string> = {
+  write: (writer, value) => {
+    writer.zstring(value)
+  },
+  read(payload) {
+    const end = payload.indexOf(0)
+    return new TextDecoder().decode(end < 0 ? payload : payload.subarray(0, end))
+  },
+}
+
+/** A list: attributes of one type (nftables' NFTA_LIST_ELEM), one for each item. */
+export function list<T>(itemType: number, item: AttributeCodec<T>): AttributeCodec<readonly T[]> {
+  return {
+    nested: true,
+    write(writer, values) {
+      for (const value of values) writeAttribute(writer, itemType, item, value)
+    },
+    read(payload) {
+      const values: T[] = []
+      walkAttributes(payload, (type, body) => {
+        if (type === itemType) values.push(item.read(body))
+      })
+      return values
+    },
+  }
+}

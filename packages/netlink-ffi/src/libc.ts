@@ -1,0 +1,77 @@
+import koffi from 'koffi'
+
+/** A buffer the C library reads from or writes to; it is not copied. */
+type Bytes = Uint8Array
+
+/** The calls of the C library that Node has no way to make. Each returns -1 on failure, see {@link Libc.errno}. */
+export interface Libc {
+  socket(domain: number, type: number, protocol: number): number
+  bind(fd: number, address: Bytes, length: number): number
+  connect(fd: number, address: Bytes, length: number): number
+  listen(fd: number, backlog: number): number
+  getsockname(fd: number, address: Bytes, length: Bytes): number
+  setsockopt(fd: number, level: number, option: number, value: Bytes, length: number): number
+  getsockopt(fd: number, level: number, option: number, value: Bytes, length: Bytes): number
+  send(fd: number, buffer: Bytes, length: number, flags: number): number
+  /** As `send`, on a pool thread. */
+  sendAsync(fd: number, buffer: Bytes, length: number, flags: number): Promise<number>
+  recv(fd: number, buffer: Bytes, length: number, flags: number): number
+  setns(fd: number, type: number): number
+  unshare(flags: number): number
+  mount(source: string, target: string, type: string, flags: number): number
+  umount2(target: string, flags: number): number
+  /** The error number of the call made last. Read it at once. */
+  errno(): number
+}
+
+let loaded: Libc | undefined
+
+/** The C library this process runs on, whichever it is; bound when first asked for. */
+export function libc(): Libc {
+  return (loaded ??= load())
+}
+
+function load(): Libc {
+  const library = koffi.load(null)
+  const send = library.func('intptr_t send(int fd, const void *buffer, size_t length, int flags)')
+  const mount = library.func(
+    'int mount(const char *source, const char *target, const char *type, unsigned long flags, const void *data)',
+  )
+  return {
+    socket: library.func('int socket(int domain, int type, int protocol)'),
+    bind: library.func('int bind(int fd, const void *address, uint32_t length)'),
+    connect: library.func('int connect(int fd, const void *address, uint32_t length)'),
+    listen: library.func('int listen(int fd, int backlog)'),
+    getsockname: library.func('int getsockname(int fd, void *address, void *length)'),
+    setsockopt: library.func('int setsockopt(int fd, int level, int option, const void *value, uint32_t length)'),
+    getsockopt: library.func('int getsockopt(int fd, int level, int option, void *value, void *length)'),
+    send,
+    sendAsync: (...args) =>
+      new Promise((resolve, reject) => {
+        send.async(...args, (error: unknown, result: number) => {
+          if (error instanceof Error) reject(error)
+          else resolve(result)
+        })
+      }),
+    recv: library.func('intptr_t recv(int fd, void *buffer, size_t length, int flags)'),
+    setns: library.func('int setns(int fd, int type)'),
+    unshare: library.func('int unshare(int flags)'),
+    mount: (source, target, type, flags) => mount(source, target, type, flags, null) as number,
+    umount2: library.func('int umount2(const char *target, int flags)'),
+    errno: () => koffi.errno(),
+  }
+}
+
+/**
+ * Calls `callback` whenever `fd` can be read, until the result is closed.
+ * Keeps the event loop alive only when asked to.
+ */
+export function watchReadable(fd: number, callback: () => void): { close(): void } {
+  const handle = koffi.node.poll(fd, { readable: true }, callback)
+  // Referenced from here for as long as the caller holds the result: a handle that is collected goes deaf.
+  return {
+    close: () => {
+      handle.close()
+    },
+  }
+}

@@ -1,0 +1,108 @@
+import { closeSync, mkdirSync, openSync, rmSync, writeFileSync } from 'node:fs'
+import { dirname } from 'node:path'
+import { libc } from './libc.ts'
+import { check } from './netlink-socket.ts'
+import { isErrno } from './errors.ts'
+
+// linux/sched.h, linux/mount.h
+const CLONE_NEWNET = 0x40000000
+const MS_BIND = 4096
+const MNT_DETACH = 2
+
+const OWN_NAMESPACE = '/proc/thread-self/ns/net'
+
+/** `never` for a promise: what runs inside a namespace has to be done before the thread goes back. */
+export type Synchronous<T> = T extends PromiseLike<unknown> ? never : T
+
+/**
+ * Runs `work` inside the namespace that `fd` is open on, then goes back. `work` cannot be async:
+ * the thread is shared, so a pending promise would let others run in there. Nothing asynchronous
+ * may even be begun inside: it would run on a pool thread, which is at home or, worse, is born inside.
+ *
+ * @throws SystemCallError (`ERR_SYSTEM_CALL`) when the namespace cannot be entered
+ */
+export function inNamespace<T>(fd: number, work: () => Synchronous<T>): T {
+  const home = openSync(OWN_NAMESPACE, 'r')
+  try {
+    check(libc().setns(fd, CLONE_NEWNET), 'setns')
+    try {
+      return work()
+    } finally {
+      goHome(home)
+    }
+  } finally {
+    closeSync(home)
+  }
+}
+
+/** As {@link inNamespace}, by the path of the namespace: `/proc/PID/ns/net` or where one is mounted. */
+export function inNamespaceAt<T>(path: string, work: () => Synchronous<T>): T {
+  const fd = openSync(path, 'r')
+  try {
+    return inNamespace(fd, work)
+  } finally {
+    closeSync(fd)
+  }
+}
+
+/**
+ * Makes a network namespace and keeps it alive at `path` (a bind mount on an empty file, as `ip netns`
+ * does), then runs `work` in it. Nothing is left when any of it fails.
+ *
+ * @throws SystemCallError (`ERR_SYSTEM_CALL`): EPERM without CAP_SYS_ADMIN
+ */
+export function createNamespace<T>(path: string, work: () => Synchronous<T>): T {
+  mkdirSync(dirname(path), { recursive: true, mode: 0o755 })
+  // Fails when something is there: a namespace is never mounted over another.
+  writeFileSync(path, '', { flag: 'wx', mode: 0o444 })
+  const home = openSync(OWN_NAMESPACE, 'r')
+  try {
+    check(libc().unshare(CLONE_NEWNET), 'unshare', 'CLONE_NEWNET')
+    try {
+      check(libc().mount(OWN_NAMESPACE, path, 'none', MS_BIND), 'mount', path)
+      return work()
+    } finally {
+      goHome(home)
+    }
+  } catch (error) {
+    deleteNamespace(path)
+    throw error
+  } finally {
+    closeSync(home)
+  }
+}
+
+/**
+ * Lets the namespace at `path` go and removes the file. It dies once no process, socket or
+ * descriptor is left in it; the kernel takes its links down later. A path that is not there is no error.
+ */
+export function deleteNamespace(path: string): void {
+  try {
+    check(libc().umount2(path, MNT_DETACH), 'umount2', path)
+  } catch (error) {
+    // EINVAL: no mount there. ENOENT: not even a file.
+    if (!isErrno(error, 'EINVAL', 'ENOENT')) throw error
+  }
+  rmSync(path, { force: true })
+}
+
+/** Path of the namespace that process `pid` is in. */
+export function namespaceOfProcess(pid: number): string {
+  return `/proc/${pid}/ns/net`
+}
+
+/**
+ * Moves the calling thread, and the programs it starts, into a new namespace for good. For programs
+ * that want a host of their own, tests among them; call it before the first asynchronous file operation
+ * has no effect on the pool: do one beforehand.
+ */
+export function enterNewNamespace(): void {
+  check(libc().unshare(CLONE_NEWNET), 'unshare', 'CLONE_NEWNET')
+}
+
+/** A thread that cannot go home would do everything that follows in the wrong namespace. */
+function goHome(home: number): void {
+  if (libc().setns(home, CLONE_NEWNET) === 0) return
+  process.stderr.write('netlink-ffi: cannot return to the own network namespace; the process cannot go on\n')
+  process.abort()
+}

@@ -1,0 +1,328 @@
+import { closeSync } from 'node:fs'
+import { ClosedError, Mutex, silentLogger, type CallOptions, type Logger } from '@net/types'
+import { attributes, viewOf, zstring } from './attributes.ts'
+import {
+  DumpInterruptedError,
+  errnoName,
+  MalformedMessageError,
+  NetlinkError,
+  NoReplyError,
+  SystemCallError,
+} from './errors.ts'
+import { libc } from './libc.ts'
+import {
+  HEADER_LENGTH,
+  NLM_F_ACK,
+  NLM_F_DUMP,
+  NLM_F_DUMP_INTR,
+  NLMSG_DONE,
+  NLMSG_ERROR,
+  NLMSG_OVERRUN,
+  walkMessages,
+  writeMessage,
+  type NetlinkMessage,
+  type ReceivedMessage,
+} from './message.ts'
+import { littleEndian, Writer } from './writer.ts'
+
+// linux/socket.h, asm-generic/socket.h, linux/netlink.h
+const AF_NETLINK = 16
+const SOCK_RAW = 3
+const SOCK_CLOEXEC = 0o2000000
+const SOL_SOCKET = 1
+const SO_SNDBUF = 7
+const SO_RCVBUF = 8
+const SO_SNDBUFFORCE = 32
+const SO_RCVBUFFORCE = 33
+const SOL_NETLINK = 270
+const NETLINK_ADD_MEMBERSHIP = 1
+const NETLINK_CAP_ACK = 10
+const NETLINK_EXT_ACK = 11
+const NETLINK_GET_STRICT_CHK = 12
+const MSG_DONTWAIT = 0x40
+const MSG_TRUNC = 0x20
+const NLM_F_CAPPED = 0x100
+const NLM_F_ACK_TLVS = 0x200
+
+/** The kernel fills at most 32 KiB a datagram of a dump, and sends no longer answers to what we ask. */
+const RECEIVE_BYTES = 64 * 1024
+const DUMP_ATTEMPTS = 10
+
+/** linux/netlink.h: enum nlmsgerr_attrs */
+const extendedAck = attributes({ message: [1, zstring] })
+
+export interface NetlinkSocketOptions {
+  /** Logs each message sent, in words, at debug level. */
+  readonly logger?: Logger | undefined
+  /** Multicast groups to listen to. */
+  readonly groups?: readonly number[]
+  /** Wanted size of the send and receive buffers, in bytes; the kernel may grant less. */
+  readonly bufferBytes?: number
+}
+
+/** What came back for a batch. */
+export interface BatchResult {
+  /** Answers other than acknowledgements (NLM_F_ECHO), copied. */
+  readonly replies: readonly ReceivedMessage[]
+  /** Refusals, in the order of the messages they answer. */
+  readonly errors: readonly { readonly index: number; readonly error: NetlinkError }[]
+}
+
+/**
+ * A netlink socket in the network namespace it was opened in, where it stays.
+ * The kernel answers before `send` returns, so an exchange is a plain synchronous call.
+ */
+export class NetlinkSocket {
+  readonly #fd: number
+  readonly #logger: Logger
+  readonly #offLoop = new Mutex()
+  #sequence = 1
+  #closed = false
+
+  private constructor(fd: number, logger: Logger) {
+    this.#fd = fd
+    this.#logger = logger
+  }
+
+  /** @throws SystemCallError (`ERR_SYSTEM_CALL`) when the kernel lacks the protocol */
+  static open(protocol: number, options: NetlinkSocketOptions = {}): NetlinkSocket {
+    const fd = check(libc().socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, protocol), 'socket', 'AF_NETLINK')
+    try {
+      setOption(fd, SOL_NETLINK, NETLINK_EXT_ACK, 1)
+      setOption(fd, SOL_NETLINK, NETLINK_CAP_ACK, 1)
+      setOption(fd, SOL_NETLINK, NETLINK_GET_STRICT_CHK, 1)
+      for (const group of options.groups ?? []) setOption(fd, SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, group)
+      if (options.bufferBytes !== undefined) enlargeBuffers(fd, options.bufferBytes)
+      const address = new Uint8Array(12)
+      viewOf(address).setUint16(0, AF_NETLINK, littleEndian)
+      check(libc().bind(fd, address, address.length), 'bind', 'AF_NETLINK')
+      return new NetlinkSocket(fd, options.logger ?? silentLogger)
+    } catch (error) {
+      closeSync(fd)
+      throw error
+    }
+  }
+
+  /** The descriptor, for watching; the socket keeps it. */
+  get fd(): number {
+    return this.#fd
+  }
+
+  /**
+   * Sends all messages at once; they are carried out in order. The batch is not atomic:
+   * after a refusal the rest is still carried out.
+   *
+   * @returns answers that are not acknowledgements
+   * @throws NetlinkError (`ERR_NETLINK`): the first refusal
+   */
+  request(...messages: readonly NetlinkMessage[]): readonly ReceivedMessage[] {
+    const { replies, errors } = this.exchange(messages)
+    if (errors[0] !== undefined) throw errors[0].error
+    return replies
+  }
+
+  /**
+   * As {@link NetlinkSocket.request}, but hands over every refusal instead of throwing the first.
+   *
+   * @param acknowledged index of the message whose acknowledgement ends the exchange: the last
+   *   one, save in a batch of nfnetlink, whose end mark is not acknowledged by every kernel
+   */
+  exchange(messages: readonly NetlinkMessage[], acknowledged: number = messages.length - 1): BatchResult {
+    if (messages.length === 0) return { replies: [], errors: [] }
+    const { writer, first } = this.#frame(messages, acknowledged)
+    this.#send(writer.written(), messages)
+    return this.#collect(messages, first, acknowledged)
+  }
+
+  /**
+   * As {@link NetlinkSocket.request}, for what makes the kernel wait (deleting links): the
+   * event loop goes on meanwhile. Such calls of one socket wait for each other; do not mix
+   * them with synchronous ones on the same socket.
+   */
+  async requestOffLoop(messages: readonly NetlinkMessage[], call?: CallOptions): Promise<BatchResult> {
+    using _turn = await this.#offLoop.lock(call)
+    if (messages.length === 0) return { replies: [], errors: [] }
+    const { writer, first } = this.#frame(messages, messages.length - 1)
+    const bytes = writer.written()
+    const sent = await libc().sendAsync(this.#fd, bytes, bytes.length, 0)
+    if (sent < 0) throw new NoReplyError(messages[0]?.describe() ?? '')
+    return this.#collect(messages, first, messages.length - 1)
+  }
+
+  /**
+   * Reads a whole list, again from the start when the kernel says it changed meanwhile.
+   *
+   * @throws NetlinkError (`ERR_NETLINK`), DumpInterruptedError (`ERR_DUMP_INTERRUPTED`)
+   */
+  dump<T>(message: NetlinkMessage, decode: (message: ReceivedMessage) => T | undefined): T[] {
+    for (let attempt = 0; attempt < DUMP_ATTEMPTS; attempt++) {
+      const items = this.#dumpOnce(message, decode)
+      if (items !== undefined) return items
+    }
+    throw new DumpInterruptedError(message.describe(), DUMP_ATTEMPTS)
+  }
+
+  /** Reads what waits in the socket, without waiting. Returns false when nothing does. For multicast events. */
+  receive(visit: (message: ReceivedMessage) => void): boolean {
+    const datagram = this.#receive()
+    if (datagram === undefined) return false
+    walkMessages(datagram, visit)
+    return true
+  }
+
+  /** Safe to call twice. */
+  close(): void {
+    if (this.#closed) return
+    this.#closed = true
+    closeSync(this.#fd)
+  }
+
+  [Symbol.dispose](): void {
+    this.close()
+  }
+
+  /** Only one message asks for an acknowledgement: refusals come unasked. */
+  #frame(messages: readonly NetlinkMessage[], acknowledged: number): { writer: Writer; first: number } {
+    const writer = new Writer()
+    const first = this.#sequence
+    messages.forEach((message, index) => {
+      writeMessage(writer, message, index === acknowledged ? NLM_F_ACK : 0, this.#nextSequence())
+    })
+    return { writer, first }
+  }
+
+  #nextSequence(): number {
+    const sequence = this.#sequence
+    this.#sequence = (this.#sequence + 1) >>> 0
+    return sequence
+  }
+
+  #send(bytes: Uint8Array, messages: readonly NetlinkMessage[]): void {
+    if (this.#closed) throw new ClosedError('netlink socket')
+    for (const message of messages) this.#logger.debug({ message: message.describe() }, 'netlink request')
+    check(libc().send(this.#fd, bytes, bytes.length, 0), 'send', messages[0]?.describe())
+  }
+
+  #collect(messages: readonly NetlinkMessage[], first: number, acknowledged: number): BatchResult {
+    const replies: ReceivedMessage[] = []
+    const errors: { index: number; error: NetlinkError }[] = []
+    for (let done = false; !done;) {
+      const datagram = this.#receive()
+      if (datagram === undefined) {
+        if (errors.length > 0) break // refused before the batch was looked at
+        throw new NoReplyError(messages[0]?.describe() ?? '')
+      }
+      walkMessages(datagram, (message) => {
+        const index = (message.sequence - first) >>> 0
+        const request = messages[index]
+        if (request === undefined) return // an answer to a call that gave up
+        if (message.type !== NLMSG_ERROR) {
+          replies.push({ ...message, payload: message.payload.slice() })
+          return
+        }
+        const error = readError(message, request)
+        if (error !== undefined) errors.push({ index, error })
+        if (index === acknowledged) done = true
+      })
+    }
+    return { replies, errors }
+  }
+
+  #dumpOnce<T>(request: NetlinkMessage, decode: (message: ReceivedMessage) => T | undefined): T[] | undefined {
+    const writer = new Writer()
+    const sequence = this.#nextSequence()
+    writeMessage(writer, request, NLM_F_DUMP, sequence)
+    this.#send(writer.written(), [request])
+
+    const items: T[] = []
+    let interrupted = false
+    for (let done = false; !done;) {
+      const datagram = this.#receive()
+      if (datagram === undefined) throw new NoReplyError(request.describe())
+      walkMessages(datagram, (message) => {
+        if (message.sequence !== sequence) return
+        if ((message.flags & NLM_F_DUMP_INTR) !== 0) interrupted = true
+        if (message.type === NLMSG_DONE || message.type === NLMSG_ERROR) {
+          done = true
+          const error = readError(message, request)
+          if (error !== undefined && errnoName(error.errno) !== 'EINTR') throw error
+          if (error !== undefined) interrupted = true
+        } else if (message.type === NLMSG_OVERRUN) {
+          interrupted = true
+        } else {
+          const item = decode(message)
+          if (item !== undefined) items.push(item)
+        }
+      })
+    }
+    return interrupted ? undefined : items
+  }
+
+  /** The next datagram, in a buffer that the next call overwrites; undefined when there is none. */
+  #receive(): Uint8Array | undefined {
+    if (this.#closed) throw new ClosedError('netlink socket')
+    const buffer = receiveBuffer()
+    const length = libc().recv(this.#fd, buffer, buffer.length, MSG_DONTWAIT | MSG_TRUNC)
+    if (length < 0) {
+      const errno = libc().errno()
+      if (errnoName(errno) === 'EAGAIN') return undefined
+      throw new SystemCallError('recv', errno, 'AF_NETLINK')
+    }
+    if (length > buffer.length) throw new MalformedMessageError(`datagram of ${length} bytes`, buffer.length)
+    return buffer.subarray(0, length)
+  }
+}
+
+let sharedBuffer: Uint8Array | undefined
+
+/** One buffer serves all sockets: whatever is received is read before anything else runs. */
+function receiveBuffer(): Uint8Array {
+  return (sharedBuffer ??= new Uint8Array(RECEIVE_BYTES))
+}
+
+/** The refusal in an NLMSG_ERROR (or the end of a dump), or undefined where it is an acknowledgement. */
+function readError(message: ReceivedMessage, request: NetlinkMessage): NetlinkError | undefined {
+  const { payload, flags } = message
+  if (payload.length < 4) throw new MalformedMessageError('error code cut short', HEADER_LENGTH)
+  const code = viewOf(payload).getInt32(0, littleEndian)
+  if (code >= 0) return undefined
+  return new NetlinkError(request.describe(), -code, kernelMessageOf(message.type, payload, flags))
+}
+
+function kernelMessageOf(type: number, payload: Uint8Array, flags: number): string | undefined {
+  if ((flags & NLM_F_ACK_TLVS) === 0) return undefined
+  // The code is followed by the header of the request (all of it, unless capped), then by attributes.
+  const requestLength =
+    type === NLMSG_DONE
+      ? 0
+      : (flags & NLM_F_CAPPED) !== 0
+        ? HEADER_LENGTH
+        : payload.length >= 8
+          ? viewOf(payload).getUint32(4, littleEndian)
+          : 0
+  return extendedAck.read(payload.subarray(4 + ((requestLength + 3) & ~3))).message
+}
+
+function enlargeBuffers(fd: number, bytes: number): void {
+  for (const [force, plain] of [
+    [SO_SNDBUFFORCE, SO_SNDBUF],
+    [SO_RCVBUFFORCE, SO_RCVBUF],
+  ] as const) {
+    // Beyond net.core.wmem_max only with CAP_NET_ADMIN over the first user namespace.
+    if (libc().setsockopt(fd, SOL_SOCKET, force, int32(bytes), 4) < 0) setOption(fd, SOL_SOCKET, plain, bytes)
+  }
+}
+
+function setOption(fd: number, level: number, option: number, value: number): void {
+  check(libc().setsockopt(fd, level, option, int32(value), 4), 'setsockopt')
+}
+
+function int32(value: number): Uint8Array {
+  return new Uint8Array(Int32Array.of(value).buffer)
+}
+
+/** The result of a system call, or its failure thrown. */
+export function check(result: number, call: string, about?: string): number {
+  if (result < 0) throw new SystemCallError(call, libc().errno(), about)
+  return result
+}

@@ -1,0 +1,272 @@
+import { macAddressFromBytes, macAddressToBytes } from '@net/types'
+import { attributes, i32, u32, u8, viewOf, writeAttribute, zstring, type AttributeCodec } from '../attributes.ts'
+import { MalformedMessageError, ValueOutOfRangeError } from '../errors.ts'
+import { NLM_F_CREATE, NLM_F_EXCL, type NetlinkMessage, type ReceivedMessage } from '../message.ts'
+import { littleEndian, type Writer } from '../writer.ts'
+
+// linux/rtnetlink.h, linux/if.h, linux/if_bridge.h
+export const RTM_NEWLINK = 16
+export const RTM_DELLINK = 17
+const RTM_GETLINK = 18
+export const RTM_SETLINK = 19
+const AF_BRIDGE = 7
+const IFF_UP = 1
+const LINK_HEADER_LENGTH = 16
+const IFNAMSIZ = 16
+/** linux/veth.h */
+const VETH_INFO_PEER = 1
+/** BR_STATE_*, linux/if_bridge.h. */
+const portStates = ['disabled', 'listening', 'learning', 'forwarding', 'blocking'] as const
+
+const macAddress: AttributeCodec<string> = {
+  write: (writer, value) => {
+    writer.bytes(macAddressToBytes(value))
+  },
+  read: (payload) => macAddressFromBytes(payload),
+}
+
+/** The port of a bridge that a link is: IFLA_BRPORT_*, linux/if_link.h. */
+const bridgePort = attributes({ state: [1, u8], hairpin: [4, u8], isolated: [33, u8] })
+
+/** What IFLA_LINKINFO says: the kind of link and, when it is made, what that kind needs to know. */
+interface LinkInfo {
+  readonly kind: string
+  readonly peer?: VethPeer | undefined
+}
+
+/** IFLA_INFO_KIND and IFLA_INFO_DATA; a veth's data is its far end. */
+const linkInfo: AttributeCodec<LinkInfo> = {
+  nested: true,
+  write: (writer, { kind, peer }) => {
+    writeAttribute(writer, 1, zstring, kind)
+    if (peer !== undefined) writeAttribute(writer, 2, vethData, peer)
+  },
+  read: (payload) => ({ kind: linkKind.read(payload).kind ?? '' }),
+}
+const linkKind = attributes({ kind: [1, zstring] })
+
+/** IFLA_*, linux/if_link.h. */
+const linkAttributes = attributes({
+  macAddress: [1, macAddress],
+  name: [3, zstring],
+  mtu: [4, u32],
+  peerIndex: [5, i32],
+  master: [10, u32],
+  bridgePort: [12, bridgePort],
+  info: [18, linkInfo],
+  alias: [20, zstring],
+  namespaceFd: [28, u32],
+})
+
+/** VETH_INFO_PEER: a whole link message of its own. */
+const vethData: AttributeCodec<VethPeer> = {
+  nested: true,
+  write: (writer, peer) => {
+    writeAttribute(writer, VETH_INFO_PEER, vethPeer, peer)
+  },
+  read: () => ({ name: '' }),
+}
+const vethPeer: AttributeCodec<VethPeer> = {
+  nested: true,
+  write: (writer, { name, macAddress, mtu, namespaceFd }) => {
+    writeLinkHeader(writer, 0)
+    linkAttributes.write(writer, { name, macAddress, mtu, namespaceFd })
+  },
+  read: () => ({ name: '' }),
+}
+
+/** The far end of a veth, born with its final name. */
+export interface VethPeer {
+  readonly name: string
+  readonly macAddress?: string | undefined
+  readonly mtu?: number | undefined
+  /** An open descriptor of the namespace it is born in. @defaultValue that of the near end */
+  readonly namespaceFd?: number | undefined
+}
+
+/** What links of every kind can be given. */
+export interface LinkSettings {
+  readonly mtu?: number | undefined
+  readonly macAddress?: string | undefined
+  /** Index of the bridge that the link becomes a port of. */
+  readonly master?: number | undefined
+  /** Free text that travels with the link: who made it. Up to 255 bytes. */
+  readonly alias?: string | undefined
+  readonly up?: boolean | undefined
+}
+
+/** A link to be made. */
+export type NewLink =
+  | (LinkSettings & { readonly kind: 'bridge'; readonly name: string })
+  | (LinkSettings & { readonly kind: 'veth'; readonly name: string; readonly peer: VethPeer })
+
+/** A link as the kernel reports it. */
+export interface Link {
+  readonly index: number
+  readonly name: string
+  readonly kind: string | undefined
+  readonly up: boolean
+  readonly mtu: number
+  readonly macAddress: string | undefined
+  readonly master: number | undefined
+  readonly alias: string | undefined
+  /** Index of the other end of a veth, in its namespace. */
+  readonly peerIndex: number | undefined
+}
+
+/** Names a link by its index or its name. */
+export type LinkReference = number | string
+
+/** RTM_NEWLINK: makes a link. EEXIST when the name is taken. */
+export function createLink(link: NewLink): NetlinkMessage {
+  checkInterfaceName(link.name)
+  if (link.kind === 'veth') checkInterfaceName(link.peer.name)
+  return {
+    type: RTM_NEWLINK,
+    flags: NLM_F_CREATE | NLM_F_EXCL,
+    describe: () => `RTM_NEWLINK ${link.kind} ${link.name}`,
+    write: (writer) => {
+      writeLinkHeader(writer, 0, link.up)
+      const info = link.kind === 'veth' ? { kind: link.kind, peer: link.peer } : { kind: link.kind }
+      linkAttributes.write(writer, { name: link.name, ...settingsOf(link), info })
+    },
+  }
+}
+
+/** RTM_SETLINK: changes a link; what is not named stays. */
+export function setLink(
+  reference: LinkReference,
+  settings: LinkSettings & { readonly rename?: string },
+): NetlinkMessage {
+  if (settings.rename !== undefined) checkInterfaceName(settings.rename)
+  return {
+    type: RTM_SETLINK,
+    flags: 0,
+    describe: () => `RTM_SETLINK ${reference}`,
+    write: (writer) => {
+      writeLinkHeader(writer, typeof reference === 'number' ? reference : 0, settings.up)
+      const name = settings.rename ?? (typeof reference === 'string' ? reference : undefined)
+      linkAttributes.write(writer, { name, ...settingsOf(settings) })
+    },
+  }
+}
+
+/** How a bridge treats one of its ports. */
+export interface BridgePortSettings {
+  /** `disabled` takes the port off the bridge at once, without the wait that taking the link down costs. */
+  readonly state?: (typeof portStates)[number]
+  /** May not speak with other isolated ports. */
+  readonly isolated?: boolean
+  /** May send a frame back out of the port it came in by. */
+  readonly hairpin?: boolean
+}
+
+/** RTM_SETLINK of family AF_BRIDGE: changes the bridge port that link `index` is. */
+export function setBridgePort(index: number, settings: BridgePortSettings): NetlinkMessage {
+  return {
+    type: RTM_SETLINK,
+    flags: 0,
+    describe: () => `RTM_SETLINK bridge port ${index}`,
+    write: (writer) => {
+      writeLinkHeader(writer, index, undefined, AF_BRIDGE)
+      linkAttributes.write(writer, {
+        bridgePort: {
+          state: settings.state === undefined ? undefined : portStates.indexOf(settings.state),
+          hairpin: settings.hairpin === undefined ? undefined : Number(settings.hairpin),
+          isolated: settings.isolated === undefined ? undefined : Number(settings.isolated),
+        },
+      })
+    },
+  }
+}
+
+/** RTM_DELLINK. The kernel waits 15 to 40 ms before it answers: send it off the event loop. */
+export function deleteLink(reference: LinkReference): NetlinkMessage {
+  return {
+    type: RTM_DELLINK,
+    flags: 0,
+    describe: () => `RTM_DELLINK ${reference}`,
+    write: (writer) => {
+      writeReference(writer, reference)
+    },
+  }
+}
+
+/** RTM_GETLINK of one link. ENODEV when there is none. */
+export function getLink(reference: LinkReference): NetlinkMessage {
+  return {
+    type: RTM_GETLINK,
+    flags: 0,
+    describe: () => `RTM_GETLINK ${reference}`,
+    write: (writer) => {
+      writeReference(writer, reference)
+    },
+  }
+}
+
+/** RTM_GETLINK, to be dumped: every link of the namespace. */
+export const listLinks: NetlinkMessage = {
+  type: RTM_GETLINK,
+  flags: 0,
+  describe: () => 'RTM_GETLINK dump',
+  write: (writer) => {
+    writeLinkHeader(writer, 0)
+  },
+}
+
+/** Reads an RTM_NEWLINK or RTM_DELLINK. @throws MalformedMessageError (`ERR_MALFORMED_MESSAGE`) */
+export function decodeLink(message: ReceivedMessage): Link {
+  const { payload } = message
+  if (payload.length < LINK_HEADER_LENGTH) throw new MalformedMessageError('link header cut short', 0)
+  const view = viewOf(payload)
+  const body = payload.subarray(LINK_HEADER_LENGTH)
+  const values = linkAttributes.read(body)
+  return {
+    index: view.getInt32(4, littleEndian),
+    name: values.name ?? '',
+    kind: values.info?.kind,
+    up: (view.getUint32(8, littleEndian) & IFF_UP) !== 0,
+    mtu: values.mtu ?? 0,
+    macAddress: values.macAddress,
+    master: values.master,
+    alias: values.alias,
+    peerIndex: values.peerIndex,
+  }
+}
+
+/**
+ * An interface name that the kernel takes: 1 to 15 bytes without white space, `/` or `:`, and not `.` or `..`.
+ *
+ * @throws ValueOutOfRangeError (`ERR_VALUE_OUT_OF_RANGE`)
+ */
+export function checkInterfaceName(name: string): void {
+  const lengthBytes = new TextEncoder().encode(name).length
+  // net/core/dev.c: dev_valid_name
+  if (lengthBytes < 1 || lengthBytes >= IFNAMSIZ || /[\s/:\0]/.test(name) || name === '.' || name === '..') {
+    throw new ValueOutOfRangeError(
+      'interface name',
+      JSON.stringify(name),
+      `1 to ${IFNAMSIZ - 1} bytes without white space, "/" or ":"`,
+    )
+  }
+}
+
+function settingsOf(link: LinkSettings): Pick<LinkSettings, 'mtu' | 'macAddress' | 'master' | 'alias'> {
+  const { mtu, macAddress, master, alias } = link
+  return { mtu, macAddress, master, alias }
+}
+
+function writeReference(writer: Writer, reference: LinkReference): void {
+  writeLinkHeader(writer, typeof reference === 'number' ? reference : 0)
+  if (typeof reference === 'string') linkAttributes.write(writer, { name: reference })
+}
+
+/** struct ifinfomsg, linux/rtnetlink.h. */
+function writeLinkHeader(writer: Writer, index: number, up?: boolean, family = 0): void {
+  writer.u8(family)
+  writer.u8(0)
+  writer.u16(0)
+  writer.i32(index)
+  writer.u32(up === true ? IFF_UP : 0)
+  writer.u32(up === undefined ? 0 : IFF_UP)
+}

@@ -1,0 +1,100 @@
+import type { CallOptions } from '@net/types'
+import { isErrno } from '../errors.ts'
+import { NLM_F_ECHO, type NetlinkMessage } from '../message.ts'
+import { NetlinkSocket, type NetlinkSocketOptions } from '../netlink-socket.ts'
+import { decodeAddress, listAddresses, type InterfaceAddress } from './address.ts'
+import {
+  createLink,
+  decodeLink,
+  deleteLink,
+  getLink,
+  listLinks,
+  type Link,
+  type LinkReference,
+  type NewLink,
+} from './link.ts'
+import { decodeNeighbour, listNeighbours, type Neighbour } from './neighbour.ts'
+import { decodeRoute, listRoutes, type Route } from './route.ts'
+
+const NETLINK_ROUTE = 0
+
+/** Links, addresses, routes and neighbours of the namespace it was opened in. */
+export class RouteSocket {
+  readonly #socket: NetlinkSocket
+
+  private constructor(socket: NetlinkSocket) {
+    this.#socket = socket
+  }
+
+  /** Opens it in the calling thread's namespace, where it stays. */
+  static open(options: Pick<NetlinkSocketOptions, 'logger'> = {}): RouteSocket {
+    return new RouteSocket(NetlinkSocket.open(NETLINK_ROUTE, options))
+  }
+
+  /**
+   * Carries out all messages in one exchange, in order.
+   *
+   * @throws NetlinkError (`ERR_NETLINK`): the first refusal; the messages after it were still carried out
+   */
+  apply(...messages: readonly NetlinkMessage[]): void {
+    this.#socket.request(...messages)
+  }
+
+  /** Makes a link and says what became of it. EEXIST when the name is taken. */
+  createLink(link: NewLink): Link {
+    const message = createLink(link)
+    const [reply] = this.#socket.request({ ...message, flags: message.flags | NLM_F_ECHO })
+    return reply === undefined ? this.getLink(link.name) : decodeLink(reply)
+  }
+
+  /** @throws NetlinkError (`ERR_NETLINK`) with ENODEV when there is none */
+  getLink(reference: LinkReference): Link {
+    const [reply] = this.#socket.request(getLink(reference))
+    if (reply === undefined) throw new Error('RTM_GETLINK was acknowledged without an answer')
+    return decodeLink(reply)
+  }
+
+  /** As {@link RouteSocket.getLink}, but undefined when there is none. */
+  findLink(reference: LinkReference): Link | undefined {
+    try {
+      return this.getLink(reference)
+    } catch (error) {
+      if (isErrno(error, 'ENODEV')) return undefined
+      throw error
+    }
+  }
+
+  listLinks(): Link[] {
+    return this.#socket.dump(listLinks, decodeLink)
+  }
+
+  listAddresses(): InterfaceAddress[] {
+    return this.#socket.dump(listAddresses, decodeAddress)
+  }
+
+  listRoutes(): Route[] {
+    return this.#socket.dump(listRoutes, decodeRoute)
+  }
+
+  listNeighbours(): Neighbour[] {
+    return this.#socket.dump(listNeighbours, decodeNeighbour)
+  }
+
+  /**
+   * Deletes links while the event loop goes on: the kernel waits 15 to 40 ms for each. Links that
+   * are gone already are no error. Use a socket that serves nothing else.
+   */
+  async deleteLinks(references: readonly LinkReference[], call?: CallOptions): Promise<void> {
+    const { errors } = await this.#socket.requestOffLoop(references.map(deleteLink), call)
+    for (const { error } of errors) if (!isErrno(error, 'ENODEV')) throw error
+  }
+
+  /** Safe to call twice. */
+  close(): void {
+    this.#socket.close()
+  }
+
+  [Symbol.dispose](): void {
+    this.close()
+  }
+}
