@@ -1,7 +1,14 @@
 import { constants } from 'node:os'
 import { NetError, type ErrorKind } from '@net/types'
 
-const errnoNames = new Map(Object.entries(constants.errno).map(([name, number]) => [number, name]))
+/** Second names of numbers that have one already. */
+const aliases: readonly string[] = ['EWOULDBLOCK', 'ENOTSUP', 'EDEADLOCK']
+
+const errnoNames = new Map(
+  Object.entries(constants.errno)
+    .filter(([name]) => !aliases.includes(name))
+    .map(([name, number]) => [number, name]),
+)
 
 /** Numbers that Node does not name, from asm-generic/errno.h. */
 for (const [name, number] of [

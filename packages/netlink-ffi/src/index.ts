@@ -23,6 +23,7 @@ export {
   namespaceOfProcess,
   type Synchronous,
 } from './namespace.ts'
+export { watchRoutes, type RouteEvent } from './route-events.ts'
 export { addAddress, deleteAddress, type InterfaceAddress } from './rtnetlink/address.ts'
 export {
   checkInterfaceName,
@@ -40,3 +41,4 @@ export {
 export { deleteNeighbour, setNeighbour, type Neighbour } from './rtnetlink/neighbour.ts'
 export { RouteSocket } from './rtnetlink/route-socket.ts'
 export { addRoute, deleteRoute, isOnLink, type Route } from './rtnetlink/route.ts'
+export { listBoundSockets, type BoundSocket } from './sock-diag.ts'

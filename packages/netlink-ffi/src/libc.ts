@@ -63,11 +63,12 @@ function load(): Libc {
 }
 
 /**
- * Calls `callback` whenever `fd` can be read, until the result is closed.
- * Keeps the event loop alive only when asked to.
+ * Calls `callback` whenever `fd` can be read, until the result is closed. Does not keep the
+ * event loop alive.
  */
 export function watchReadable(fd: number, callback: () => void): { close(): void } {
   const handle = koffi.node.poll(fd, { readable: true }, callback)
+  handle.unref()
   // Referenced from here for as long as the caller holds the result: a handle that is collected goes deaf.
   return {
     close: () => {

@@ -91,11 +91,12 @@ export class NetlinkSocket {
       setOption(fd, SOL_NETLINK, NETLINK_EXT_ACK, 1)
       setOption(fd, SOL_NETLINK, NETLINK_CAP_ACK, 1)
       setOption(fd, SOL_NETLINK, NETLINK_GET_STRICT_CHK, 1)
-      for (const group of options.groups ?? []) setOption(fd, SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, group)
       if (options.bufferBytes !== undefined) enlargeBuffers(fd, options.bufferBytes)
       const address = new Uint8Array(12)
       viewOf(address).setUint16(0, AF_NETLINK, littleEndian)
       check(libc().bind(fd, address, address.length), 'bind', 'AF_NETLINK')
+      // After bind, which sets the first 32 memberships to those its address names: none.
+      for (const group of options.groups ?? []) setOption(fd, SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, group)
       return new NetlinkSocket(fd, options.logger ?? silentLogger)
     } catch (error) {
       closeSync(fd)
@@ -199,14 +200,17 @@ export class NetlinkSocket {
 
   #send(bytes: Uint8Array, messages: readonly NetlinkMessage[]): void {
     if (this.#closed) throw new ClosedError('netlink socket')
-    for (const message of messages) this.#logger.debug({ message: message.describe() }, 'netlink request')
+    if (this.#logger !== silentLogger) {
+      for (const message of messages) this.#logger.debug({ message: message.describe() }, 'netlink request')
+    }
     check(libc().send(this.#fd, bytes, bytes.length, 0), 'send', messages[0]?.describe())
   }
 
   #collect(messages: readonly NetlinkMessage[], first: number, acknowledged: number): BatchResult {
     const replies: ReceivedMessage[] = []
     const errors: { index: number; error: NetlinkError }[] = []
-    for (let done = false; !done;) {
+    const exchange = { done: false }
+    while (!exchange.done) {
       const datagram = this.#receive()
       if (datagram === undefined) {
         if (errors.length > 0) break // refused before the batch was looked at
@@ -222,7 +226,7 @@ export class NetlinkSocket {
         }
         const error = readError(message, request)
         if (error !== undefined) errors.push({ index, error })
-        if (index === acknowledged) done = true
+        if (index === acknowledged) exchange.done = true
       })
     }
     return { replies, errors }
@@ -235,27 +239,27 @@ export class NetlinkSocket {
     this.#send(writer.written(), [request])
 
     const items: T[] = []
-    let interrupted = false
-    for (let done = false; !done;) {
+    const dump = { done: false, interrupted: false }
+    while (!dump.done) {
       const datagram = this.#receive()
       if (datagram === undefined) throw new NoReplyError(request.describe())
       walkMessages(datagram, (message) => {
         if (message.sequence !== sequence) return
-        if ((message.flags & NLM_F_DUMP_INTR) !== 0) interrupted = true
+        if ((message.flags & NLM_F_DUMP_INTR) !== 0) dump.interrupted = true
         if (message.type === NLMSG_DONE || message.type === NLMSG_ERROR) {
-          done = true
+          dump.done = true
           const error = readError(message, request)
           if (error !== undefined && errnoName(error.errno) !== 'EINTR') throw error
-          if (error !== undefined) interrupted = true
+          if (error !== undefined) dump.interrupted = true
         } else if (message.type === NLMSG_OVERRUN) {
-          interrupted = true
+          dump.interrupted = true
         } else {
           const item = decode(message)
           if (item !== undefined) items.push(item)
         }
       })
     }
-    return interrupted ? undefined : items
+    return dump.interrupted ? undefined : items
   }
 
   /** The next datagram, in a buffer that the next call overwrites; undefined when there is none. */

@@ -117,7 +117,7 @@ export interface Link {
 /** Names a link by its index or its name. */
 export type LinkReference = number | string
 
-/** RTM_NEWLINK: makes a link. EEXIST when the name is taken. */
+/** RTM_NEWLINK: makes a link. EEXIST when the name is taken. Its alias has to be set afterwards. */
 export function createLink(link: NewLink): NetlinkMessage {
   checkInterfaceName(link.name)
   if (link.kind === 'veth') checkInterfaceName(link.peer.name)
@@ -128,7 +128,7 @@ export function createLink(link: NewLink): NetlinkMessage {
     write: (writer) => {
       writeLinkHeader(writer, 0, link.up)
       const info = link.kind === 'veth' ? { kind: link.kind, peer: link.peer } : { kind: link.kind }
-      linkAttributes.write(writer, { name: link.name, ...settingsOf(link), info })
+      linkAttributes.write(writer, { name: link.name, ...settingsOf(link), alias: undefined, info })
     },
   }
 }

@@ -9,6 +9,7 @@ import {
   deleteLink,
   getLink,
   listLinks,
+  setLink,
   type Link,
   type LinkReference,
   type NewLink,
@@ -40,11 +41,18 @@ export class RouteSocket {
     this.#socket.request(...messages)
   }
 
-  /** Makes a link and says what became of it. EEXIST when the name is taken. */
+  /**
+   * Makes a link and says what became of it. EEXIST when the name is taken. The kernel takes an alias
+   * only for a link that is there: that is a second message.
+   */
   createLink(link: NewLink): Link {
     const message = createLink(link)
     const [reply] = this.#socket.request({ ...message, flags: message.flags | NLM_F_ECHO })
-    return reply === undefined ? this.getLink(link.name) : decodeLink(reply)
+    const created = reply === undefined ? this.getLink(link.name) : decodeLink(reply)
+    if (link.alias === undefined) return created
+    // Not in the same exchange: had the name been taken, the other's link would get our alias.
+    this.#socket.request(setLink(created.index, { alias: link.alias }))
+    return { ...created, alias: link.alias }
   }
 
   /** @throws NetlinkError (`ERR_NETLINK`) with ENODEV when there is none */

@@ -1,0 +1,7 @@
+/**
+ * For tests on the real kernel: a fresh host for each test file, and a second eye.
+ *
+ * @packageDocumentation
+ */
+
+export { describeKernel, enterFreshHost, ip, ipIn, nftRuleset } from './fresh-host.ts'

@@ -1,0 +1,312 @@
+import { mkdtempSync, openSync, closeSync, readdirSync, rmSync, existsSync } from 'node:fs'
+import { createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, expect, it } from 'vitest'
+import {
+  addAddress,
+  addRoute,
+  createNamespace,
+  deleteNamespace,
+  inNamespaceAt,
+  isErrno,
+  listBoundSockets,
+  RouteSocket,
+  setBridgePort,
+  setLink,
+  setNeighbour,
+  watchRoutes,
+  type RouteEvent,
+} from '../src/index.ts'
+import { describeKernel, enterFreshHost, ip, ipIn } from '../src/testing/index.ts'
+
+await enterFreshHost()
+
+const folder = mkdtempSync(join(tmpdir(), 'netlink-ffi-'))
+let count = 0
+/** A fresh namespace, and a route socket in it. */
+function namespace(): { path: string; routes: RouteSocket } {
+  const path = join(folder, `ns${count++}`)
+  return { path, routes: createNamespace(path, () => RouteSocket.open()) }
+}
+
+afterAll(() => {
+  for (const file of readdirSync(folder)) deleteNamespace(join(folder, file))
+  rmSync(folder, { recursive: true })
+})
+
+describeKernel('links', () => {
+  it('creates a bridge with its MAC address, MTU and alias', () => {
+    using routes = RouteSocket.open()
+
+    const bridge = routes.createLink({
+      kind: 'bridge',
+      name: 'br-test',
+      mtu: 1400,
+      macAddress: '02:11:22:33:44:55',
+      alias: 'net:owner',
+      up: true,
+    })
+
+    expect(ip('link', 'show', 'br-test')).toMatchObject([
+      {
+        ifindex: bridge.index,
+        mtu: 1400,
+        address: '02:11:22:33:44:55',
+        ifalias: 'net:owner',
+        flags: expect.arrayContaining(['UP']) as unknown,
+        linkinfo: { info_kind: 'bridge' },
+      },
+    ])
+    expect(routes.getLink('br-test')).toMatchObject({ kind: 'bridge', alias: 'net:owner', mtu: 1400, up: true })
+  })
+
+  it('creates a veth whose far end is born in another namespace under its final name', () => {
+    using routes = RouteSocket.open()
+    const { path, routes: inside } = namespace()
+    const bridge = routes.createLink({ kind: 'bridge', name: 'br-veth', up: true })
+    const fd = openSync(path, 'r')
+
+    const near = routes.createLink({
+      kind: 'veth',
+      name: 'vethnear',
+      master: bridge.index,
+      up: true,
+      peer: { name: 'eth0', macAddress: '02:42:0a:00:00:02', mtu: 1300, namespaceFd: fd },
+    })
+    closeSync(fd)
+
+    expect(ip('link', 'show', 'vethnear')).toMatchObject([{ ifindex: near.index, master: 'br-veth' }])
+    expect(ipIn(path, 'link', 'show', 'eth0')).toMatchObject([{ address: '02:42:0a:00:00:02', mtu: 1300 }])
+    inside.close()
+  })
+
+  it('refuses a name that is taken, with the error number, and leaves the other link alone', () => {
+    using routes = RouteSocket.open()
+    routes.createLink({ kind: 'bridge', name: 'br-taken', alias: 'first' })
+
+    const again = (): unknown => routes.createLink({ kind: 'bridge', name: 'br-taken', alias: 'second' })
+
+    expect(again).toThrow(expect.objectContaining({ code: 'ERR_NETLINK', kind: 'forbidden', errno: 17 }) as Error)
+    expect(routes.getLink('br-taken').alias).toBe('first')
+  })
+
+  it.each(['', 'sixteen-bytes-xx', 'with space', 'with/slash', '.', 'äääääääää'])('refuses the name %j', (name) => {
+    using routes = RouteSocket.open()
+
+    expect(() => routes.createLink({ kind: 'bridge', name })).toThrow(
+      expect.objectContaining({ code: 'ERR_VALUE_OUT_OF_RANGE', kind: 'bad-request' }) as Error,
+    )
+  })
+
+  it("carries the kernel's own words in the error", () => {
+    using routes = RouteSocket.open()
+
+    expect(() => {
+      routes.apply(addRoute({ destination: '0.0.0.0/0', gateway: '10.99.0.1' }))
+    }).toThrow(/RTM_NEWROUTE 0\.0\.0\.0\/0 via 10\.99\.0\.1: ENETUNREACH: .*gateway/)
+  })
+
+  it('disables and isolates a port of a bridge', () => {
+    using routes = RouteSocket.open()
+    const bridge = routes.createLink({ kind: 'bridge', name: 'br-port', up: true })
+    const port = routes.createLink({
+      kind: 'veth',
+      name: 'vethport',
+      master: bridge.index,
+      up: true,
+      peer: { name: 'vethpeer' },
+    })
+
+    routes.apply(setBridgePort(port.index, { state: 'disabled', isolated: true, hairpin: true }))
+
+    expect(ip('link', 'show', 'vethport')).toMatchObject([
+      { linkinfo: { info_slave_data: { state: 'disabled', isolated: true, hairpin: true } } },
+    ])
+  })
+
+  it('deletes links while the event loop goes on, and those that are gone without complaint', async () => {
+    using routes = RouteSocket.open()
+    using deleting = RouteSocket.open()
+    const one = routes.createLink({ kind: 'bridge', name: 'br-one' })
+    routes.createLink({ kind: 'bridge', name: 'br-two' })
+    let turned = false
+    setImmediate(() => {
+      turned = true
+    })
+
+    await deleting.deleteLinks([one.index, 'br-two', 'br-none'])
+
+    expect(turned).toBe(true)
+    expect(routes.findLink('br-one')).toBeUndefined()
+    expect(routes.findLink('br-two')).toBeUndefined()
+  })
+
+  it('lists a hundred links whole', async () => {
+    const { path, routes } = namespace()
+    for (let at = 0; at < 100; at++) routes.createLink({ kind: 'bridge', name: `br${at}` })
+
+    const names = routes.listLinks().map(({ name }) => name)
+
+    expect(names.filter((name) => name.startsWith('br'))).toHaveLength(100)
+    routes.close()
+    deleteNamespace(path)
+    await Promise.resolve()
+  })
+})
+
+describeKernel('addresses, routes and neighbours', () => {
+  it('gives both families, usable at once, and reads them back', () => {
+    const { path, routes } = namespace()
+    using _ = routes
+    const link = routes.createLink({ kind: 'bridge', name: 'br0', up: true })
+
+    routes.apply(
+      addAddress({ index: link.index, address: '10.1.0.1/24' }),
+      addAddress({ index: link.index, address: 'fd00:1::1/64' }),
+      addRoute({ destination: '10.2.0.0/16', gateway: '10.1.0.2' }),
+      addRoute({ destination: 'fd00:2::/64', gateway: 'fd00:1::2' }),
+      addRoute({ destination: '192.0.2.0/24', index: link.index }),
+      setNeighbour({ index: link.index, address: '10.1.0.9', macAddress: '02:00:00:00:00:09' }),
+    )
+
+    expect(routes.listAddresses()).toEqual(
+      expect.arrayContaining([
+        { index: link.index, address: '10.1.0.1/24' },
+        { index: link.index, address: 'fd00:1::1/64' },
+      ]),
+    )
+    expect(routes.listRoutes()).toEqual(
+      expect.arrayContaining([
+        { destination: '10.1.0.0/24', index: link.index },
+        { destination: '10.2.0.0/16', gateway: '10.1.0.2', index: link.index },
+        { destination: '192.0.2.0/24', index: link.index },
+      ]),
+    )
+    expect(routes.listNeighbours()).toContainEqual({
+      index: link.index,
+      address: '10.1.0.9',
+      macAddress: '02:00:00:00:00:09',
+    })
+    expect(ipIn(path, 'route', 'show', '10.2.0.0/16')).toMatchObject([{ gateway: '10.1.0.2', dev: 'br0' }])
+    expect(ipIn(path, '-6', 'route', 'show', 'fd00:2::/64')).toMatchObject([{ gateway: 'fd00:1::2' }])
+    expect(ipIn(path, 'neigh', 'show', '10.1.0.9')).toMatchObject([
+      { lladdr: '02:00:00:00:00:09', state: ['PERMANENT'] },
+    ])
+    const [addresses] = ipIn(path, 'addr', 'show', 'br0') as [{ addr_info: { local: string; nodad?: boolean }[] }]
+    expect(addresses.addr_info.find(({ local }) => local === 'fd00:1::1')).toMatchObject({ nodad: true })
+  })
+
+  it('carries out the rest of a batch after a refusal, and throws the first', () => {
+    const { routes } = namespace()
+    using _ = routes
+
+    expect(() => {
+      routes.apply(addAddress({ index: 999, address: '10.1.0.1/24' }), setLink('lo', { up: true }))
+    }).toThrow(expect.objectContaining({ code: 'ERR_NETLINK', request: 'RTM_NEWADDR 10.1.0.1/24 link 999' }) as Error)
+    expect(routes.getLink('lo').up).toBe(true)
+  })
+})
+
+describeKernel('namespaces', () => {
+  it('keeps a namespace alive at a path, and lets it go', () => {
+    const { path, routes } = namespace()
+    routes.close()
+
+    expect(inNamespaceAt(path, () => RouteSocket.open()).listLinks()).toMatchObject([{ name: 'lo' }])
+
+    deleteNamespace(path)
+    deleteNamespace(path)
+    expect(existsSync(path)).toBe(false)
+  })
+
+  it('never mounts a namespace over another, nor leaves one when the work in it fails', () => {
+    const { path, routes } = namespace()
+    routes.close()
+    const failing = join(folder, 'failing')
+
+    expect(() => {
+      createNamespace(path, () => undefined)
+    }).toThrow(/EEXIST/)
+    expect(() => {
+      createNamespace(failing, () => {
+        throw new Error('work')
+      })
+    }).toThrow('work')
+    expect(existsSync(failing)).toBe(false)
+  })
+
+  it('comes home when the work inside throws', () => {
+    const { path, routes } = namespace()
+    routes.close()
+    const links = (): number => {
+      using socket = RouteSocket.open()
+      return socket.listLinks().length
+    }
+    const before = links()
+
+    expect(() => {
+      inNamespaceAt(path, () => {
+        throw new Error('work')
+      })
+    }).toThrow('work')
+    expect(links()).toBe(before)
+  })
+
+  it('says which call failed on a path that is no namespace', () => {
+    const refused = (): void => {
+      inNamespaceAt('/dev/null', () => undefined)
+    }
+
+    expect(refused).toThrow(/setns: EINVAL/)
+    try {
+      refused()
+    } catch (error) {
+      expect(isErrno(error, 'EINVAL')).toBe(true)
+    }
+  })
+})
+
+describeKernel('events', () => {
+  it('reports links as they come and go, in order', async () => {
+    using routes = RouteSocket.open()
+    using deleting = RouteSocket.open()
+    const seen: RouteEvent[] = []
+    let gone: () => void = () => undefined
+    const isGone = new Promise<void>((resolve) => {
+      gone = resolve
+    })
+    using _watch = watchRoutes((event) => {
+      seen.push(event)
+      if (event.kind === 'link-deleted' && event.link.name === 'br-event') gone()
+    })
+
+    const { index } = routes.createLink({ kind: 'bridge', name: 'br-event', up: true })
+    routes.apply(addAddress({ index, address: '10.77.0.1/24' }))
+    await deleting.deleteLinks([index])
+    await isGone
+
+    const kinds = seen
+      .filter((event) => ('link' in event ? event.link.name === 'br-event' : true))
+      .map(({ kind }) => kind)
+    expect(kinds[0]).toBe('link-changed')
+    expect(seen).toContainEqual({ kind: 'address-added', address: { index, address: '10.77.0.1/24' } })
+    expect(kinds.at(-1)).toBe('link-deleted')
+  })
+})
+
+describeKernel('bound sockets', () => {
+  it('finds who listens on a port', async () => {
+    const server = createServer().listen(0, '127.0.0.1')
+    await new Promise((resolve) => server.once('listening', resolve))
+    const { port } = server.address() as { port: number }
+
+    expect(listBoundSockets('tcp')).toContainEqual(
+      expect.objectContaining({ protocol: 'tcp', address: '127.0.0.1', port }),
+    )
+
+    server.close()
+    await new Promise((resolve) => server.once('close', resolve))
+    expect(listBoundSockets('tcp').filter((socket) => socket.port === port)).toEqual([])
+  })
+})
