@@ -4,4 +4,10 @@
  * @packageDocumentation
  */
 
+export { DriverRegistry } from './driver-registry.ts'
+export { DriverExistsError, InvalidDriverTypeError, NoSuchDriverError } from './errors.ts'
 export type { Firewall, FirewallChange, FirewallFact, NetworkFact, PortFact } from './firewall.ts'
+export { formatFact, formatJoinPlan, formatNetworkPlan } from './format-plan.ts'
+export type { CheckEndpointRequest, CheckNetworkRequest, NetworkDriver } from './network-driver.ts'
+export type { BridgeLink, JoinPlan, NetworkPlan, PlannedNeighbour, PlannedRoute, SandboxLink, Sysctl } from './plan.ts'
+export type { EndpointRecord, NetworkRecord, Phase, PublishedPort, SandboxRecord, Subnet } from './records.ts'

@@ -4,4 +4,14 @@
  * @packageDocumentation
  */
 
-export {}
+export {
+  BridgeFullError,
+  InterfaceExistsError,
+  LinkNotFoundError,
+  NotPermittedError,
+  SandboxExistsError,
+  SandboxNotFoundError,
+  SysctlError,
+} from './errors.ts'
+export { Executor, type ExecutorDeps, type ExecutorOptions } from './executor.ts'
+export { inSandbox } from './sandbox-namespace.ts'

@@ -97,6 +97,13 @@ export class RouteSocket {
     for (const { error } of errors) if (!isErrno(error, 'ENODEV')) throw error
   }
 
+  /** Which of these links are there still, by index. Off the event loop, as {@link RouteSocket.deleteLinks}. */
+  async filterAlive(indexes: readonly number[], call?: CallOptions): Promise<number[]> {
+    const { errors } = await this.#socket.requestOffLoop(indexes.map(getLink), call)
+    const gone = new Set(errors.filter(({ error }) => isErrno(error, 'ENODEV')).map(({ index }) => index))
+    return indexes.filter((_, at) => !gone.has(at))
+  }
+
   /** Safe to call twice. */
   close(): void {
     this.#socket.close()

@@ -1,0 +1,53 @@
+import type { FirewallFact } from './firewall.ts'
+import type { JoinPlan, NetworkPlan } from './plan.ts'
+import type { EndpointRecord, NetworkRecord, PublishedPort, SandboxRecord } from './records.ts'
+
+/** What a driver is asked about a network before anything is made. */
+export interface CheckNetworkRequest {
+  readonly id: string
+  readonly name: string
+  readonly internal: boolean
+  readonly ipv6: boolean
+  /** As the user gave them: labels and options, unchecked. */
+  readonly options: Readonly<Record<string, unknown>>
+  /** The networks of this driver that are there or being made. */
+  readonly existing: readonly NetworkRecord[]
+}
+
+/** What a driver is asked about an endpoint before anything is made. */
+export interface CheckEndpointRequest {
+  readonly name: string
+  /** As the user gave them, unchecked. */
+  readonly options: Readonly<Record<string, unknown>>
+  readonly publishes: boolean
+}
+
+/**
+ * Turns records into plans. Pure: it touches neither kernel nor store, so one plan serves making,
+ * undoing and repairing.
+ */
+export interface NetworkDriver<NetworkOptions = unknown, EndpointOptions = unknown> {
+  readonly type: string
+  readonly scope: 'local' | 'global'
+  /** Throws when the network cannot be made as asked; else returns what the driver has to remember of it. */
+  checkNetwork(request: CheckNetworkRequest): NetworkOptions
+  /** Throws when the endpoint cannot be made as asked; else returns what the driver has to remember of it. */
+  checkEndpoint(network: NetworkRecord<NetworkOptions>, request: CheckEndpointRequest): EndpointOptions
+  planNetwork(network: NetworkRecord<NetworkOptions>): NetworkPlan
+  planEndpoint(
+    network: NetworkRecord<NetworkOptions>,
+    endpoint: EndpointRecord<EndpointOptions>,
+    sandbox: SandboxRecord,
+  ): JoinPlan
+  /** The part of {@link NetworkDriver.planEndpoint} that publishing `ports` adds and unpublishing them removes. */
+  planPorts(
+    network: NetworkRecord<NetworkOptions>,
+    endpoint: EndpointRecord<EndpointOptions>,
+    ports: readonly PublishedPort[],
+  ): readonly FirewallFact[]
+  /** What `endpoint.driverInfo()` says, under libnetwork's label names. */
+  describe(
+    network: NetworkRecord<NetworkOptions>,
+    endpoint: EndpointRecord<EndpointOptions>,
+  ): Readonly<Record<string, unknown>>
+}

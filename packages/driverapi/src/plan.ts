@@ -1,0 +1,67 @@
+import type { FirewallFact } from './firewall.ts'
+import type { PublishedPort } from './records.ts'
+
+/** A kernel setting below `/proc/sys`. */
+export interface Sysctl {
+  /** `net/ipv4/ip_forward` */
+  readonly path: string
+  readonly value: string
+}
+
+/** A bridge on the host. */
+export interface BridgeLink {
+  readonly kind: 'bridge'
+  readonly name: string
+  readonly macAddress: string
+  readonly mtu?: number | undefined
+  /** With prefix length. */
+  readonly addresses: readonly string[]
+}
+
+/** What a network wants on the host. Plain JSON, carried out in the order of its members. */
+export interface NetworkPlan {
+  readonly links: readonly BridgeLink[]
+  readonly sysctls: readonly Sysctl[]
+  readonly firewall: readonly FirewallFact[]
+}
+
+/** A route that a sandbox gets. */
+export interface PlannedRoute {
+  readonly destination: string
+  /** Absent: the destination is on the link. */
+  readonly gateway?: string | undefined
+}
+
+/** A permanent neighbour entry that a sandbox gets. */
+export interface PlannedNeighbour {
+  readonly address: string
+  readonly macAddress: string
+}
+
+/** An interface of a sandbox. */
+export interface SandboxLink {
+  /** A veth whose far end is born in the sandbox: its host end, and the bridge that is tied to. */
+  readonly create: { readonly kind: 'veth'; readonly hostName: string; readonly master: string }
+  /** Name in the sandbox. */
+  readonly name: string
+  readonly macAddress: string
+  readonly mtu?: number | undefined
+  /** With prefix length. */
+  readonly addresses: readonly string[]
+  readonly routes: readonly PlannedRoute[]
+  readonly neighbours: readonly PlannedNeighbour[]
+  /** Written before the interface goes up. */
+  readonly sysctls: readonly Sysctl[]
+}
+
+/** What an endpoint wants when it joins a sandbox. Plain JSON. */
+export interface JoinPlan {
+  readonly sandbox: {
+    readonly links: readonly SandboxLink[]
+    /** Next hops of the default routes, where this endpoint offers them. */
+    readonly gateways: { readonly ipv4?: string | undefined; readonly ipv6?: string | undefined }
+  }
+  readonly firewall: readonly FirewallFact[]
+  /** Host ports that are held as long as the endpoint is joined. */
+  readonly ports: readonly PublishedPort[]
+}

@@ -1,0 +1,65 @@
+import type { Protocol, TransportPort } from '@net/types'
+
+/** How far making or unmaking something has come. */
+export type Phase = 'creating' | 'ready' | 'deleting'
+
+/** The addresses of a network in one family. */
+export interface Subnet {
+  readonly poolId: string
+  /** CIDR of the whole pool. */
+  readonly pool: string
+  /** The host's address in it, with prefix length; what containers route through. */
+  readonly gateway: string
+}
+
+/** A network, as it is recorded. Plain JSON; `options` are those its driver's `checkNetwork` returned. */
+export interface NetworkRecord<Options = unknown> {
+  readonly id: string
+  readonly name: string
+  readonly driver: string
+  readonly phase: Phase
+  readonly internal: boolean
+  readonly ipv4?: Subnet | undefined
+  readonly ipv6?: Subnet | undefined
+  readonly labels: Readonly<Record<string, string>>
+  readonly options: Options
+}
+
+/** A published port with the host port it got. */
+export interface PublishedPort {
+  readonly protocol: Protocol
+  readonly containerPort: number
+  /** The host's address; absent: all of them, of each family that the endpoint has. */
+  readonly hostAddress?: string | undefined
+  readonly hostPort: number
+}
+
+/** An endpoint, as it is recorded. `options` are those its driver's `checkEndpoint` returned. */
+export interface EndpointRecord<Options = unknown> {
+  readonly id: string
+  readonly networkId: string
+  readonly name: string
+  readonly phase: Phase
+  readonly macAddress: string
+  /** With prefix length. */
+  readonly address?: string | undefined
+  /** With prefix length. */
+  readonly address6?: string | undefined
+  readonly aliases: readonly string[]
+  readonly ports: readonly PublishedPort[]
+  readonly exposed: readonly TransportPort[]
+  readonly options: Options
+  /** The sandbox it is joined to. */
+  readonly sandboxId?: string | undefined
+}
+
+/** A sandbox, as it is recorded. */
+export interface SandboxRecord {
+  readonly id: string
+  readonly containerId: string
+  readonly phase: Phase
+  readonly hostname?: string | undefined
+  readonly domainname?: string | undefined
+  /** Path of its network namespace. */
+  readonly key: string
+}

@@ -1,0 +1,68 @@
+import { NetError, type ErrorKind } from '@net/types'
+
+/** A kernel setting could not be read or written. */
+export class SysctlError extends NetError<'ERR_SYSCTL'> {
+  constructor(path: string, value: string, cause: Error) {
+    super(`could not set ${path.replaceAll('/', '.')} to ${value}: ${cause.message}`, {
+      code: 'ERR_SYSCTL',
+      kind: kindOf(cause),
+      cause,
+    })
+  }
+}
+
+/** An interface of this name is there and not ours to use. */
+export class InterfaceExistsError extends NetError<'ERR_INTERFACE_EXISTS'> {
+  constructor(name: string, cause: unknown) {
+    super(`interface ${name} exists already`, { code: 'ERR_INTERFACE_EXISTS', kind: 'forbidden', cause })
+  }
+}
+
+/** The bridge takes no more ports: the kernel's limit is 1 023. */
+export class BridgeFullError extends NetError<'ERR_BRIDGE_FULL'> {
+  constructor(bridge: string, cause: unknown) {
+    super(`bridge ${bridge} is full: it takes at most 1023 ports`, {
+      code: 'ERR_BRIDGE_FULL',
+      kind: 'no-service',
+      cause,
+    })
+  }
+}
+
+/** The kernel object that a plan builds upon is not there. */
+export class LinkNotFoundError extends NetError<'ERR_LINK_NOT_FOUND'> {
+  constructor(name: string, cause: unknown) {
+    super(`no such link: ${name}`, { code: 'ERR_LINK_NOT_FOUND', kind: 'not-found', cause })
+  }
+}
+
+/** A sandbox with this key is there already. */
+export class SandboxExistsError extends NetError<'ERR_SANDBOX_EXISTS'> {
+  constructor(key: string, cause: unknown) {
+    super(`sandbox ${key} exists already`, { code: 'ERR_SANDBOX_EXISTS', kind: 'forbidden', cause })
+  }
+}
+
+/** No sandbox has this key. */
+export class SandboxNotFoundError extends NetError<'ERR_SANDBOX_NOT_FOUND'> {
+  constructor(key: string, cause: unknown) {
+    super(`no such sandbox: ${key}`, { code: 'ERR_SANDBOX_NOT_FOUND', kind: 'not-found', cause })
+  }
+}
+
+/** The process may not do this. */
+export class NotPermittedError extends NetError<'ERR_NOT_PERMITTED'> {
+  constructor(what: string, cause: unknown) {
+    super(`not permitted to ${what}: needs CAP_SYS_ADMIN and CAP_NET_ADMIN (root, or a user namespace)`, {
+      code: 'ERR_NOT_PERMITTED',
+      kind: 'forbidden',
+      cause,
+    })
+  }
+}
+
+function kindOf(cause: Error): ErrorKind {
+  const code = 'code' in cause ? cause.code : undefined
+  if (code === 'ENOENT') return 'not-found'
+  return code === 'EACCES' || code === 'EPERM' || code === 'EROFS' ? 'forbidden' : 'bad-request'
+}

@@ -1,0 +1,240 @@
+import { closeSync } from 'node:fs'
+import type { BridgeLink, Firewall, FirewallChange, JoinPlan, NetworkPlan, SandboxLink } from '@net/driverapi'
+import {
+  addAddress,
+  addRoute,
+  isErrno,
+  RouteSocket,
+  setBridgePort,
+  setLink,
+  setNeighbour,
+  type Link,
+} from '@net/netlink-ffi'
+import { Rollback, silentLogger, Turns, type CallOptions, type Logger } from '@net/types'
+import { BridgeFullError, InterfaceExistsError, LinkNotFoundError, NotPermittedError } from './errors.ts'
+import { Reaper } from './reaper.ts'
+import { createSandboxNamespace, deleteSandboxNamespace, inSandbox, openSandboxNamespace } from './sandbox-namespace.ts'
+import { writeSysctls } from './sysctl.ts'
+
+export interface ExecutorOptions {
+  /** Written on every link made, as its alias: whose it is. */
+  readonly owner: string
+}
+
+export interface ExecutorDeps {
+  readonly firewall: Firewall
+  readonly turns?: Turns | undefined
+  readonly logger?: Logger | undefined
+}
+
+/**
+ * Carries plans out: the only place that touches links, namespaces and rules. Everything it does
+ * is whole or undone, and steps of long work let the event loop turn.
+ */
+export class Executor {
+  readonly #owner: string
+  readonly #firewall: Firewall
+  readonly #turns: Turns
+  readonly #logger: Logger
+  readonly #routes: RouteSocket
+  readonly #reaper: Reaper
+
+  private constructor(owner: string, deps: ExecutorDeps, routes: RouteSocket, reaper: Reaper) {
+    this.#owner = owner
+    this.#firewall = deps.firewall
+    this.#turns = deps.turns ?? new Turns()
+    this.#logger = deps.logger ?? silentLogger
+    this.#routes = routes
+    this.#reaper = reaper
+  }
+
+  /** Opens it in the calling thread's network namespace: that is the host from then on. */
+  static open(options: ExecutorOptions, deps: ExecutorDeps): Executor {
+    const { logger } = deps
+    const routes = RouteSocket.open({ logger })
+    return new Executor(options.owner, deps, routes, new Reaper(RouteSocket.open({ logger }), logger))
+  }
+
+  /**
+   * Makes what a network wants on the host, or leaves nothing behind.
+   *
+   * @throws InterfaceExistsError (`ERR_INTERFACE_EXISTS`), NotPermittedError (`ERR_NOT_PERMITTED`),
+   *   SysctlError (`ERR_SYSCTL`), and what the firewall throws
+   */
+  async createNetwork(plan: NetworkPlan, call?: CallOptions): Promise<void> {
+    await this.#turns.take(call)
+    await using rollback = new Rollback()
+
+    const bridges = plan.links.map((link) => {
+      const bridge = this.#createBridge(link)
+      rollback.defer(`create bridge ${link.name}`, () => this.#reaper.delete([bridge.index]))
+      return bridge
+    })
+    writeSysctls(plan.sysctls)
+    plan.links.forEach((link, at) => {
+      this.#configureBridge(link, bridges[at]?.index ?? 0)
+    })
+    await this.#addFacts(plan.firewall, rollback, call)
+
+    rollback.commit()
+  }
+
+  /** Unmakes a network. What is gone already is no error. */
+  async deleteNetwork(plan: NetworkPlan): Promise<void> {
+    await this.#turns.take()
+    await this.#firewall.change({ remove: plan.firewall })
+    await this.#deleteOwn(plan.links.map(({ name }) => name))
+  }
+
+  /** Makes the namespace of a sandbox at path `key`. @throws `ERR_SANDBOX_EXISTS`, `ERR_NOT_PERMITTED` */
+  async createSandbox(key: string, call?: CallOptions): Promise<void> {
+    await this.#turns.take(call)
+    createSandboxNamespace(key, this.#logger)
+  }
+
+  /**
+   * Takes a sandbox away together with what `plans` made in it. Its traffic ends before this resolves;
+   * its links vanish from the host shortly after, see {@link Executor.settle}.
+   */
+  async deleteSandbox(key: string, plans: readonly JoinPlan[]): Promise<void> {
+    await this.#turns.take()
+    const facts = plans.flatMap(({ firewall }) => firewall)
+    if (facts.length > 0) await this.#firewall.change({ remove: facts })
+    const links = this.#ownLinks(plans.flatMap(({ sandbox }) => sandbox.links.map(({ create }) => create.hostName)))
+    for (const link of links) this.#silence(link)
+    deleteSandboxNamespace(key)
+    this.#reaper.take(links.map(({ index }) => index))
+  }
+
+  /**
+   * Gives the sandbox at `key` what `plan` wants, or leaves nothing behind.
+   *
+   * @throws SandboxNotFoundError (`ERR_SANDBOX_NOT_FOUND`), InterfaceExistsError (`ERR_INTERFACE_EXISTS`),
+   *   BridgeFullError (`ERR_BRIDGE_FULL`), LinkNotFoundError (`ERR_LINK_NOT_FOUND`), and what the firewall throws
+   */
+  async join(key: string, plan: JoinPlan, call?: CallOptions): Promise<void> {
+    await using rollback = new Rollback()
+
+    for (const link of plan.sandbox.links) {
+      await this.#turns.take(call)
+      const near = this.#createVeth(key, link)
+      rollback.defer(`create ${near.name}`, () => this.#reaper.delete([near.index]))
+
+      await this.#turns.take(call)
+      this.#configureInside(key, link, plan.sandbox.gateways)
+      // Last: a port of a bridge whose far end is up forwards at once, without waiting for its carrier.
+      this.#routes.apply(setLink(near.index, { up: true }))
+    }
+    await this.#addFacts(plan.firewall, rollback, call)
+
+    rollback.commit()
+  }
+
+  /** Takes away what `plan` made in a sandbox that stays. What is gone already is no error. */
+  async leave(plan: JoinPlan): Promise<void> {
+    await this.#turns.take()
+    if (plan.firewall.length > 0) await this.#firewall.change({ remove: plan.firewall })
+    await this.#deleteOwn(plan.sandbox.links.map(({ create }) => create.hostName))
+  }
+
+  /** Adds and removes firewall facts, all or none. */
+  async changeFirewall(change: FirewallChange, call?: CallOptions): Promise<void> {
+    await this.#turns.take(call)
+    await this.#firewall.change(change, call)
+  }
+
+  /** Resolves when the links of sandboxes that were taken away have vanished. */
+  async settle(): Promise<void> {
+    await this.#reaper.settle()
+  }
+
+  /** Waits for what goes on in the background, then closes the sockets. Safe to call twice. */
+  async close(): Promise<void> {
+    await this.#reaper.close()
+    this.#routes.close()
+  }
+
+  #createBridge(link: BridgeLink): Link {
+    const { kind, name, macAddress, mtu } = link
+    try {
+      return this.#routes.createLink({ kind, name, macAddress, mtu, alias: this.#owner })
+    } catch (cause) {
+      throw explain(cause, name)
+    }
+  }
+
+  #configureBridge(link: BridgeLink, index: number): void {
+    const addresses = link.addresses.map((address) => addAddress({ index, address }))
+    this.#routes.apply(...addresses, setLink(index, { up: true }))
+  }
+
+  #createVeth(key: string, link: SandboxLink): Link {
+    const { hostName, master } = link.create
+    const bridge = this.#routes.findLink(master)
+    if (bridge === undefined) throw new LinkNotFoundError(master, undefined)
+    const namespaceFd = openSandboxNamespace(key)
+    try {
+      return this.#routes.createLink({
+        kind: 'veth',
+        name: hostName,
+        mtu: link.mtu,
+        master: bridge.index,
+        alias: this.#owner,
+        peer: { name: link.name, macAddress: link.macAddress, mtu: link.mtu, namespaceFd },
+      })
+    } catch (cause) {
+      throw isErrno(cause, 'EXFULL') ? new BridgeFullError(master, cause) : explain(cause, hostName)
+    } finally {
+      closeSync(namespaceFd)
+    }
+  }
+
+  #configureInside(key: string, link: SandboxLink, gateways: JoinPlan['sandbox']['gateways']): void {
+    using inside = inSandbox(key, () => {
+      writeSysctls(link.sysctls)
+      return RouteSocket.open({ logger: this.#logger })
+    })
+    const { index } = inside.getLink(link.name)
+    inside.apply(
+      setLink(index, { up: true }),
+      ...link.addresses.map((address) => addAddress({ index, address })),
+      ...link.routes.map(({ destination, gateway }) => addRoute({ destination, gateway, index })),
+      ...link.neighbours.map(({ address, macAddress }) => setNeighbour({ index, address, macAddress })),
+      ...(gateways.ipv4 === undefined ? [] : [addRoute({ destination: '0.0.0.0/0', gateway: gateways.ipv4 })]),
+      ...(gateways.ipv6 === undefined ? [] : [addRoute({ destination: '::/0', gateway: gateways.ipv6 })]),
+    )
+  }
+
+  async #addFacts(facts: FirewallChange['add'] & object, rollback: Rollback, call?: CallOptions): Promise<void> {
+    if (facts.length === 0) return
+    await this.#turns.take(call)
+    await this.#firewall.change({ add: facts }, call)
+    rollback.defer('add firewall facts', () => this.#firewall.change({ remove: facts }))
+  }
+
+  /** Takes a veth off its bridge at once; deleting it takes the kernel its time. */
+  #silence(link: Link): void {
+    try {
+      this.#routes.apply(setBridgePort(link.index, { state: 'disabled' }))
+    } catch (error) {
+      // Gone meanwhile, or taken off the bridge by somebody.
+      if (!isErrno(error, 'ENODEV', 'EINVAL', 'EOPNOTSUPP')) throw error
+    }
+  }
+
+  async #deleteOwn(names: readonly string[]): Promise<void> {
+    await this.#reaper.delete(this.#ownLinks(names).map(({ index }) => index))
+  }
+
+  /** The links of these names that are there and ours: a name may have passed to somebody else. */
+  #ownLinks(names: readonly string[]): Link[] {
+    return names.map((name) => this.#routes.findLink(name)).filter((link): link is Link => link?.alias === this.#owner)
+  }
+}
+
+/** What a refusal to make link `name` means. */
+function explain(cause: unknown, name: string): unknown {
+  if (isErrno(cause, 'EEXIST')) return new InterfaceExistsError(name, cause)
+  if (isErrno(cause, 'EPERM')) return new NotPermittedError(`create link ${name}`, cause)
+  return cause
+}

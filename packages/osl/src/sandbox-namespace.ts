@@ -1,0 +1,66 @@
+import { closeSync, openSync } from 'node:fs'
+import {
+  createNamespace,
+  deleteNamespace,
+  inNamespace,
+  isErrno,
+  RouteSocket,
+  setLink,
+  type Synchronous,
+} from '@net/netlink-ffi'
+import type { Logger } from '@net/types'
+import { NotPermittedError, SandboxExistsError, SandboxNotFoundError } from './errors.ts'
+
+/**
+ * Makes the network namespace of a sandbox at path `key`, with its loopback interface up.
+ *
+ * @throws SandboxExistsError (`ERR_SANDBOX_EXISTS`), NotPermittedError (`ERR_NOT_PERMITTED`)
+ */
+export function createSandboxNamespace(key: string, logger?: Logger): void {
+  try {
+    createNamespace(key, () => {
+      using routes = RouteSocket.open({ logger })
+      routes.apply(setLink('lo', { up: true }))
+    })
+  } catch (cause) {
+    if (isErrno(cause, 'EPERM', 'EACCES')) throw new NotPermittedError('create a network namespace', cause)
+    if (hasCode(cause, 'EEXIST')) throw new SandboxExistsError(key, cause)
+    throw cause
+  }
+}
+
+/** Lets the namespace of a sandbox go. One that is not there is no error. */
+export function deleteSandboxNamespace(key: string): void {
+  deleteNamespace(key)
+}
+
+/**
+ * Opens the namespace of a sandbox; the caller closes the descriptor.
+ *
+ * @throws SandboxNotFoundError (`ERR_SANDBOX_NOT_FOUND`)
+ */
+export function openSandboxNamespace(key: string): number {
+  try {
+    return openSync(key, 'r')
+  } catch (cause) {
+    throw new SandboxNotFoundError(key, cause)
+  }
+}
+
+/**
+ * Runs `work` inside the sandbox: system calls, `spawn`, synchronous file operations below `/proc`, nothing else.
+ *
+ * @throws SandboxNotFoundError (`ERR_SANDBOX_NOT_FOUND`)
+ */
+export function inSandbox<T>(key: string, work: () => Synchronous<T>): T {
+  const fd = openSandboxNamespace(key)
+  try {
+    return inNamespace(fd, work)
+  } finally {
+    closeSync(fd)
+  }
+}
+
+function hasCode(error: unknown, code: string): boolean {
+  return error instanceof Error && 'code' in error && error.code === code
+}

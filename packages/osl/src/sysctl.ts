@@ -1,0 +1,20 @@
+import { readFileSync, writeFileSync } from 'node:fs'
+import type { Sysctl } from '@net/driverapi'
+import { SysctlError } from './errors.ts'
+
+/**
+ * Sets kernel settings of the calling thread's network namespace. Those that already have their value are
+ * not written: writing has effects of its own, and `/proc/sys` may be read-only.
+ *
+ * @throws SysctlError (`ERR_SYSCTL`)
+ */
+export function writeSysctls(sysctls: readonly Sysctl[]): void {
+  for (const { path, value } of sysctls) {
+    const file = `/proc/sys/${path}`
+    try {
+      if (readFileSync(file, 'utf8').trim() !== value) writeFileSync(file, value)
+    } catch (cause) {
+      throw new SysctlError(path, value, cause as Error)
+    }
+  }
+}
