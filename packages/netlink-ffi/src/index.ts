@@ -5,6 +5,7 @@
  */
 
 export {
+  BatchTooLargeError,
   DumpInterruptedError,
   errnoName,
   isErrno,
@@ -14,6 +15,8 @@ export {
   SystemCallError,
   ValueOutOfRangeError,
 } from './errors.ts'
+export { holdPort, type HeldPort } from './held-port.ts'
+export type { NetlinkMessage } from './message.ts'
 export {
   createNamespace,
   deleteNamespace,
@@ -23,6 +26,30 @@ export {
   namespaceOfProcess,
   type Synchronous,
 } from './namespace.ts'
+export {
+  addChain,
+  deleteChain,
+  type BaseChain,
+  type ChainReference,
+  type NewChain,
+  type NftChain,
+  type NftHook,
+} from './nftables/chain.ts'
+export type { NftDataType, NftValue } from './nftables/data-types.ts'
+export { addElements, deleteElements, type NftElement, type NftElementReport } from './nftables/element.ts'
+export {
+  nftExpression,
+  type LookupOptions,
+  type NatOptions,
+  type NftExpression,
+  type NftField,
+} from './nftables/expressions.ts'
+export type { TableFamily, TableReference } from './nftables/nfnetlink.ts'
+export { NftablesSocket, type CommitOptions, type NftablesSocketOptions } from './nftables/nftables-socket.ts'
+export { addRule, deleteRule, type NewRule, type NftRule } from './nftables/rule.ts'
+export { addSet, deleteSet, type NftSet, type NftSetReport, type SetReference } from './nftables/set.ts'
+export { addTable, deleteTable, type NewTable, type NftTable } from './nftables/table.ts'
+export type { NftVerdict } from './nftables/verdict.ts'
 export { watchRoutes, type RouteEvent } from './route-events.ts'
 export { addAddress, deleteAddress, type InterfaceAddress } from './rtnetlink/address.ts'
 export {

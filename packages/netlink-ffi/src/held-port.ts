@@ -1,0 +1,87 @@
+import { closeSync } from 'node:fs'
+import { addressToBytes, checkPort, parseAddress, type Address } from '@net/types'
+import { viewOf } from './attributes.ts'
+import { isErrno } from './errors.ts'
+import { libc } from './libc.ts'
+import { check } from './netlink-socket.ts'
+import { AF_INET, AF_INET6 } from './rtnetlink/address.ts'
+import { littleEndian } from './writer.ts'
+
+// asm-generic/socket.h, linux/in.h, linux/in6.h
+const SOCK_CLOEXEC = 0o2000000
+const IPPROTO_IPV6 = 41
+const IPV6_V6ONLY = 26
+const socketTypes = { tcp: [1, 6], udp: [2, 17], sctp: [1, 132] } as const
+
+/** A port of the calling thread's namespace that no other program can bind meanwhile. */
+export interface HeldPort extends Disposable {
+  /** Safe to call twice. */
+  close(): void
+}
+
+/**
+ * Binds a socket to a port and neither listens nor reads: nobody else gets the port. Without an
+ * address, every address of both families (of IPv4 alone where the kernel has no IPv6).
+ *
+ * @throws SystemCallError (`ERR_SYSTEM_CALL`): EADDRINUSE, EADDRNOTAVAIL (no address of this host),
+ *   EPROTONOSUPPORT (SCTP, where the kernel lacks it), EMFILE
+ */
+export function holdPort(request: {
+  readonly protocol: keyof typeof socketTypes
+  readonly port: number
+  readonly address?: string | undefined
+}): HeldPort {
+  checkPort(request.port)
+  const fd = request.address === undefined ? holdAny(request) : holdAddress(request, parseAddress(request.address))
+  let closed = false
+  const close = (): void => {
+    if (closed) return
+    closed = true
+    closeSync(fd)
+  }
+  return { close, [Symbol.dispose]: close }
+}
+
+type PortRequest = Parameters<typeof holdPort>[0]
+
+function holdAny(request: PortRequest): number {
+  try {
+    return bindSocket(request, { family: 6, value: 0n }, 'both families')
+  } catch (error) {
+    if (!isErrno(error, 'EAFNOSUPPORT', 'EADDRNOTAVAIL')) throw error
+    return bindSocket(request, { family: 4, value: 0n }, 'one family')
+  }
+}
+
+function holdAddress(request: PortRequest, address: Address): number {
+  return bindSocket(request, address, 'one family')
+}
+
+function bindSocket(request: PortRequest, address: Address, reach: 'both families' | 'one family'): number {
+  const [type, protocol] = socketTypes[request.protocol]
+  const family = address.family === 4 ? AF_INET : AF_INET6
+  const about = `${request.protocol} port ${request.port}`
+  const fd = check(libc().socket(family, type | SOCK_CLOEXEC, protocol), 'socket', about)
+  try {
+    if (address.family === 6) {
+      const onlyV6 = new Uint8Array(Int32Array.of(reach === 'one family' ? 1 : 0).buffer)
+      check(libc().setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, onlyV6, 4), 'setsockopt', about)
+    }
+    const socketAddress = encodeSocketAddress(address, request.port)
+    check(libc().bind(fd, socketAddress, socketAddress.length), 'bind', about)
+    return fd
+  } catch (error) {
+    closeSync(fd)
+    throw error
+  }
+}
+
+/** struct sockaddr_in (16 bytes) or sockaddr_in6 (28 bytes), linux/in.h and linux/in6.h. */
+function encodeSocketAddress(address: Address, port: number): Uint8Array {
+  const bytes = new Uint8Array(address.family === 4 ? 16 : 28)
+  const view = viewOf(bytes)
+  view.setUint16(0, address.family === 4 ? AF_INET : AF_INET6, littleEndian)
+  view.setUint16(2, port)
+  bytes.set(addressToBytes(address), address.family === 4 ? 4 : 8)
+  return bytes
+}
