@@ -33,6 +33,12 @@ export interface NetworkDriver<NetworkOptions = unknown, EndpointOptions = unkno
   checkNetwork(request: CheckNetworkRequest): NetworkOptions
   /** Throws when the endpoint cannot be made as asked; else returns what the driver has to remember of it. */
   checkEndpoint(network: NetworkRecord<NetworkOptions>, request: CheckEndpointRequest): EndpointOptions
+  /** What the endpoint's interface is to be called in a sandbox where the names `taken` are. */
+  nameInterface(
+    network: NetworkRecord<NetworkOptions>,
+    endpoint: EndpointRecord<EndpointOptions>,
+    taken: readonly string[],
+  ): string
   planNetwork(network: NetworkRecord<NetworkOptions>): NetworkPlan
   planEndpoint(
     network: NetworkRecord<NetworkOptions>,

@@ -6,6 +6,8 @@ export interface Sysctl {
   /** `net/ipv4/ip_forward` */
   readonly path: string
   readonly value: string
+  /** Passed over where the kernel does not have it, such as those of IPv6. */
+  readonly optional?: boolean | undefined
 }
 
 /** A bridge on the host. */

@@ -51,6 +51,8 @@ export interface EndpointRecord<Options = unknown> {
   readonly options: Options
   /** The sandbox it is joined to. */
   readonly sandboxId?: string | undefined
+  /** Its interface in that sandbox. */
+  readonly interfaceName?: string | undefined
 }
 
 /** A sandbox, as it is recorded. */

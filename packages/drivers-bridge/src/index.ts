@@ -4,4 +4,6 @@
  * @packageDocumentation
  */
 
-export {}
+export { bridgeDriver } from './bridge-driver.ts'
+export { BridgeInUseError, InterfaceNameTakenError, InternalNetworkError, InvalidOptionError } from './errors.ts'
+export type { BridgeEndpointOptions, BridgeOptions } from './labels.ts'

@@ -4,4 +4,33 @@
  * @packageDocumentation
  */
 
-export {}
+export { Controller, type AttachRequest, type Attachment } from './controller.ts'
+export { Endpoint, type JoinOptions } from './endpoint.ts'
+export {
+  ActiveEndpointsError,
+  BusyError,
+  ContainerHasSandboxError,
+  ControllerRunningError,
+  EndpointExistsError,
+  EndpointJoinedError,
+  EndpointNotJoinedError,
+  FamilyMismatchError,
+  InvalidRequestError,
+  NetworkExistsError,
+  NoSuchEndpointError,
+  NoSuchIpamDriverError,
+  NoSuchNetworkError,
+  NoSuchSandboxError,
+  PortNotPublishedError,
+} from './errors.ts'
+export { Network } from './network.ts'
+export type {
+  CreateEndpointRequest,
+  CreateNetworkRequest,
+  CreateSandboxRequest,
+  Options,
+  PoolConfig,
+  PortRequest,
+} from './requests.ts'
+export { Sandbox, type SpawnInSandboxOptions } from './sandbox.ts'
+export { openController, type ControllerOptions } from './stack.ts'

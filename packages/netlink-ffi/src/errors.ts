@@ -14,6 +14,7 @@ const errnoNames = new Map(
 for (const [name, number] of [
   ['EXFULL', 54],
   ['ENOTUNIQ', 76],
+  ['ERESTART', 85],
   ['EPFNOSUPPORT', 96],
 ] as const) {
   if (!errnoNames.has(number)) errnoNames.set(number, name)
@@ -47,6 +48,7 @@ function kindOf(errno: number): ErrorKind {
       return 'no-service'
     case 'EAGAIN':
     case 'EINTR':
+    case 'ERESTART':
       return 'retry'
     case 'EOPNOTSUPP':
     case 'EPROTONOSUPPORT':
@@ -114,6 +116,13 @@ export class DumpInterruptedError extends NetError<'ERR_DUMP_INTERRUPTED'> {
 export class NoReplyError extends NetError<'ERR_NO_REPLY'> {
   constructor(request: string) {
     super(`${request}: the kernel sent no answer`, { code: 'ERR_NO_REPLY', kind: 'internal' })
+  }
+}
+
+/** A batch of nftables messages does not fit into the send buffer of its socket. Nothing of it was sent. */
+export class BatchTooLargeError extends NetError<'ERR_BATCH_TOO_LARGE'> {
+  constructor(batch: string) {
+    super(`${batch}: larger than the send buffer of the socket`, { code: 'ERR_BATCH_TOO_LARGE', kind: 'bad-request' })
   }
 }
 

@@ -15,6 +15,7 @@ export {
   SystemCallError,
   ValueOutOfRangeError,
 } from './errors.ts'
+export { holdName, isNameHeld, NameHeldError, type HeldName } from './held-name.ts'
 export { holdPort, type HeldPort } from './held-port.ts'
 export type { NetlinkMessage } from './message.ts'
 export {

@@ -23,39 +23,48 @@ export class Writer {
   }
 
   u8(value: number): void {
-    this.#view.setUint8(this.#room(1), value)
+    const at = this.#room(1)
+    this.#view.setUint8(at, value)
   }
 
   u16(value: number): void {
-    this.#view.setUint16(this.#room(2), value, littleEndian)
+    const at = this.#room(2)
+    this.#view.setUint16(at, value, littleEndian)
   }
 
   u32(value: number): void {
-    this.#view.setUint32(this.#room(4), value, littleEndian)
+    const at = this.#room(4)
+    this.#view.setUint32(at, value, littleEndian)
   }
 
   i32(value: number): void {
-    this.#view.setInt32(this.#room(4), value, littleEndian)
+    const at = this.#room(4)
+    this.#view.setInt32(at, value, littleEndian)
   }
 
   u64(value: bigint): void {
-    this.#view.setBigUint64(this.#room(8), value, littleEndian)
+    const at = this.#room(8)
+    this.#view.setBigUint64(at, value, littleEndian)
   }
 
   be16(value: number): void {
-    this.#view.setUint16(this.#room(2), value)
+    const at = this.#room(2)
+    this.#view.setUint16(at, value)
   }
 
   be32(value: number): void {
-    this.#view.setUint32(this.#room(4), value)
+    const at = this.#room(4)
+    this.#view.setUint32(at, value)
   }
 
   be64(value: bigint): void {
-    this.#view.setBigUint64(this.#room(8), value)
+    const at = this.#room(8)
+    this.#view.setBigUint64(at, value)
   }
 
   bytes(value: Uint8Array): void {
-    this.#bytes.set(value, this.#room(value.length))
+    const at = this.#room(value.length)
+    this.#bytes.set(value, at)
   }
 
   /** UTF-8 text and a zero byte. */
@@ -85,6 +94,7 @@ export class Writer {
     this.#view.setUint32(at, value, littleEndian)
   }
 
+  /** Makes room first: buffer and view are others once it has grown. */
   #room(count: number): number {
     const at = this.#length
     this.#length += count

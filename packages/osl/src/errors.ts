@@ -61,6 +61,13 @@ export class NotPermittedError extends NetError<'ERR_NOT_PERMITTED'> {
   }
 }
 
+/** The kernel here lacks something that a plan needs. */
+export class UnsupportedKernelError extends NetError<'ERR_UNSUPPORTED_KERNEL'> {
+  constructor(feature: string, cause: unknown) {
+    super(`this kernel lacks ${feature}`, { code: 'ERR_UNSUPPORTED_KERNEL', kind: 'not-implemented', cause })
+  }
+}
+
 function kindOf(cause: Error): ErrorKind {
   const code = 'code' in cause ? cause.code : undefined
   if (code === 'ENOENT') return 'not-found'

@@ -4,14 +4,22 @@ import {
   addAddress,
   addRoute,
   isErrno,
+  isOnLink,
   RouteSocket,
   setBridgePort,
   setLink,
   setNeighbour,
   type Link,
+  type NetlinkMessage,
 } from '@net/netlink-ffi'
 import { Rollback, silentLogger, Turns, type CallOptions, type Logger } from '@net/types'
-import { BridgeFullError, InterfaceExistsError, LinkNotFoundError, NotPermittedError } from './errors.ts'
+import {
+  BridgeFullError,
+  InterfaceExistsError,
+  LinkNotFoundError,
+  NotPermittedError,
+  UnsupportedKernelError,
+} from './errors.ts'
 import { Reaper } from './reaper.ts'
 import { createSandboxNamespace, deleteSandboxNamespace, inSandbox, openSandboxNamespace } from './sandbox-namespace.ts'
 import { writeSysctls } from './sysctl.ts'
@@ -137,6 +145,21 @@ export class Executor {
     await this.#deleteOwn(plan.sandbox.links.map(({ create }) => create.hostName))
   }
 
+  /** Gives the sandbox at `key` default routes. @throws `ERR_SANDBOX_NOT_FOUND` */
+  async addGateways(key: string, gateways: JoinPlan['sandbox']['gateways']): Promise<void> {
+    await this.#turns.take()
+    using inside = inSandbox(key, () => RouteSocket.open({ logger: this.#logger }))
+    inside.apply(...defaultRoutes(gateways))
+  }
+
+  /** The networks that the host has a link on, as CIDRs. */
+  hostPrefixes(): string[] {
+    return this.#routes
+      .listRoutes()
+      .filter(isOnLink)
+      .map(({ destination }) => destination)
+  }
+
   /** Adds and removes firewall facts, all or none. */
   async changeFirewall(change: FirewallChange, call?: CallOptions): Promise<void> {
     await this.#turns.take(call)
@@ -159,7 +182,7 @@ export class Executor {
     try {
       return this.#routes.createLink({ kind, name, macAddress, mtu, alias: this.#owner })
     } catch (cause) {
-      throw explain(cause, name)
+      throw explain(cause, name, kind)
     }
   }
 
@@ -183,7 +206,7 @@ export class Executor {
         peer: { name: link.name, macAddress: link.macAddress, mtu: link.mtu, namespaceFd },
       })
     } catch (cause) {
-      throw isErrno(cause, 'EXFULL') ? new BridgeFullError(master, cause) : explain(cause, hostName)
+      throw isErrno(cause, 'EXFULL') ? new BridgeFullError(master, cause) : explain(cause, hostName, 'veth')
     } finally {
       closeSync(namespaceFd)
     }
@@ -200,8 +223,7 @@ export class Executor {
       ...link.addresses.map((address) => addAddress({ index, address })),
       ...link.routes.map(({ destination, gateway }) => addRoute({ destination, gateway, index })),
       ...link.neighbours.map(({ address, macAddress }) => setNeighbour({ index, address, macAddress })),
-      ...(gateways.ipv4 === undefined ? [] : [addRoute({ destination: '0.0.0.0/0', gateway: gateways.ipv4 })]),
-      ...(gateways.ipv6 === undefined ? [] : [addRoute({ destination: '::/0', gateway: gateways.ipv6 })]),
+      ...defaultRoutes(gateways),
     )
   }
 
@@ -232,9 +254,17 @@ export class Executor {
   }
 }
 
+function defaultRoutes({ ipv4, ipv6 }: JoinPlan['sandbox']['gateways']): NetlinkMessage[] {
+  return [
+    ...(ipv4 === undefined ? [] : [addRoute({ destination: '0.0.0.0/0', gateway: ipv4 })]),
+    ...(ipv6 === undefined ? [] : [addRoute({ destination: '::/0', gateway: ipv6 })]),
+  ]
+}
+
 /** What a refusal to make link `name` means. */
-function explain(cause: unknown, name: string): unknown {
+function explain(cause: unknown, name: string, kind: string): unknown {
   if (isErrno(cause, 'EEXIST')) return new InterfaceExistsError(name, cause)
   if (isErrno(cause, 'EPERM')) return new NotPermittedError(`create link ${name}`, cause)
+  if (isErrno(cause, 'EOPNOTSUPP')) return new UnsupportedKernelError(`links of kind ${kind}`, cause)
   return cause
 }

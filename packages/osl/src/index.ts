@@ -12,6 +12,7 @@ export {
   SandboxExistsError,
   SandboxNotFoundError,
   SysctlError,
+  UnsupportedKernelError,
 } from './errors.ts'
 export { Executor, type ExecutorDeps, type ExecutorOptions } from './executor.ts'
 export { inSandbox } from './sandbox-namespace.ts'

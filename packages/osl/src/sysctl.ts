@@ -9,11 +9,12 @@ import { SysctlError } from './errors.ts'
  * @throws SysctlError (`ERR_SYSCTL`)
  */
 export function writeSysctls(sysctls: readonly Sysctl[]): void {
-  for (const { path, value } of sysctls) {
+  for (const { path, value, optional } of sysctls) {
     const file = `/proc/sys/${path}`
     try {
       if (readFileSync(file, 'utf8').trim() !== value) writeFileSync(file, value)
     } catch (cause) {
+      if (optional === true && (cause as NodeJS.ErrnoException).code === 'ENOENT') continue
       throw new SysctlError(path, value, cause as Error)
     }
   }

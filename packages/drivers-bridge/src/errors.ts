@@ -1,0 +1,35 @@
+import { NetError } from '@net/types'
+
+/** An option or label has a value that it cannot have. */
+export class InvalidOptionError extends NetError<'ERR_INVALID_OPTION'> {
+  constructor(option: string, value: unknown, expected: string) {
+    super(`invalid value ${JSON.stringify(value)} of ${option}: expected ${expected}`, {
+      code: 'ERR_INVALID_OPTION',
+      kind: 'bad-request',
+    })
+  }
+}
+
+/** Another network has this bridge. */
+export class BridgeInUseError extends NetError<'ERR_BRIDGE_IN_USE'> {
+  constructor(bridge: string, network: string) {
+    super(`bridge ${bridge} belongs to network ${network}`, { code: 'ERR_BRIDGE_IN_USE', kind: 'forbidden' })
+  }
+}
+
+/** Ports of an internal network cannot be published: nothing reaches it from outside. */
+export class InternalNetworkError extends NetError<'ERR_INTERNAL_NETWORK'> {
+  constructor(network: string) {
+    super(`network ${network} is internal: its ports cannot be published`, {
+      code: 'ERR_INTERNAL_NETWORK',
+      kind: 'bad-request',
+    })
+  }
+}
+
+/** The interface name that the endpoint asks for is taken in the sandbox. */
+export class InterfaceNameTakenError extends NetError<'ERR_INTERFACE_NAME_TAKEN'> {
+  constructor(name: string) {
+    super(`interface name ${name} is taken in the sandbox`, { code: 'ERR_INTERFACE_NAME_TAKEN', kind: 'forbidden' })
+  }
+}

@@ -1,0 +1,132 @@
+import { NotImplementedError, type CallOptions } from '@net/types'
+import { Core, type CoreDeps } from './core.ts'
+import { deleteEndpoint } from './endpoint-operations.ts'
+import { Endpoint } from './endpoint.ts'
+import { attach, createSandbox, deleteSandbox } from './join-operations.ts'
+import { createNetwork, deleteNetwork } from './network-operations.ts'
+import { Network } from './network.ts'
+import type { CreateEndpointRequest, CreateNetworkRequest, CreateSandboxRequest } from './requests.ts'
+import { Sandbox } from './sandbox.ts'
+
+/** Endpoint, sandbox and join in one request. */
+export interface AttachRequest {
+  /** A network, its id or its name. */
+  readonly network: { readonly id: string } | string
+  readonly endpoint: CreateEndpointRequest
+  readonly sandbox: CreateSandboxRequest
+}
+
+/** A container on a network. */
+export interface Attachment {
+  readonly endpoint: Endpoint
+  readonly sandbox: Sandbox
+  /** Unmakes both. Safe to call twice. */
+  detach(): Promise<void>
+}
+
+/** Networks, endpoints and sandboxes of one host. */
+export class Controller implements AsyncDisposable {
+  readonly id: string
+  readonly #core: Core
+  readonly #release: () => Promise<void>
+  #closing: Promise<void> | undefined
+
+  /** @internal Controllers come from `openController`. */
+  constructor(id: string, deps: CoreDeps, release: () => Promise<void>) {
+    this.id = id
+    this.#core = new Core(deps)
+    this.#release = release
+  }
+
+  /**
+   * Makes a network, or leaves nothing behind.
+   *
+   * @throws `ERR_NETWORK_EXISTS`, `ERR_INVALID_REQUEST`, `ERR_NO_SUCH_DRIVER`, `ERR_POOL_OVERLAP`,
+   *   `ERR_INVALID_POOL`, `ERR_ADDRESS_OUT_OF_RANGE` (a gateway outside its pool), `ERR_INTERFACE_EXISTS`, …
+   */
+  async createNetwork(request: CreateNetworkRequest, call?: CallOptions): Promise<Network> {
+    return this.#core.run(async () => new Network(this.#core, await createNetwork(this.#core, request, call)))
+  }
+
+  /** Makes a sandbox for a container. @throws `ERR_CONTAINER_HAS_SANDBOX`, `ERR_INVALID_REQUEST`, `ERR_NOT_PERMITTED` */
+  async createSandbox(request: CreateSandboxRequest, call?: CallOptions): Promise<Sandbox> {
+    return this.#core.run(async () => new Sandbox(this.#core, await createSandbox(this.#core, request, call)))
+  }
+
+  /** Puts a container on a network: `createEndpoint`, `createSandbox` and `join`, all three or nothing. */
+  async attach(request: AttachRequest, call?: CallOptions): Promise<Attachment> {
+    return this.#core.run(async () => {
+      const idOrName = typeof request.network === 'string' ? request.network : request.network.id
+      const entries = await attach(this.#core, this.#core.state.getNetwork(idOrName), request, call)
+      const sandbox = new Sandbox(this.#core, entries.sandbox)
+      return { endpoint: new Endpoint(this.#core, entries.endpoint), sandbox, detach: () => sandbox.delete() }
+    })
+  }
+
+  /** All networks, in the order of creation. */
+  networks(): Network[] {
+    return Array.from(this.#core.state.networks.values(), (entry) => new Network(this.#core, entry))
+  }
+
+  /** All sandboxes, in the order of creation. */
+  sandboxes(): Sandbox[] {
+    return Array.from(this.#core.state.sandboxes.values(), (entry) => new Sandbox(this.#core, entry))
+  }
+
+  /** @throws `ERR_NO_SUCH_NETWORK` */
+  getNetwork(idOrName: string): Network {
+    return new Network(this.#core, this.#core.state.getNetwork(idOrName))
+  }
+
+  findNetwork(idOrName: string): Network | undefined {
+    const entry = this.#core.state.findNetwork(idOrName)
+    return entry === undefined ? undefined : new Network(this.#core, entry)
+  }
+
+  /** @param id of the sandbox or of its container @throws `ERR_NO_SUCH_SANDBOX` */
+  getSandbox(id: string): Sandbox {
+    return new Sandbox(this.#core, this.#core.state.getSandbox(id))
+  }
+
+  findSandbox(id: string): Sandbox | undefined {
+    const entry = this.#core.state.findSandbox(id)
+    return entry === undefined ? undefined : new Sandbox(this.#core, entry)
+  }
+
+  /** @throws `ERR_NOT_IMPLEMENTED` */
+  events(): never {
+    throw new NotImplementedError('controller.events()')
+  }
+
+  /**
+   * Waits for what runs, deletes every sandbox and network, and lets everything go. Safe to call twice.
+   * Whatever fails, the rest is done; the failures come out together as an `AggregateError`.
+   */
+  close(): Promise<void> {
+    return (this.#closing ??= this.#close())
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close()
+  }
+
+  async #close(): Promise<void> {
+    const { state } = this.#core
+    await this.#core.drain()
+    const failures: unknown[] = []
+    const attempt = async (work: () => Promise<void>): Promise<void> => {
+      try {
+        await work()
+      } catch (error) {
+        failures.push(error)
+      }
+    }
+    for (const sandbox of [...state.sandboxes.values()]) await attempt(() => deleteSandbox(this.#core, sandbox))
+    for (const endpoint of [...state.endpoints.values()]) {
+      await attempt(() => deleteEndpoint(this.#core, endpoint, { force: true }))
+    }
+    for (const network of [...state.networks.values()]) await attempt(() => deleteNetwork(this.#core, network))
+    await attempt(this.#release)
+    if (failures.length > 0) throw new AggregateError(failures, 'closing the controller was incomplete')
+  }
+}

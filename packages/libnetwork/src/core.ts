@@ -1,0 +1,59 @@
+import type { DriverRegistry } from '@net/driverapi'
+import type { IpamDriver } from '@net/ipamapi'
+import type { Executor } from '@net/osl'
+import type { PortAllocator } from '@net/portallocator'
+import { ClosedError, KeyedMutex, type Logger } from '@net/types'
+import { State } from './state.ts'
+
+/** What the wiring supplies to a controller. */
+export interface CoreDeps {
+  readonly drivers: DriverRegistry
+  readonly ipam: ReadonlyMap<string, IpamDriver>
+  readonly executor: Executor
+  readonly ports: PortAllocator
+  /** Folder of the namespaces. */
+  readonly folder: string
+  readonly logger: Logger
+}
+
+/** What all operations of one controller share. */
+export class Core {
+  readonly drivers: DriverRegistry
+  readonly ipam: ReadonlyMap<string, IpamDriver>
+  readonly executor: Executor
+  readonly ports: PortAllocator
+  readonly folder: string
+  readonly logger: Logger
+  readonly state = new State()
+  /** One holder at a time for each object, by its id. A sandbox' before its endpoints', a network's last. */
+  readonly locks = new KeyedMutex<string>()
+  readonly #running = new Set<Promise<unknown>>()
+  #closing = false
+
+  constructor(deps: CoreDeps) {
+    this.drivers = deps.drivers
+    this.ipam = deps.ipam
+    this.executor = deps.executor
+    this.ports = deps.ports
+    this.folder = deps.folder
+    this.logger = deps.logger
+  }
+
+  /** Begins an operation, unless the controller is closing. @throws `ERR_CLOSED` */
+  async run<T>(operation: () => Promise<T>): Promise<T> {
+    if (this.#closing) throw new ClosedError('controller')
+    const running = operation()
+    this.#running.add(running)
+    try {
+      return await running
+    } finally {
+      this.#running.delete(running)
+    }
+  }
+
+  /** Begins no more operations, and resolves once those that run are done. */
+  async drain(): Promise<void> {
+    this.#closing = true
+    await Promise.allSettled(this.#running)
+  }
+}

@@ -1,0 +1,153 @@
+import type { EndpointRecord, Subnet } from '@net/driverapi'
+import {
+  macAddressOf,
+  NotImplementedError,
+  parseAddress,
+  parseMacAddress,
+  randomId,
+  randomMacAddress,
+  Rollback,
+  type CallOptions,
+} from '@net/types'
+import type { Core } from './core.ts'
+import { BusyError, EndpointJoinedError, InvalidRequestError } from './errors.ts'
+import { leaveLocked } from './join-operations.ts'
+import { releasePorts, takePorts } from './port-operations.ts'
+import { parseCreateEndpoint, type CreateEndpointRequest } from './requests.ts'
+import { publicationKey, type EndpointEntry, type NetworkEntry } from './state.ts'
+
+/** Makes an endpoint: addresses, MAC address and host ports are taken; the kernel is not touched. */
+export async function createEndpoint(
+  core: Core,
+  network: NetworkEntry,
+  unchecked: CreateEndpointRequest,
+  call?: CallOptions,
+): Promise<EndpointEntry> {
+  call?.signal?.throwIfAborted()
+  const request = parseCreateEndpoint(unchecked)
+  checkFamilies(network, request)
+  const macAddress = request.macAddress === undefined ? undefined : parseMacAddress(request.macAddress)
+  if (network.ipam.capabilities.requiresMacAddress)
+    throw new NotImplementedError('an address manager that needs MAC addresses')
+  const { phase, name: networkName } = network.record
+  if (phase !== 'ready')
+    throw new BusyError(`network ${networkName}`, phase === 'creating' ? 'being created' : 'being deleted')
+  const options = core.drivers.get(network.record.driver).checkEndpoint(network.record, {
+    name: request.name,
+    options: request.options ?? {},
+    publishes: (request.ports ?? []).length > 0,
+  })
+
+  await using rollback = new Rollback()
+  const entry: EndpointEntry = {
+    record: {
+      id: randomId(),
+      networkId: network.record.id,
+      name: request.name,
+      phase: 'creating',
+      macAddress: macAddress ?? '',
+      aliases: request.aliases ?? [],
+      ports: [],
+      exposed: request.exposed ?? [],
+      options,
+    },
+    ports: new Map(),
+    gatewayFor: [],
+  }
+  core.state.addEndpoint(entry)
+  rollback.defer('record endpoint', () => {
+    core.state.removeEndpoint(entry)
+  })
+
+  const address = await takeAddress(network, network.record.ipv4, request.address, entry, rollback, call)
+  const address6 = await takeAddress(network, network.record.ipv6, request.address6, entry, rollback, call)
+  entry.record = { ...entry.record, address, address6, macAddress: macAddress ?? macAddressFor(address) }
+  for (const publication of await takePorts(core, entry, request.ports ?? [], rollback, call)) {
+    entry.ports.set(publicationKey(publication.port), publication)
+  }
+
+  entry.record = { ...entry.record, phase: 'ready' }
+  rollback.commit()
+  core.logger.debug({ endpointId: entry.record.id, address, address6 }, 'endpoint created')
+  return entry
+}
+
+/** Unmakes an endpoint; `force` makes it leave its sandbox first. One that is gone already is no error. */
+export async function deleteEndpoint(
+  core: Core,
+  entry: EndpointEntry,
+  options: { readonly force: boolean },
+): Promise<void> {
+  using _lock = await core.locks.lock(entry.record.id)
+  if (!core.state.endpoints.has(entry.record.id)) return
+  const { sandboxId, name } = entry.record
+  if (sandboxId !== undefined) {
+    if (!options.force) throw new EndpointJoinedError(name, core.state.getSandbox(sandboxId).record.containerId)
+    await leaveLocked(core, entry)
+  }
+  await forgetEndpoint(core, entry)
+}
+
+/** Lets go what an endpoint holds and forgets it. Its traffic must have ended. */
+export async function forgetEndpoint(core: Core, entry: EndpointEntry): Promise<void> {
+  const { record } = entry
+  const network = core.state.getNetwork(record.networkId)
+  entry.record = { ...record, phase: 'deleting' }
+  releasePorts(entry)
+  for (const [address, subnet] of [
+    [record.address, network.record.ipv4],
+    [record.address6, network.record.ipv6],
+  ] as const) {
+    if (address !== undefined && subnet !== undefined) {
+      await network.ipam.releaseAddress(subnet.poolId, withoutPrefixLength(address))
+    }
+  }
+  core.state.removeEndpoint(entry)
+  core.logger.debug({ endpointId: record.id }, 'endpoint deleted')
+}
+
+function checkFamilies(network: NetworkEntry, request: CreateEndpointRequest): void {
+  for (const [member, address, family, subnet] of [
+    ['address', request.address, 4, network.record.ipv4],
+    ['address6', request.address6, 6, network.record.ipv6],
+  ] as const) {
+    if (address === undefined) continue
+    if (parseAddress(address).family !== family) {
+      throw new InvalidRequestError(
+        'endpoint',
+        member,
+        `expected an IPv${family} address, got ${JSON.stringify(address)}`,
+      )
+    }
+    if (subnet === undefined) {
+      throw new InvalidRequestError(
+        'endpoint',
+        member,
+        `network ${network.record.name} has no IPv${family}, got ${address}`,
+      )
+    }
+  }
+}
+
+async function takeAddress(
+  network: NetworkEntry,
+  subnet: Subnet | undefined,
+  wanted: string | undefined,
+  entry: EndpointEntry,
+  rollback: Rollback,
+  call: CallOptions | undefined,
+): Promise<string | undefined> {
+  if (subnet === undefined) return undefined
+  const { poolId } = subnet
+  const { address } = await network.ipam.requestAddress(poolId, { address: wanted, owner: entry.record.id }, call)
+  rollback.defer(`take address ${address}`, () => network.ipam.releaseAddress(poolId, withoutPrefixLength(address)))
+  return address
+}
+
+function macAddressFor(address: EndpointRecord['address']): string {
+  return address === undefined ? randomMacAddress() : macAddressOf(parseAddress(withoutPrefixLength(address)))
+}
+
+function withoutPrefixLength(cidr: string): string {
+  return cidr.slice(0, cidr.indexOf('/'))
+}

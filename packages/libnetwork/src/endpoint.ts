@@ -1,0 +1,118 @@
+import type { PublishedPort } from '@net/driverapi'
+import { NotImplementedError, type CallOptions } from '@net/types'
+import type { Core } from './core.ts'
+import { deleteEndpoint } from './endpoint-operations.ts'
+import { join, leave } from './join-operations.ts'
+import { publish, unpublish } from './port-operations.ts'
+import type { PortRequest } from './requests.ts'
+import { recordOf, type EndpointEntry } from './state.ts'
+
+/** How an endpoint joins a sandbox. */
+export interface JoinOptions {
+  /** Not there yet: the endpoint that joins first serves the default route. */
+  readonly priority?: number | undefined
+  /** Not there yet: names are to come. */
+  readonly aliases?: readonly string[] | undefined
+}
+
+/** A place on a network: addresses, a MAC address, published ports, and the sandbox they are in. */
+export class Endpoint {
+  readonly #core: Core
+  readonly #entry: EndpointEntry
+
+  /** @internal Endpoints come from a network. */
+  constructor(core: Core, entry: EndpointEntry) {
+    this.#core = core
+    this.#entry = entry
+  }
+
+  get id(): string {
+    return this.#entry.record.id
+  }
+
+  get name(): string {
+    return this.#entry.record.name
+  }
+
+  get networkId(): string {
+    return this.#entry.record.networkId
+  }
+
+  get macAddress(): string {
+    return this.#entry.record.macAddress
+  }
+
+  /** IPv4 address with prefix length, where the network has IPv4. */
+  get address(): string | undefined {
+    return this.#entry.record.address
+  }
+
+  /** IPv6 address with prefix length, where the network has IPv6. */
+  get address6(): string | undefined {
+    return this.#entry.record.address6
+  }
+
+  /** Name of the interface in the sandbox, while joined. */
+  get interfaceName(): string | undefined {
+    return this.#entry.record.interfaceName
+  }
+
+  /** Id of the sandbox, while joined. */
+  get sandboxId(): string | undefined {
+    return this.#entry.record.sandboxId
+  }
+
+  /** What is published, with the host ports it got. */
+  ports(): readonly PublishedPort[] {
+    return recordOf(this.#entry).ports
+  }
+
+  /**
+   * Gives the sandbox this endpoint's interface, addresses, routes and ports, or leaves nothing behind.
+   *
+   * @param sandbox a sandbox or its id
+   * @throws `ERR_ENDPOINT_JOINED`, `ERR_NO_SUCH_SANDBOX`, `ERR_BRIDGE_FULL`, `ERR_INTERFACE_EXISTS`, …
+   */
+  async join(sandbox: { readonly id: string } | string, options: JoinOptions = {}, call?: CallOptions): Promise<void> {
+    if (options.priority !== undefined) throw new NotImplementedError('the option priority of endpoint.join()')
+    if (options.aliases !== undefined) throw new NotImplementedError('the option aliases of endpoint.join()')
+    await this.#core.run(() => join(this.#core, this.#entry, this.#core.state.getSandbox(idOf(sandbox)), call))
+  }
+
+  /** Takes it out of the sandbox again. @throws `ERR_ENDPOINT_NOT_JOINED`, `ERR_NO_SUCH_SANDBOX` */
+  async leave(sandbox: { readonly id: string } | string): Promise<void> {
+    await this.#core.run(() => leave(this.#core, this.#entry, this.#core.state.getSandbox(idOf(sandbox))))
+  }
+
+  /**
+   * Publishes ports, all or none, joined or not, and says which host ports they got.
+   *
+   * @throws `ERR_PORT_IN_USE`, `ERR_NO_PORT_AVAILABLE`, `ERR_INTERNAL_NETWORK`, `ERR_FAMILY_MISMATCH`, …
+   */
+  async publish(ports: readonly PortRequest[], call?: CallOptions): Promise<readonly PublishedPort[]> {
+    return this.#core.run(() => publish(this.#core, this.#entry, ports, call))
+  }
+
+  /** Takes published ports back, all or none. @throws `ERR_PORT_NOT_PUBLISHED` */
+  async unpublish(ports: readonly PortRequest[], call?: CallOptions): Promise<void> {
+    await this.#core.run(() => unpublish(this.#core, this.#entry, ports, call))
+  }
+
+  /** What the driver knows of it, under libnetwork's label names. */
+  driverInfo(): Promise<Readonly<Record<string, unknown>>> {
+    return this.#core.run(() => {
+      const network = this.#core.state.getNetwork(this.networkId)
+      const driver = this.#core.drivers.get(network.record.driver)
+      return Promise.resolve(driver.describe(network.record, recordOf(this.#entry)))
+    })
+  }
+
+  /** Deletes it. Safe to call twice. @throws `ERR_ENDPOINT_JOINED` unless `force`, which makes it leave first */
+  async delete(options: { readonly force?: boolean } = {}): Promise<void> {
+    await this.#core.run(() => deleteEndpoint(this.#core, this.#entry, { force: options.force ?? false }))
+  }
+}
+
+function idOf(object: { readonly id: string } | string): string {
+  return typeof object === 'string' ? object : object.id
+}

@@ -1,0 +1,138 @@
+import { NetError } from '@net/types'
+
+/** A request does not have the shape it must have; the message names the member and what would be right. */
+export class InvalidRequestError extends NetError<'ERR_INVALID_REQUEST'> {
+  constructor(what: string, member: string, problem: string) {
+    super(`invalid ${what}: ${member === '' ? '' : `${member}: `}${problem}`, {
+      code: 'ERR_INVALID_REQUEST',
+      kind: 'bad-request',
+    })
+  }
+}
+
+/** A network of this name is there. */
+export class NetworkExistsError extends NetError<'ERR_NETWORK_EXISTS'> {
+  constructor(name: string) {
+    super(`network ${JSON.stringify(name)} exists already`, { code: 'ERR_NETWORK_EXISTS', kind: 'forbidden' })
+  }
+}
+
+/** No network has this id or name. */
+export class NoSuchNetworkError extends NetError<'ERR_NO_SUCH_NETWORK'> {
+  constructor(idOrName: string) {
+    super(`no such network: ${JSON.stringify(idOrName)}`, { code: 'ERR_NO_SUCH_NETWORK', kind: 'not-found' })
+  }
+}
+
+/** The network cannot be deleted while endpoints are on it. */
+export class ActiveEndpointsError extends NetError<'ERR_ACTIVE_ENDPOINTS'> {
+  constructor(network: string, endpoints: readonly string[]) {
+    super(`network ${network} has active endpoints: ${endpoints.join(', ')}`, {
+      code: 'ERR_ACTIVE_ENDPOINTS',
+      kind: 'forbidden',
+    })
+  }
+}
+
+/** The object is being made or unmade. */
+export class BusyError extends NetError<'ERR_BUSY'> {
+  constructor(what: string, phase: string) {
+    super(`${what} is ${phase}`, { code: 'ERR_BUSY', kind: 'retry' })
+  }
+}
+
+/** An endpoint of this name is on the network. */
+export class EndpointExistsError extends NetError<'ERR_ENDPOINT_EXISTS'> {
+  constructor(name: string, network: string) {
+    super(`endpoint ${JSON.stringify(name)} exists already in network ${network}`, {
+      code: 'ERR_ENDPOINT_EXISTS',
+      kind: 'forbidden',
+    })
+  }
+}
+
+/** No endpoint has this id or name. */
+export class NoSuchEndpointError extends NetError<'ERR_NO_SUCH_ENDPOINT'> {
+  constructor(idOrName: string) {
+    super(`no such endpoint: ${JSON.stringify(idOrName)}`, { code: 'ERR_NO_SUCH_ENDPOINT', kind: 'not-found' })
+  }
+}
+
+/** The endpoint is joined to a sandbox. */
+export class EndpointJoinedError extends NetError<'ERR_ENDPOINT_JOINED'> {
+  constructor(endpoint: string, sandbox: string) {
+    super(`endpoint ${endpoint} is joined to sandbox ${sandbox}`, { code: 'ERR_ENDPOINT_JOINED', kind: 'forbidden' })
+  }
+}
+
+/** The endpoint is not joined to that sandbox. */
+export class EndpointNotJoinedError extends NetError<'ERR_ENDPOINT_NOT_JOINED'> {
+  constructor(endpoint: string, sandbox: string) {
+    super(`endpoint ${endpoint} is not joined to sandbox ${sandbox}`, {
+      code: 'ERR_ENDPOINT_NOT_JOINED',
+      kind: 'forbidden',
+    })
+  }
+}
+
+/** A sandbox for this container is there. */
+export class ContainerHasSandboxError extends NetError<'ERR_CONTAINER_HAS_SANDBOX'> {
+  constructor(containerId: string) {
+    super(`container ${JSON.stringify(containerId)} has a sandbox already`, {
+      code: 'ERR_CONTAINER_HAS_SANDBOX',
+      kind: 'forbidden',
+    })
+  }
+}
+
+/** No sandbox has this id. */
+export class NoSuchSandboxError extends NetError<'ERR_NO_SUCH_SANDBOX'> {
+  constructor(id: string) {
+    super(`no such sandbox: ${JSON.stringify(id)}`, { code: 'ERR_NO_SUCH_SANDBOX', kind: 'not-found' })
+  }
+}
+
+/** The endpoint does not publish this port. */
+export class PortNotPublishedError extends NetError<'ERR_PORT_NOT_PUBLISHED'> {
+  constructor(port: string, endpoint: string) {
+    super(`port ${port} is not published by endpoint ${endpoint}`, {
+      code: 'ERR_PORT_NOT_PUBLISHED',
+      kind: 'not-found',
+    })
+  }
+}
+
+/** The host address of a port is of a family that the endpoint has no address of. */
+export class FamilyMismatchError extends NetError<'ERR_FAMILY_MISMATCH'> {
+  constructor(hostAddress: string, endpoint: string) {
+    super(`cannot publish on ${hostAddress}: endpoint ${endpoint} has no address of that family`, {
+      code: 'ERR_FAMILY_MISMATCH',
+      kind: 'bad-request',
+    })
+  }
+}
+
+/** Another process has opened this controller. */
+export class ControllerRunningError extends NetError<'ERR_CONTROLLER_RUNNING'> {
+  /** The other process, where the kernel tells. */
+  readonly pid: number | undefined
+
+  constructor(name: string, pid: number | undefined, cause: unknown) {
+    super(`controller ${name} is open already, in ${pid === undefined ? 'another process' : `process ${pid}`}`, {
+      code: 'ERR_CONTROLLER_RUNNING',
+      kind: 'forbidden',
+      cause,
+    })
+    this.pid = pid
+  }
+}
+
+/** No address manager has this name. */
+export class NoSuchIpamDriverError extends NetError<'ERR_NO_SUCH_IPAM_DRIVER'> {
+  constructor(name: string, known: readonly string[]) {
+    super(`no such address manager: ${JSON.stringify(name)}; known: ${known.join(', ')}`, {
+      code: 'ERR_NO_SUCH_IPAM_DRIVER',
+      kind: 'not-found',
+    })
+  }
+}

@@ -1,0 +1,81 @@
+import type { Subnet } from '@net/driverapi'
+import type { CallOptions } from '@net/types'
+import type { Core } from './core.ts'
+import { createEndpoint } from './endpoint-operations.ts'
+import { Endpoint } from './endpoint.ts'
+import { deleteNetwork } from './network-operations.ts'
+import type { CreateEndpointRequest } from './requests.ts'
+import type { NetworkEntry } from './state.ts'
+
+/** A network that endpoints are made on. */
+export class Network {
+  readonly #core: Core
+  readonly #entry: NetworkEntry
+
+  /** @internal Networks come from a controller. */
+  constructor(core: Core, entry: NetworkEntry) {
+    this.#core = core
+    this.#entry = entry
+  }
+
+  get id(): string {
+    return this.#entry.record.id
+  }
+
+  get name(): string {
+    return this.#entry.record.name
+  }
+
+  /** Type of its driver. */
+  get driver(): string {
+    return this.#entry.record.driver
+  }
+
+  get internal(): boolean {
+    return this.#entry.record.internal
+  }
+
+  /** Its IPv4 pool and gateway. */
+  get ipv4(): Pick<Subnet, 'pool' | 'gateway'> | undefined {
+    return this.#entry.record.ipv4
+  }
+
+  /** Its IPv6 pool and gateway. */
+  get ipv6(): Pick<Subnet, 'pool' | 'gateway'> | undefined {
+    return this.#entry.record.ipv6
+  }
+
+  get labels(): Readonly<Record<string, string>> {
+    return this.#entry.record.labels
+  }
+
+  /** What the driver remembers of it, such as `{ bridge: 'br-…' }`. */
+  get options(): unknown {
+    return this.#entry.record.options
+  }
+
+  /** The endpoints on it. */
+  endpoints(): Endpoint[] {
+    return Array.from(this.#entry.endpointsByName.values(), (id) => {
+      return new Endpoint(this.#core, this.#core.state.getEndpoint(id))
+    })
+  }
+
+  /**
+   * Takes addresses, a MAC address and host ports for a place on this network.
+   *
+   * @throws `ERR_ENDPOINT_EXISTS`, `ERR_INVALID_REQUEST`, `ERR_NO_ADDRESS_AVAILABLE`, `ERR_ADDRESS_IN_USE`,
+   *   `ERR_ADDRESS_OUT_OF_RANGE`, `ERR_INVALID_MAC_ADDRESS`, `ERR_PORT_IN_USE`, …
+   */
+  async createEndpoint(request: CreateEndpointRequest, call?: CallOptions): Promise<Endpoint> {
+    return this.#core.run(async () => {
+      const network = this.#core.state.getNetwork(this.id)
+      return new Endpoint(this.#core, await createEndpoint(this.#core, network, request, call))
+    })
+  }
+
+  /** Deletes it. Safe to call twice. @throws `ERR_ACTIVE_ENDPOINTS`, naming them */
+  async delete(): Promise<void> {
+    await this.#core.run(() => deleteNetwork(this.#core, this.#entry))
+  }
+}

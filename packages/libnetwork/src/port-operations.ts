@@ -1,0 +1,112 @@
+import type { PublishedPort } from '@net/driverapi'
+import { formatAddress, parseAddress, Rollback, type CallOptions } from '@net/types'
+import type { Core } from './core.ts'
+import { FamilyMismatchError, PortNotPublishedError } from './errors.ts'
+import { parsePorts, type PortRequest } from './requests.ts'
+import { publicationKey, recordOf, type EndpointEntry, type HeldPublication } from './state.ts'
+
+/** Takes host ports for an endpoint; `rollback` lets them go again. */
+export async function takePorts(
+  core: Core,
+  entry: EndpointEntry,
+  requests: readonly PortRequest[],
+  rollback: Rollback,
+  call?: CallOptions,
+): Promise<HeldPublication[]> {
+  const taken: HeldPublication[] = []
+  for (const request of requests) {
+    const hostAddress = hostAddressOf(entry, request)
+    const protocol = request.protocol ?? 'tcp'
+    const lease = await core.ports.take({ protocol, port: request.hostPort, address: hostAddress }, call)
+    rollback.defer(`take ${protocol} port ${lease.port}`, () => {
+      lease.release()
+    })
+    taken.push({ lease, port: { protocol, containerPort: request.containerPort, hostAddress, hostPort: lease.port } })
+  }
+  return taken
+}
+
+/** Publishes ports of an endpoint, all or none, and says which host ports they got. */
+export async function publish(
+  core: Core,
+  entry: EndpointEntry,
+  unchecked: readonly PortRequest[],
+  call?: CallOptions,
+): Promise<readonly PublishedPort[]> {
+  const requests = parsePorts(unchecked)
+  const network = core.state.getNetwork(entry.record.networkId)
+  const driver = core.drivers.get(network.record.driver)
+  // The driver has a say, as when the endpoint was made.
+  driver.checkEndpoint(network.record, { name: entry.record.name, options: {}, publishes: requests.length > 0 })
+  using _lock = await core.locks.lock(entry.record.id, call)
+  core.state.getEndpoint(entry.record.id)
+
+  await using rollback = new Rollback()
+  const taken = await takePorts(core, entry, requests, rollback, call)
+  const ports = taken.map(({ port }) => port)
+  if (entry.record.sandboxId !== undefined) {
+    await core.executor.changeFirewall({ add: driver.planPorts(network.record, entry.record, ports) }, call)
+  }
+  rollback.commit()
+
+  for (const publication of taken) entry.ports.set(publicationKey(publication.port), publication)
+  core.logger.info({ endpointId: entry.record.id, ports }, 'ports published')
+  return ports
+}
+
+/** Takes ports back, all or none. A request without host port means every publication of the container port. */
+export async function unpublish(
+  core: Core,
+  entry: EndpointEntry,
+  unchecked: readonly PortRequest[],
+  call?: CallOptions,
+): Promise<void> {
+  const requests = parsePorts(unchecked)
+  using _lock = await core.locks.lock(entry.record.id, call)
+  core.state.getEndpoint(entry.record.id)
+
+  const found = new Set(requests.flatMap((request) => findPublications(entry, request)))
+  if (entry.record.sandboxId !== undefined) {
+    const network = core.state.getNetwork(entry.record.networkId)
+    const ports = Array.from(found, ({ port }) => port)
+    const facts = core.drivers.get(network.record.driver).planPorts(network.record, entry.record, ports)
+    await core.executor.changeFirewall({ remove: facts }, call)
+  }
+  for (const { port, lease } of found) {
+    entry.ports.delete(publicationKey(port))
+    lease.release()
+  }
+  core.logger.info({ endpointId: entry.record.id, ports: found.size }, 'ports taken back')
+}
+
+/** Lets all ports of an endpoint go. Their rules must be gone. */
+export function releasePorts(entry: EndpointEntry): void {
+  for (const { lease } of entry.ports.values()) lease.release()
+  entry.ports.clear()
+}
+
+function findPublications(entry: EndpointEntry, request: PortRequest): HeldPublication[] {
+  const { protocol = 'tcp', hostPort, containerPort } = request
+  const hostAddress = request.hostAddress === undefined ? undefined : formatAddress(parseAddress(request.hostAddress))
+  const candidates =
+    hostPort === undefined
+      ? [...entry.ports.values()]
+      : [entry.ports.get(publicationKey({ protocol, hostAddress, hostPort }))].filter((one) => one !== undefined)
+  const found = candidates.filter(
+    ({ port }) =>
+      port.protocol === protocol &&
+      port.containerPort === containerPort &&
+      (hostAddress === undefined || port.hostAddress === hostAddress),
+  )
+  if (found.length > 0) return found
+  const wanted = `${protocol}/${containerPort}${hostPort === undefined ? '' : ` on host port ${hostPort}`}`
+  throw new PortNotPublishedError(wanted, recordOf(entry).name)
+}
+
+function hostAddressOf(entry: EndpointEntry, { hostAddress }: PortRequest): string | undefined {
+  if (hostAddress === undefined) return undefined
+  const address = parseAddress(hostAddress)
+  const own = address.family === 4 ? entry.record.address : entry.record.address6
+  if (own === undefined) throw new FamilyMismatchError(hostAddress, entry.record.name)
+  return formatAddress(address)
+}

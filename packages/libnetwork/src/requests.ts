@@ -1,0 +1,141 @@
+import { z } from 'zod'
+import { InvalidRequestError } from './errors.ts'
+
+/** Options and labels as users give them; their driver checks them. */
+export type Options = Readonly<Record<string, unknown>>
+
+/** A pool of a network's addresses. */
+export interface PoolConfig {
+  /** CIDR. Its family is the network's that the pool is for. */
+  readonly pool: string
+  /** CIDR inside the pool that endpoints get their addresses from. */
+  readonly subPool?: string | undefined
+  /** The host's address in the pool. @defaultValue the first free one */
+  readonly gateway?: string | undefined
+}
+
+export interface CreateNetworkRequest {
+  /** Unique in the controller. */
+  readonly name: string
+  /** Type of its driver. @defaultValue 'bridge' */
+  readonly driver?: string | undefined
+  readonly ipam?:
+    { readonly driver?: string | undefined; readonly pools?: readonly PoolConfig[] | undefined } | undefined
+  /** Whether it has IPv6 beside IPv4. @defaultValue true where an IPv6 pool is given, else false */
+  readonly ipv6?: boolean | undefined
+  /** Reaches nothing outside, and is not reached. @defaultValue false */
+  readonly internal?: boolean | undefined
+  readonly labels?: Readonly<Record<string, string>> | undefined
+  readonly options?: Options | undefined
+}
+
+/** A port to publish. */
+export interface PortRequest {
+  /** @defaultValue 'tcp' */
+  readonly protocol?: 'tcp' | 'udp' | 'sctp' | undefined
+  readonly containerPort: number
+  /** @defaultValue any free one */
+  readonly hostPort?: number | undefined
+  /** An address of the host. @defaultValue all of them, of each family that the endpoint has */
+  readonly hostAddress?: string | undefined
+}
+
+export interface CreateEndpointRequest {
+  /** Unique in the network. */
+  readonly name: string
+  readonly address?: string | undefined
+  readonly address6?: string | undefined
+  /** @defaultValue made from the IPv4 address */
+  readonly macAddress?: string | undefined
+  readonly aliases?: readonly string[] | undefined
+  readonly ports?: readonly PortRequest[] | undefined
+  readonly exposed?: readonly { readonly protocol: 'tcp' | 'udp' | 'sctp'; readonly port: number }[] | undefined
+  readonly options?: Options | undefined
+}
+
+export interface CreateSandboxRequest {
+  /** Whose sandbox it is: one a container. */
+  readonly containerId: string
+  readonly hostname?: string | undefined
+  readonly domainname?: string | undefined
+}
+
+const name = z
+  .string()
+  .refine((text) => text.trim() !== '' && text.length <= 255, 'expected 1 to 255 characters, not blank')
+const port = z.int('expected a whole number').min(1, 'expected 1 to 65535').max(65_535, 'expected 1 to 65535')
+const protocol = z.enum(['tcp', 'udp', 'sctp'], 'expected tcp, udp or sctp')
+const options = z.record(z.string(), z.unknown())
+
+const createNetworkSchema: z.ZodType<CreateNetworkRequest> = z.strictObject({
+  name,
+  driver: z.string().optional(),
+  ipam: z
+    .strictObject({
+      driver: z.string().optional(),
+      pools: z
+        .array(z.strictObject({ pool: z.string(), subPool: z.string().optional(), gateway: z.string().optional() }))
+        .optional(),
+    })
+    .optional(),
+  ipv6: z.boolean().optional(),
+  internal: z.boolean().optional(),
+  labels: z.record(z.string(), z.string()).optional(),
+  options: options.optional(),
+})
+
+const portSchema = z.strictObject({
+  protocol: protocol.optional(),
+  containerPort: port,
+  hostPort: port.optional(),
+  hostAddress: z.string().optional(),
+})
+const portsSchema: z.ZodType<readonly PortRequest[]> = z.array(portSchema)
+
+const createEndpointSchema: z.ZodType<CreateEndpointRequest> = z.strictObject({
+  name,
+  address: z.string().optional(),
+  address6: z.string().optional(),
+  macAddress: z.string().optional(),
+  aliases: z.array(name).optional(),
+  ports: portsSchema.optional(),
+  exposed: z.array(z.strictObject({ protocol, port })).optional(),
+  options: options.optional(),
+})
+
+const hostname = z
+  .string()
+  .regex(/^[A-Za-z0-9]([A-Za-z0-9.-]{0,62})$/, 'expected up to 63 letters, digits, dots and dashes')
+
+const createSandboxSchema: z.ZodType<CreateSandboxRequest> = z.strictObject({
+  containerId: name,
+  hostname: hostname.optional(),
+  domainname: hostname.optional(),
+})
+
+/** @throws InvalidRequestError (`ERR_INVALID_REQUEST`) */
+export const parseCreateNetwork = parser('network', createNetworkSchema)
+/** @throws InvalidRequestError (`ERR_INVALID_REQUEST`) */
+export const parseCreateEndpoint = parser('endpoint', createEndpointSchema)
+/** @throws InvalidRequestError (`ERR_INVALID_REQUEST`) */
+export const parseCreateSandbox = parser('sandbox', createSandboxSchema)
+/** @throws InvalidRequestError (`ERR_INVALID_REQUEST`) */
+export const parsePorts = parser('ports', portsSchema)
+
+function parser<T>(what: string, schema: z.ZodType<T>): (request: T) => T {
+  return (request) => {
+    const result = schema.safeParse(request)
+    if (result.success) return result.data
+    const issue = result.error.issues[0]
+    const member = issue?.path.join('.') ?? ''
+    throw new InvalidRequestError(what, member, `${issue?.message ?? 'not understood'}${given(request, issue?.path)}`)
+  }
+}
+
+/** The offending value, where it is short enough to say. */
+function given(request: unknown, path: readonly PropertyKey[] = []): string {
+  let value: unknown = request
+  for (const key of path) value = (value as Record<PropertyKey, unknown> | undefined)?.[key]
+  const text = typeof value === 'object' ? undefined : JSON.stringify(value)
+  return text === undefined || text.length > 80 ? '' : `, got ${text}`
+}

@@ -1,0 +1,127 @@
+import type { EndpointRecord, NetworkRecord, PublishedPort, SandboxRecord } from '@net/driverapi'
+import type { IpamDriver } from '@net/ipamapi'
+import type { PortLease } from '@net/portallocator'
+import {
+  ContainerHasSandboxError,
+  EndpointExistsError,
+  NetworkExistsError,
+  NoSuchEndpointError,
+  NoSuchNetworkError,
+  NoSuchSandboxError,
+} from './errors.ts'
+
+/** A published port, and what holds it. */
+export interface HeldPublication {
+  readonly port: PublishedPort
+  readonly lease: PortLease
+}
+
+export interface NetworkEntry {
+  record: NetworkRecord
+  readonly ipam: IpamDriver
+  readonly endpointsByName: Map<string, string>
+}
+
+export interface EndpointEntry {
+  record: EndpointRecord
+  /** By {@link publicationKey}: publishing one port costs the same however many there are. */
+  readonly ports: Map<string, HeldPublication>
+  /** The families whose default route in the sandbox goes through it. */
+  gatewayFor: readonly (4 | 6)[]
+}
+
+export interface SandboxEntry {
+  record: SandboxRecord
+  /** In the order of joining. */
+  readonly endpoints: Set<string>
+}
+
+/** All that the controller knows: networks, endpoints and sandboxes, each under its id. Names are unique. */
+export class State {
+  readonly networks = new Map<string, NetworkEntry>()
+  readonly endpoints = new Map<string, EndpointEntry>()
+  readonly sandboxes = new Map<string, SandboxEntry>()
+  readonly #networksByName = new Map<string, string>()
+  readonly #sandboxesByContainer = new Map<string, string>()
+
+  /** @throws `ERR_NETWORK_EXISTS` */
+  addNetwork(entry: NetworkEntry): void {
+    const { id, name } = entry.record
+    if (this.#networksByName.has(name)) throw new NetworkExistsError(name)
+    this.#networksByName.set(name, id)
+    this.networks.set(id, entry)
+  }
+
+  removeNetwork({ record }: NetworkEntry): void {
+    this.#networksByName.delete(record.name)
+    this.networks.delete(record.id)
+  }
+
+  findNetwork(idOrName: string): NetworkEntry | undefined {
+    return this.networks.get(idOrName) ?? this.networks.get(this.#networksByName.get(idOrName) ?? '')
+  }
+
+  /** @throws `ERR_NO_SUCH_NETWORK` */
+  getNetwork(idOrName: string): NetworkEntry {
+    const entry = this.findNetwork(idOrName)
+    if (entry === undefined) throw new NoSuchNetworkError(idOrName)
+    return entry
+  }
+
+  /** @throws `ERR_ENDPOINT_EXISTS` */
+  addEndpoint(entry: EndpointEntry): void {
+    const { id, name, networkId } = entry.record
+    const network = this.getNetwork(networkId)
+    if (network.endpointsByName.has(name)) throw new EndpointExistsError(name, network.record.name)
+    network.endpointsByName.set(name, id)
+    this.endpoints.set(id, entry)
+  }
+
+  removeEndpoint({ record }: EndpointEntry): void {
+    this.networks.get(record.networkId)?.endpointsByName.delete(record.name)
+    this.endpoints.delete(record.id)
+  }
+
+  /** @throws `ERR_NO_SUCH_ENDPOINT` */
+  getEndpoint(id: string): EndpointEntry {
+    const entry = this.endpoints.get(id)
+    if (entry === undefined) throw new NoSuchEndpointError(id)
+    return entry
+  }
+
+  /** @throws `ERR_CONTAINER_HAS_SANDBOX` */
+  addSandbox(entry: SandboxEntry): void {
+    const { id, containerId } = entry.record
+    if (this.#sandboxesByContainer.has(containerId)) throw new ContainerHasSandboxError(containerId)
+    this.#sandboxesByContainer.set(containerId, id)
+    this.sandboxes.set(id, entry)
+  }
+
+  removeSandbox({ record }: SandboxEntry): void {
+    this.#sandboxesByContainer.delete(record.containerId)
+    this.sandboxes.delete(record.id)
+  }
+
+  findSandbox(idOrContainerId: string): SandboxEntry | undefined {
+    return (
+      this.sandboxes.get(idOrContainerId) ?? this.sandboxes.get(this.#sandboxesByContainer.get(idOrContainerId) ?? '')
+    )
+  }
+
+  /** @throws `ERR_NO_SUCH_SANDBOX` */
+  getSandbox(idOrContainerId: string): SandboxEntry {
+    const entry = this.findSandbox(idOrContainerId)
+    if (entry === undefined) throw new NoSuchSandboxError(idOrContainerId)
+    return entry
+  }
+}
+
+/** What makes a publication one of its own: protocol, host address and host port. */
+export function publicationKey(port: Pick<PublishedPort, 'protocol' | 'hostAddress' | 'hostPort'>): string {
+  return `${port.protocol}/${port.hostAddress ?? ''}/${port.hostPort}`
+}
+
+/** The record of an endpoint with the ports it publishes now. */
+export function recordOf(entry: EndpointEntry): EndpointRecord {
+  return { ...entry.record, ports: Array.from(entry.ports.values(), ({ port }) => port) }
+}

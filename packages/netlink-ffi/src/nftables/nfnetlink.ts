@@ -1,0 +1,116 @@
+import { attributes, be32, viewOf } from '../attributes.ts'
+import { MalformedMessageError } from '../errors.ts'
+import type { NetlinkMessage } from '../message.ts'
+import type { Writer } from '../writer.ts'
+
+// linux/netlink.h
+export const NETLINK_NETFILTER = 12
+// linux/netfilter/nfnetlink.h
+const NFNL_SUBSYS_NFTABLES = 10
+const NFNL_MSG_BATCH_BEGIN = 0x10
+const NFNL_MSG_BATCH_END = 0x11
+const NFNETLINK_V0 = 0
+const HEADER_LENGTH = 4
+
+/** Operations, enum nf_tables_msg_types of linux/netfilter/nf_tables.h. */
+const operations = {
+  NFT_MSG_NEWTABLE: 0,
+  NFT_MSG_GETTABLE: 1,
+  NFT_MSG_DELTABLE: 2,
+  NFT_MSG_NEWCHAIN: 3,
+  NFT_MSG_GETCHAIN: 4,
+  NFT_MSG_DELCHAIN: 5,
+  NFT_MSG_NEWRULE: 6,
+  NFT_MSG_GETRULE: 7,
+  NFT_MSG_DELRULE: 8,
+  NFT_MSG_NEWSET: 9,
+  NFT_MSG_GETSET: 10,
+  NFT_MSG_DELSET: 11,
+  NFT_MSG_NEWSETELEM: 12,
+  NFT_MSG_GETSETELEM: 13,
+  NFT_MSG_DELSETELEM: 14,
+  NFT_MSG_GETGEN: 16,
+} as const
+
+/** NFPROTO_*, linux/netfilter.h. */
+const familyNumbers = { inet: 1, ip: 2, arp: 3, netdev: 5, bridge: 7, ip6: 10 } as const
+
+/** What a table sees: `inet` is IPv4 and IPv6 together. */
+export type TableFamily = keyof typeof familyNumbers
+
+/** Names a table: its name is unique within its family. */
+export interface TableReference {
+  readonly family: TableFamily
+  readonly name: string
+}
+
+/** What a message of nf_tables consists of, besides its attributes. */
+export interface OperationRequest {
+  readonly operation: keyof typeof operations
+  readonly flags?: number
+  readonly family?: TableFamily
+  /** Follows the operation's name where the message is described. */
+  readonly about: string
+  readonly write: (writer: Writer) => void
+}
+
+/** A message of the nf_tables subsystem. */
+export function operationMessage(request: OperationRequest): NetlinkMessage {
+  const { operation, flags = 0, family, about, write } = request
+  return {
+    type: (NFNL_SUBSYS_NFTABLES << 8) | operations[operation],
+    flags,
+    describe: () => [operation, about].filter((word) => word !== '').join(' '),
+    write: (writer) => {
+      writeHeader(writer, family === undefined ? 0 : familyNumbers[family], 0)
+      write(writer)
+    },
+  }
+}
+
+/** NFNL_BATCH_GENID: the kernel refuses the batch with ERESTART when its rules have changed since that generation. */
+const batchAttributes = attributes({ generation: [1, be32] })
+
+/** Opens the batch that `messages` are. */
+export function batchBegin(messages: readonly NetlinkMessage[], generation?: number): NetlinkMessage {
+  return {
+    type: NFNL_MSG_BATCH_BEGIN,
+    flags: 0,
+    describe: () => `nftables batch of ${messages.length} beginning with ${messages[0]?.describe() ?? 'nothing'}`,
+    write: (writer) => {
+      writeHeader(writer, 0, NFNL_SUBSYS_NFTABLES)
+      batchAttributes.write(writer, { generation })
+    },
+  }
+}
+
+/** Closes a batch: only now the kernel makes it true. */
+export const batchEnd: NetlinkMessage = {
+  type: NFNL_MSG_BATCH_END,
+  flags: 0,
+  describe: () => 'NFNL_MSG_BATCH_END',
+  write: (writer) => {
+    writeHeader(writer, 0, NFNL_SUBSYS_NFTABLES)
+  },
+}
+
+/** What a message of nf_tables says: the family it is about, and its attributes. */
+export function readHeader(payload: Uint8Array): {
+  readonly family: TableFamily | undefined
+  readonly body: Uint8Array
+} {
+  if (payload.length < HEADER_LENGTH) throw new MalformedMessageError('nfnetlink header cut short', 0)
+  const number = viewOf(payload).getUint8(0)
+  return { family: familyNames.get(number), body: payload.subarray(HEADER_LENGTH) }
+}
+
+const familyNames = new Map(
+  Object.entries(familyNumbers).map(([name, number]) => [number as number, name as TableFamily]),
+)
+
+/** struct nfgenmsg, linux/netfilter/nfnetlink.h. */
+function writeHeader(writer: Writer, family: number, resource: number): void {
+  writer.u8(family)
+  writer.u8(NFNETLINK_V0)
+  writer.be16(resource)
+}

@@ -1,0 +1,135 @@
+import { attributes, be32 } from '../attributes.ts'
+import { BatchTooLargeError, isErrno, MalformedMessageError } from '../errors.ts'
+import type { NetlinkMessage, ReceivedMessage } from '../message.ts'
+import { NetlinkSocket, type NetlinkSocketOptions } from '../netlink-socket.ts'
+import { decodeChain, listChains, type NftChain } from './chain.ts'
+import { decodeElements, listElements, type NftElementReport } from './element.ts'
+import {
+  batchBegin,
+  batchEnd,
+  NETLINK_NETFILTER,
+  operationMessage,
+  readHeader,
+  type TableFamily,
+  type TableReference,
+} from './nfnetlink.ts'
+import { decodeRule, listRules, type NftRule } from './rule.ts'
+import { decodeSet, listSets, type NftSet, type NftSetReport } from './set.ts'
+import { decodeTable, getTable, listTables, type NftTable } from './table.ts'
+
+/** A batch travels in one piece: room for about 50 000 elements. */
+const BUFFER_BYTES = 8 * 1024 * 1024
+
+/** enum nft_gen_attributes */
+const generationAttributes = attributes({ id: [1, be32] })
+
+/** How a socket for nf_tables is opened. */
+export type NftablesSocketOptions = Pick<NetlinkSocketOptions, 'logger' | 'bufferBytes'>
+
+/** How a batch is carried out. */
+export interface CommitOptions {
+  /** Refuse the batch (ERESTART) when any rule of the namespace has changed since {@link NftablesSocket.generation} said this. */
+  readonly generation?: number | undefined
+}
+
+/** The nf_tables of the namespace it was opened in: tables, chains, rules, sets and their elements. */
+export class NftablesSocket {
+  readonly #socket: NetlinkSocket
+
+  private constructor(socket: NetlinkSocket) {
+    this.#socket = socket
+  }
+
+  /**
+   * Opens it in the calling thread's namespace, where it stays.
+   *
+   * @throws SystemCallError (`ERR_SYSTEM_CALL`): EPROTONOSUPPORT when the kernel lacks netfilter
+   */
+  static open(options: NftablesSocketOptions = {}): NftablesSocket {
+    return new NftablesSocket(NetlinkSocket.open(NETLINK_NETFILTER, { bufferBytes: BUFFER_BYTES, ...options }))
+  }
+
+  /**
+   * Carries out all messages as one: packets see all of the change or none of it, and a refusal of
+   * one message leaves everything as it was.
+   *
+   * @throws NetlinkError (`ERR_NETLINK`): the first refusal
+   * @throws BatchTooLargeError (`ERR_BATCH_TOO_LARGE`) when the socket's buffer is too small for it; nothing was sent
+   */
+  commit(messages: readonly NetlinkMessage[], options: CommitOptions = {}): void {
+    if (messages.length === 0) return
+    const batch = [batchBegin(messages, options.generation), ...messages, batchEnd]
+    // Older kernels never acknowledge the end of a batch, so its last message is what is waited for.
+    const { errors } = this.#exchange(batch, messages.length)
+    if (errors[0] !== undefined) throw errors[0].error
+  }
+
+  /** A number that changes with every change of rules in the namespace. */
+  generation(): number {
+    const [reply] = this.#socket.request(getGeneration)
+    const id = reply === undefined ? undefined : generationAttributes.read(readHeader(reply.payload).body).id
+    if (id === undefined) throw new MalformedMessageError('generation missing', 0)
+    return id
+  }
+
+  /** The table named, or undefined where there is none. */
+  findTable(table: TableReference): NftTable | undefined {
+    try {
+      const [reply] = this.#socket.request(getTable(table))
+      return reply === undefined ? undefined : decodeTable(reply)
+    } catch (error) {
+      if (isErrno(error, 'ENOENT')) return undefined
+      throw error
+    }
+  }
+
+  listTables(): NftTable[] {
+    return this.#socket.dump(listTables, decodeTable)
+  }
+
+  listChains(table: TableReference): NftChain[] {
+    return this.#socket.dump(listChains, decodeChain).filter((chain) => isSame(chain.table, table))
+  }
+
+  listRules(table: TableReference): NftRule[] {
+    return this.#socket.dump(listRules(table), decodeRule)
+  }
+
+  listSets(table: TableReference): NftSetReport[] {
+    return this.#socket.dump(listSets(table), decodeSet)
+  }
+
+  /**
+   * What a set holds, in no order.
+   *
+   * @throws NetlinkError (`ERR_NETLINK`) with ENOENT when there is none
+   */
+  listElements(set: NftSet): NftElementReport[] {
+    return this.#socket.dump(listElements(set), (message: ReceivedMessage) => decodeElements(set, message)).flat()
+  }
+
+  /** Safe to call twice. */
+  close(): void {
+    this.#socket.close()
+  }
+
+  [Symbol.dispose](): void {
+    this.close()
+  }
+
+  #exchange(batch: readonly NetlinkMessage[], acknowledged: number): ReturnType<NetlinkSocket['exchange']> {
+    try {
+      return this.#socket.exchange(batch, acknowledged)
+    } catch (error) {
+      if (isErrno(error, 'EMSGSIZE')) throw new BatchTooLargeError(batch[0]?.describe() ?? '')
+      throw error
+    }
+  }
+}
+
+/** NFT_MSG_GETGEN */
+const getGeneration = operationMessage({ operation: 'NFT_MSG_GETGEN', about: '', write: () => undefined })
+
+function isSame(one: { family: TableFamily; name: string }, other: TableReference): boolean {
+  return one.family === other.family && one.name === other.name
+}
