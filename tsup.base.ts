@@ -11,7 +11,7 @@ export function packageConfig(
     platform: 'neutral',
     external: [/^node:/],
     sourcemap: true,
-    clean: ['dist/*.js', 'dist/*.map'],
+    clean: true,
     splitting: true,
     silent: true,
   }

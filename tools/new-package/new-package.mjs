@@ -29,7 +29,7 @@ const files = {
       '.': { '@net/source': './src/index.ts', types: './dist/index.d.ts', default: './dist/index.js' },
       './package.json': './package.json',
     },
-    files: ['dist', 'src', '!src/**/*.test.ts'],
+    files: ['dist', 'src', '!dist/*.tsbuildinfo', '!src/**/*.test.ts'],
     publishConfig: { access: 'public' },
     scripts: { build: 'tsup && tsc -b tsconfig.build.json', test: 'vitest run' },
     ...(name === 'types' ? {} : { dependencies: { '@net/types': 'workspace:^' } }),
@@ -37,7 +37,7 @@ const files = {
   'tsconfig.json': json({ extends: '../../tsconfig.base.json', include: ['src', 'test', 'examples', 'bench'] }),
   'tsconfig.build.json': json({
     extends: '../../tsconfig.build.base.json',
-    compilerOptions: { rootDir: 'src', outDir: 'dist', tsBuildInfoFile: 'dist/.tsbuildinfo' },
+    compilerOptions: { rootDir: 'src', outDir: 'dist', tsBuildInfoFile: 'dist/build.tsbuildinfo' },
     include: ['src'],
     exclude: ['src/**/*.test.ts'],
     references: name === 'types' ? [] : [{ path: '../types/tsconfig.build.json' }],
