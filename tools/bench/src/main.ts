@@ -1,0 +1,63 @@
+import { stat } from 'node:fs/promises'
+import { enterNewNamespace, RouteSocket, setLink } from '@net/netlink-ffi'
+import { Command, InvalidArgumentError } from 'commander'
+import { measureAttach } from './attach-bench.ts'
+import type { Measurement } from './measure.ts'
+import { measureCreateNetwork } from './network-bench.ts'
+import { measurePeers } from './peers/peers.ts'
+import { measurePublish } from './publish-bench.ts'
+import { measureStalls } from './stall-bench.ts'
+import { openSubject, type Subject } from './subject.ts'
+import { formatMeasurement, heading } from './table.ts'
+
+const FEW = 10
+const MANY = 10_000
+
+interface Bench {
+  /** The measurements it makes. */
+  readonly names: readonly string[]
+  measure(subject: Subject): Promise<Measurement[]>
+}
+
+const benches: readonly Bench[] = [
+  { names: ['create-network'], measure: measureCreateNetwork },
+  { names: ['attach-kernel', 'detach'], measure: (subject) => measureAttach(subject, false) },
+  { names: ['attach-kernel-port'], measure: (subject) => measureAttach(subject, true) },
+  { names: [`publish-${FEW}`, `unpublish-${FEW}`], measure: (subject) => measurePublish(subject, FEW) },
+  { names: [`publish-${MANY}`, `unpublish-${MANY}`], measure: (subject) => measurePublish(subject, MANY) },
+  { names: ['stall-single', 'stall-300-attaches', '300-attaches-at-once'], measure: measureStalls },
+]
+const names = [...benches.flatMap((bench) => bench.names), 'publish', 'unpublish', 'peers']
+
+const program = new Command('npm run bench --')
+  .description('Measures in one run, medians: ours, the floor (the same kernel work as prepared messages) and peers.')
+  .option('--json', 'one JSON object a line: { name, unit, ours, floor?, peers? }')
+  .option('--only <name>', `only what bears this name: ${names.join(', ')}`, (name) => {
+    if (names.includes(name)) return name
+    throw new InvalidArgumentError(`Known: ${names.join(', ')}.`)
+  })
+  .option('--peers', 'measure netavark and the CNI plugins too (Debian packages, installed when missing)')
+  .parse()
+const options = program.opts<{ json?: boolean; only?: string; peers?: boolean }>()
+
+if (process.getuid?.() !== 0) program.error('bench: needs root: it makes network namespaces')
+await stat('/') // the pool's threads are born at home, before the host of our own is entered
+enterNewNamespace()
+using routes = RouteSocket.open()
+routes.apply(setLink('lo', { up: true }))
+
+const wanted = (name: string): boolean =>
+  options.only === undefined || name === options.only || name.startsWith(`${options.only}-`)
+const print = (measurement: Measurement): void => {
+  console.log(options.json === true ? JSON.stringify(measurement) : formatMeasurement(measurement))
+}
+
+if (options.json !== true) console.log(heading)
+for (const bench of benches) {
+  if (!bench.names.some(wanted)) continue
+  await using subject = await openSubject()
+  for (const measurement of await bench.measure(subject)) if (wanted(measurement.name)) print(measurement)
+}
+if (options.peers === true && (options.only === undefined || options.only === 'peers')) {
+  for (const measurement of await measurePeers()) print(measurement)
+}

@@ -1,0 +1,47 @@
+import { monitorEventLoopDelay } from 'node:perf_hooks'
+
+/** One line of the result. */
+export interface Measurement {
+  readonly name: string
+  readonly unit: 'ms' | 'us'
+  readonly ours: number
+  /** The same kernel work as prepared messages on open sockets. */
+  readonly floor?: number
+  readonly peers?: Readonly<Record<string, number>>
+}
+
+/** The middle of what was measured. */
+export function median(values: readonly number[]): number {
+  const sorted = [...values].sort((one, other) => one - other)
+  return sorted[Math.floor(sorted.length / 2)] ?? Number.NaN
+}
+
+/** How long `work` takes, in milliseconds. */
+export async function timed(work: () => unknown): Promise<number> {
+  const start = performance.now()
+  await work()
+  return performance.now() - start
+}
+
+/** The longest stall of the event loop while `work` runs, in milliseconds. */
+export async function longestStall(work: () => Promise<unknown>): Promise<number> {
+  const resolutionMs = 1
+  const histogram = monitorEventLoopDelay({ resolution: resolutionMs })
+  histogram.enable()
+  await pause(20)
+  histogram.reset()
+  await work()
+  await pause(5)
+  histogram.disable()
+  return histogram.max / 1e6 - resolutionMs
+}
+
+/** Lets the kernel finish what it does in the background. */
+export function pause(delayMs: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, delayMs))
+}
+
+/** Collects garbage now, so that it does not fall into what is measured next. */
+export function collectGarbage(): void {
+  ;(globalThis as { gc?: () => void }).gc?.()
+}
