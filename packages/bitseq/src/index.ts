@@ -4,4 +4,12 @@
  * @packageDocumentation
  */
 
-export {}
+export { Bitseq, type BitRange, type TakeOptions } from './bitseq.ts'
+export {
+  BitAllocatedError,
+  DamagedBitseqError,
+  InvalidLengthError,
+  InvalidRangeError,
+  NoBitAvailableError,
+  OrdinalOutOfRangeError,
+} from './errors.ts'

@@ -4,4 +4,5 @@
  * @packageDocumentation
  */
 
-export {}
+export { IdInUseError, IdOutOfRangeError, InvalidRangeError, NoIdAvailableError } from './errors.ts'
+export { Idm, type IdRange, type TakeOptions } from './idm.ts'

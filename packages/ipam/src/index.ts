@@ -4,4 +4,6 @@
  * @packageDocumentation
  */
 
-export {}
+export { defaultIpam, type DefaultIpamDeps, type DefaultIpamOptions } from './default-ipam.ts'
+export { nullIpam } from './null-ipam.ts'
+export type { PoolBaseOptions } from './pool-base.ts'

@@ -39,7 +39,7 @@ export interface AddressRequest {
 
 /** An address that is held until it is released. */
 export interface TakenAddress {
-  /** With the prefix length of its pool: `10.0.0.2/24`. */
+  /** With the prefix length of its pool: `10.0.0.2/24`. Empty from a manager that has none to give, as the null one. */
   readonly address: string
   readonly data: Readonly<Record<string, string>>
 }
@@ -67,7 +67,12 @@ export interface IpamDriver {
    *   `ERR_INVALID_ADDRESS_SPACE`
    */
   requestPool(request: PoolRequest, call?: CallOptions): Promise<Pool>
-  /** Lets a pool go, with all addresses in it. @throws `ERR_NO_SUCH_POOL` */
+  /**
+   * Lets a pool go, with all addresses in it. Where a pool and its sub-pools share addresses, they go with the
+   * last of them: who took one through another is not to lose it.
+   *
+   * @throws `ERR_NO_SUCH_POOL`
+   */
   releasePool(poolId: string, call?: CallOptions): Promise<void>
   /** @throws `ERR_NO_ADDRESS_AVAILABLE`, `ERR_ADDRESS_IN_USE`, `ERR_ADDRESS_OUT_OF_RANGE`, `ERR_NO_SUCH_POOL` */
   requestAddress(poolId: string, request?: AddressRequest, call?: CallOptions): Promise<TakenAddress>

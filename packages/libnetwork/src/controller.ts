@@ -45,12 +45,12 @@ export class Controller implements AsyncDisposable {
    *   `ERR_INVALID_POOL`, `ERR_ADDRESS_OUT_OF_RANGE` (a gateway outside its pool), `ERR_INTERFACE_EXISTS`, …
    */
   async createNetwork(request: CreateNetworkRequest, call?: CallOptions): Promise<Network> {
-    return this.#core.run(async () => new Network(this.#core, await createNetwork(this.#core, request, call)))
+    return this.#core.run(async () => new Network(this.#core, await createNetwork(this.#core, request, call)), call)
   }
 
   /** Makes a sandbox for a container. @throws `ERR_CONTAINER_HAS_SANDBOX`, `ERR_INVALID_REQUEST`, `ERR_NOT_PERMITTED` */
   async createSandbox(request: CreateSandboxRequest, call?: CallOptions): Promise<Sandbox> {
-    return this.#core.run(async () => new Sandbox(this.#core, await createSandbox(this.#core, request, call)))
+    return this.#core.run(async () => new Sandbox(this.#core, await createSandbox(this.#core, request, call)), call)
   }
 
   /** Puts a container on a network: `createEndpoint`, `createSandbox` and `join`, all three or nothing. */
@@ -60,7 +60,7 @@ export class Controller implements AsyncDisposable {
       const entries = await attach(this.#core, this.#core.state.getNetwork(idOrName), request, call)
       const sandbox = new Sandbox(this.#core, entries.sandbox)
       return { endpoint: new Endpoint(this.#core, entries.endpoint), sandbox, detach: () => sandbox.delete() }
-    })
+    }, call)
   }
 
   /** All networks, in the order of creation. */

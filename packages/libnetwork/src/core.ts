@@ -2,7 +2,7 @@ import type { DriverRegistry } from '@net/driverapi'
 import type { IpamDriver } from '@net/ipamapi'
 import type { Executor } from '@net/osl'
 import type { PortAllocator } from '@net/portallocator'
-import { ClosedError, KeyedMutex, type Logger } from '@net/types'
+import { ClosedError, KeyedMutex, type CallOptions, type Logger, type Turns } from '@net/types'
 import { State } from './state.ts'
 
 /** What the wiring supplies to a controller. */
@@ -14,6 +14,7 @@ export interface CoreDeps {
   /** Folder of the namespaces. */
   readonly folder: string
   readonly logger: Logger
+  readonly turns: Turns
 }
 
 /** What all operations of one controller share. */
@@ -27,6 +28,7 @@ export class Core {
   readonly state = new State()
   /** One holder at a time for each object, by its id. A sandbox' before its endpoints', a network's last. */
   readonly locks = new KeyedMutex<string>()
+  readonly #turns: Turns
   readonly #running = new Set<Promise<unknown>>()
   #closing = false
 
@@ -37,12 +39,18 @@ export class Core {
     this.ports = deps.ports
     this.folder = deps.folder
     this.logger = deps.logger
+    this.#turns = deps.turns
   }
 
-  /** Begins an operation, unless the controller is closing. @throws `ERR_CLOSED` */
-  async run<T>(operation: () => Promise<T>): Promise<T> {
+  /**
+   * Begins an operation, unless the controller is closing. Of many that are asked for at once, each
+   * waits for its turn: even their beginnings would stall the event loop.
+   *
+   * @throws `ERR_CLOSED`
+   */
+  async run<T>(operation: () => Promise<T>, call?: CallOptions): Promise<T> {
     if (this.#closing) throw new ClosedError('controller')
-    const running = operation()
+    const running = this.#turns.begin(call).then(operation)
     this.#running.add(running)
     try {
       return await running

@@ -76,7 +76,7 @@ export class Endpoint {
   async join(sandbox: { readonly id: string } | string, options: JoinOptions = {}, call?: CallOptions): Promise<void> {
     if (options.priority !== undefined) throw new NotImplementedError('the option priority of endpoint.join()')
     if (options.aliases !== undefined) throw new NotImplementedError('the option aliases of endpoint.join()')
-    await this.#core.run(() => join(this.#core, this.#entry, this.#core.state.getSandbox(idOf(sandbox)), call))
+    await this.#core.run(() => join(this.#core, this.#entry, this.#core.state.getSandbox(idOf(sandbox)), call), call)
   }
 
   /** Takes it out of the sandbox again. @throws `ERR_ENDPOINT_NOT_JOINED`, `ERR_NO_SUCH_SANDBOX` */
@@ -90,12 +90,12 @@ export class Endpoint {
    * @throws `ERR_PORT_IN_USE`, `ERR_NO_PORT_AVAILABLE`, `ERR_INTERNAL_NETWORK`, `ERR_FAMILY_MISMATCH`, …
    */
   async publish(ports: readonly PortRequest[], call?: CallOptions): Promise<readonly PublishedPort[]> {
-    return this.#core.run(() => publish(this.#core, this.#entry, ports, call))
+    return this.#core.run(() => publish(this.#core, this.#entry, ports, call), call)
   }
 
   /** Takes published ports back, all or none. @throws `ERR_PORT_NOT_PUBLISHED` */
   async unpublish(ports: readonly PortRequest[], call?: CallOptions): Promise<void> {
-    await this.#core.run(() => unpublish(this.#core, this.#entry, ports, call))
+    await this.#core.run(() => unpublish(this.#core, this.#entry, ports, call), call)
   }
 
   /** What the driver knows of it, under libnetwork's label names. */

@@ -71,7 +71,7 @@ export class Network {
     return this.#core.run(async () => {
       const network = this.#core.state.getNetwork(this.id)
       return new Endpoint(this.#core, await createEndpoint(this.#core, network, request, call))
-    })
+    }, call)
   }
 
   /** Deletes it. Safe to call twice. @throws `ERR_ACTIVE_ENDPOINTS`, naming them */

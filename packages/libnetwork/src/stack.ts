@@ -64,7 +64,7 @@ export async function openController(options: ControllerOptions = {}): Promise<C
 
   const controller = new Controller(
     id,
-    { drivers: driversOf(options), ipam: ipamOf(options, logger), executor, ports, folder, logger },
+    { drivers: driversOf(options), ipam: ipamOf(options, logger), executor, ports, folder, logger, turns },
     async () => {
       await executor.close()
       ports.close()

@@ -44,9 +44,9 @@ export function attributes<const Spec extends AttributeSpec>(spec: Spec): Attrib
     },
     read(payload) {
       const values: Record<string, unknown> = {}
-      walkAttributes(payload, (type, body) => {
+      eachAttribute(payload, (type, start, end) => {
         const known = byType.get(type)
-        if (known !== undefined) values[known.name] = known.codec.read(body)
+        if (known !== undefined) values[known.name] = known.codec.read(payload.subarray(start, end))
       })
       return values as AttributesOf<Spec>
     },
@@ -69,6 +69,13 @@ export function writeAttribute<T>(writer: Writer, type: number, codec: Attribute
 
 /** Visits the attributes that lie one after another in `bytes`, without copying. */
 export function walkAttributes(bytes: Uint8Array, visit: (type: number, body: Uint8Array) => void): void {
+  eachAttribute(bytes, (type, start, end) => {
+    visit(type, bytes.subarray(start, end))
+  })
+}
+
+/** Says where each attribute's payload lies: of most that the kernel sends, nobody wants to see it. */
+function eachAttribute(bytes: Uint8Array, visit: (type: number, start: number, end: number) => void): void {
   const view = viewOf(bytes)
   for (let offset = 0; offset < bytes.length;) {
     if (bytes.length - offset < HEADER_LENGTH) throw new MalformedMessageError('attribute header cut short', offset)
@@ -76,7 +83,7 @@ export function walkAttributes(bytes: Uint8Array, visit: (type: number, body: Ui
     if (length < HEADER_LENGTH || offset + length > bytes.length) {
       throw new MalformedMessageError(`attribute length ${length}`, offset)
     }
-    visit(view.getUint16(offset + 2, littleEndian) & TYPE_MASK, bytes.subarray(offset + HEADER_LENGTH, offset + length))
+    visit(view.getUint16(offset + 2, littleEndian) & TYPE_MASK, offset + HEADER_LENGTH, offset + length)
     offset += (length + 3) & ~3
   }
 }

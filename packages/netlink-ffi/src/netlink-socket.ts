@@ -76,6 +76,7 @@ export class NetlinkSocket {
   readonly #fd: number
   readonly #logger: Logger
   readonly #offLoop = new Mutex()
+  readonly #writer = new Writer()
   #sequence = 1
   #closed = false
 
@@ -130,8 +131,9 @@ export class NetlinkSocket {
    */
   exchange(messages: readonly NetlinkMessage[], acknowledged: number = messages.length - 1): BatchResult {
     if (messages.length === 0) return { replies: [], errors: [] }
-    const { writer, first } = this.#frame(messages, acknowledged)
-    this.#send(writer.written(), messages)
+    this.#writer.clear()
+    const first = this.#frame(this.#writer, messages, acknowledged)
+    this.#send(this.#writer.written(), messages)
     return this.#collect(messages, first, acknowledged)
   }
 
@@ -143,7 +145,8 @@ export class NetlinkSocket {
   async requestOffLoop(messages: readonly NetlinkMessage[], call?: CallOptions): Promise<BatchResult> {
     using _turn = await this.#offLoop.lock(call)
     if (messages.length === 0) return { replies: [], errors: [] }
-    const { writer, first } = this.#frame(messages, messages.length - 1)
+    const writer = new Writer()
+    const first = this.#frame(writer, messages, messages.length - 1)
     const bytes = writer.written()
     const sent = await libc().sendAsync(this.#fd, bytes, bytes.length, 0)
     if (sent < 0) throw new NoReplyError(messages[0]?.describe() ?? '')
@@ -183,13 +186,12 @@ export class NetlinkSocket {
   }
 
   /** Only one message asks for an acknowledgement: refusals come unasked. */
-  #frame(messages: readonly NetlinkMessage[], acknowledged: number): { writer: Writer; first: number } {
-    const writer = new Writer()
+  #frame(writer: Writer, messages: readonly NetlinkMessage[], acknowledged: number): number {
     const first = this.#sequence
     messages.forEach((message, index) => {
       writeMessage(writer, message, index === acknowledged ? NLM_F_ACK : 0, this.#nextSequence())
     })
-    return { writer, first }
+    return first
   }
 
   #nextSequence(): number {
@@ -233,10 +235,10 @@ export class NetlinkSocket {
   }
 
   #dumpOnce<T>(request: NetlinkMessage, decode: (message: ReceivedMessage) => T | undefined): T[] | undefined {
-    const writer = new Writer()
     const sequence = this.#nextSequence()
-    writeMessage(writer, request, NLM_F_DUMP, sequence)
-    this.#send(writer.written(), [request])
+    this.#writer.clear()
+    writeMessage(this.#writer, request, NLM_F_DUMP, sequence)
+    this.#send(this.#writer.written(), [request])
 
     const items: T[] = []
     const dump = { done: false, interrupted: false }

@@ -12,6 +12,11 @@ export class Writer {
   #view = new DataView(this.#bytes.buffer)
   #length = 0
 
+  /** Begins anew; what was written is no longer valid. */
+  clear(): void {
+    this.#length = 0
+  }
+
   /** Number of bytes written. */
   get length(): number {
     return this.#length

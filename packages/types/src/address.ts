@@ -41,7 +41,10 @@ export function parseAddress(text: string): Address {
   return address
 }
 
+/** Most addresses are spelled plainly and read here, on the way of every attach; ip-num judges the rest. */
 function readAddress(text: string): Address {
+  const plain = text.includes(':') ? readPlainIpv6(text) : readPlainIpv4(text)
+  if (plain !== undefined) return plain
   try {
     return text.includes(':')
       ? { family: 6, value: IPv6.fromString(text).value }
@@ -50,6 +53,42 @@ function readAddress(text: string): Address {
     // ip-num's messages name octets and hexadecatets, not what the user wrote.
     throw new InvalidAddressError(text, 'an IPv4 address such as 10.0.0.2 or an IPv6 address such as fd00::2')
   }
+}
+
+/** Four decimal numbers up to 255 without leading zeros; undefined for any other spelling. */
+function readPlainIpv4(text: string): Address | undefined {
+  const match = /^(\d{1,3})\.(\d{1,3})\.(\d{1,3})\.(\d{1,3})$/.exec(text)
+  if (match === null) return undefined
+  let value = 0
+  for (let at = 1; at <= 4; at++) {
+    const digits = match[at] ?? ''
+    const octet = Number(digits)
+    if (octet > 255 || (digits.length > 1 && digits.startsWith('0'))) return undefined
+    value = value * 256 + octet
+  }
+  return { family: 4, value: BigInt(value) }
+}
+
+/** Up to eight groups of hexadecimal digits with at most one `::`; undefined for any other spelling. */
+function readPlainIpv6(text: string): Address | undefined {
+  const gap = text.indexOf('::')
+  const head = gap < 0 ? text : text.slice(0, gap)
+  const tail = gap < 0 ? '' : text.slice(gap + 2)
+  const before = head === '' ? [] : head.split(':')
+  const after = tail === '' ? [] : tail.split(':')
+  const missing = 8 - before.length - after.length
+  if (gap < 0 ? missing !== 0 : missing < 1) return undefined
+  let value = 0n
+  for (const group of before) {
+    if (!/^[0-9a-fA-F]{1,4}$/.test(group)) return undefined
+    value = (value << 16n) | BigInt(parseInt(group, 16))
+  }
+  value <<= BigInt(missing * 16)
+  for (const group of after) {
+    if (!/^[0-9a-fA-F]{1,4}$/.test(group)) return undefined
+    value = (value << 16n) | BigInt(parseInt(group, 16))
+  }
+  return { family: 6, value }
 }
 
 /** Writes an address: dotted decimal, or RFC 5952 for IPv6. */

@@ -22,6 +22,7 @@ export async function measureCreateNetwork(subject: Subject): Promise<Measuremen
   const theirs: number[] = []
   const route = floor.routeSocket()
   const nftables = floor.nftablesSocket()
+  collectGarbage()
   for (let at = 0; at < WARM_UP + REPETITIONS; at++) {
     const name = `br-bare${at}`
     const [creation, alias, configuration] = [
@@ -36,7 +37,6 @@ export async function measureCreateNetwork(subject: Subject): Promise<Measuremen
     ] as const
     const rules = floor.prepareBatch(networkElements(addElements, subject.table, name))
     const removal = floor.prepareBatch(networkElements(deleteElements, subject.table, name))
-    collectGarbage()
     let network: { delete(): Promise<void> } | undefined
     const own = await timed(async () => {
       network = await subject.controller.createNetwork({ name: `n${at}`, ipv6: true })

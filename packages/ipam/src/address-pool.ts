@@ -1,0 +1,111 @@
+import {
+  AddressInUseError,
+  AddressOutOfRangeError,
+  NoAddressAvailableError,
+  type AddressRequest,
+  type PoolStatus,
+  type TakenAddress,
+} from '@net/ipamapi'
+import { addressBits, formatAddress, formatCidr, parseAddress, rangeOf, type Cidr } from '@net/types'
+import { AddressSet } from './address-set.ts'
+import { Owners } from './owners.ts'
+import { RangeIndex, type Range } from './range-index.ts'
+
+/** A pool or sub-pool that somebody holds: what a pool id stands for. */
+export interface HeldPool extends Range {
+  readonly id: string
+  readonly text: string
+  /** Whether it is all of `master`, and not a sub-pool. */
+  readonly isWhole: boolean
+  readonly master: AddressPool
+}
+
+/** The addresses of a whole pool. Its sub-pools hand out of the same. */
+export class AddressPool implements Range {
+  readonly cidr: Cidr
+  readonly text: string
+  readonly first: bigint
+  readonly last: bigint
+  /** Whether the pool itself is held, and not only parts of it. */
+  isHeld = false
+  readonly subPools = new RangeIndex<HeldPool>()
+  readonly #hasReserved: boolean
+  readonly #addresses: AddressSet
+  readonly #owners = new Owners()
+
+  /** `cidr` must have no host bits. */
+  constructor(cidr: Cidr) {
+    this.cidr = cidr
+    this.text = formatCidr(cidr)
+    const { first, last } = rangeOf(cidr)
+    this.first = first
+    this.last = last
+    const hostBits = addressBits(cidr.address.family) - cidr.prefixLength
+    this.#addresses = new AddressSet(hostBits)
+    // RFC 3021, RFC 6164: on a link of two, both addresses are those of hosts.
+    this.#hasReserved = hostBits > 1
+    if (this.#hasReserved) {
+      this.#addresses.add(0n)
+      if (cidr.address.family === 4) this.#addresses.add(last - first)
+    }
+  }
+
+  /** Whether nobody holds it or a part of it any more. */
+  get isIdle(): boolean {
+    return !this.isHeld && this.subPools.size === 0
+  }
+
+  /** Takes an address for whoever holds `pool`. */
+  request(pool: HeldPool, request: AddressRequest): TakenAddress {
+    const { address, owner, serial = false } = request
+    const offset = address === undefined ? this.#takeAny(pool, owner, serial) : this.#takeSpecific(pool, address, owner)
+    if (owner !== undefined) this.#owners.add(offset, owner)
+    const taken = formatAddress({ family: this.cidr.address.family, value: this.first + offset })
+    return { address: `${taken}/${this.cidr.prefixLength}`, data: {} }
+  }
+
+  /** Lets an address go. Network and broadcast address are held by nobody, so they stay as they are. */
+  release(address: string): void {
+    const offset = this.#offsetOf(address)
+    if (this.#isReserved(offset)) return
+    this.#addresses.remove(offset)
+    this.#owners.remove(offset)
+  }
+
+  /** How full the pool is, and what is left in the part of it that is `pool`. */
+  status(pool: HeldPool): PoolStatus {
+    const taken = this.#addresses.count(pool.first - this.first, pool.last - this.first)
+    return { taken: this.#addresses.size, available: pool.last - pool.first + 1n - taken }
+  }
+
+  #takeAny(pool: HeldPool, owner: string | undefined, serial: boolean): bigint {
+    const first = pool.first - this.first
+    const last = pool.last - this.first
+    const held = owner === undefined ? undefined : this.#owners.find(owner, first, last)
+    const offset = held ?? this.#addresses.take(first, last, serial)
+    if (offset === undefined) throw new NoAddressAvailableError(pool.id)
+    return offset
+  }
+
+  #takeSpecific(pool: HeldPool, address: string, owner: string | undefined): bigint {
+    const offset = this.#offsetOf(address)
+    const isOwn = owner !== undefined && this.#owners.get(offset) === owner
+    if (isOwn || this.#addresses.add(offset)) return offset
+    // As libnetwork: where nothing is left, that is the answer, whichever address was asked for.
+    const isFull = this.#addresses.size === this.last - this.first + 1n
+    throw isFull ? new NoAddressAvailableError(pool.id) : new AddressInUseError(address, pool.id)
+  }
+
+  #offsetOf(text: string): bigint {
+    const { family, value } = parseAddress(text)
+    if (family !== this.cidr.address.family || value < this.first || value > this.last) {
+      throw new AddressOutOfRangeError(text, this.text)
+    }
+    return value - this.first
+  }
+
+  #isReserved(offset: bigint): boolean {
+    if (!this.#hasReserved) return false
+    return offset === 0n || (this.cidr.address.family === 4 && offset === this.last - this.first)
+  }
+}
