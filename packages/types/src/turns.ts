@@ -12,9 +12,6 @@ declare function setTimeout(work: () => void, delayMs: number): unknown
 const nextTurn: (work: () => void) => unknown =
   typeof setImmediate === 'function' ? setImmediate : (work) => setTimeout(work, 0)
 
-/** Promises that may lie between {@link Turns.take} and the work that it was asked for. */
-const HOPS = 8
-
 /**
  * Lets the event loop turn between the steps of long synchronous work.
  *

@@ -1,0 +1,263 @@
+import { formatJoinPlan, formatNetworkPlan, type EndpointRecord, type NetworkRecord } from '@net/driverapi'
+import { describeNetworkDriver } from '@net/driverapi/testing'
+import { describe, expect, it } from 'vitest'
+import { bridgeDriver, type BridgeEndpointOptions, type BridgeOptions } from './index.ts'
+
+const driver = bridgeDriver()
+const id = '0123456789ab'.padEnd(64, 'c')
+
+describeNetworkDriver('bridge', () => ({
+  driver,
+  networkOptions: [{ 'com.docker.network.bridge.name': 'br-one' }, { 'com.docker.network.bridge.name': 'br-two' }],
+}))
+
+/** A dual-stack network with an endpoint, changed as a test needs it. */
+function network(changes: Partial<NetworkRecord<BridgeOptions>> = {}): NetworkRecord<BridgeOptions> {
+  return {
+    id,
+    name: 'network1',
+    driver: 'bridge',
+    phase: 'ready',
+    internal: false,
+    ipv4: { poolId: '4', pool: '172.18.0.0/16', gateway: '172.18.0.1/16' },
+    ipv6: { poolId: '6', pool: 'fd00::/64', gateway: 'fd00::1/64' },
+    labels: {},
+    options: check({}),
+    ...changes,
+  }
+}
+
+function endpoint(changes: Partial<EndpointRecord<BridgeEndpointOptions>> = {}): EndpointRecord<BridgeEndpointOptions> {
+  return {
+    id: 'fedcba9876543210'.repeat(4),
+    networkId: id,
+    name: 'endpoint1',
+    phase: 'ready',
+    macAddress: '02:42:ac:12:00:02',
+    address: '172.18.0.2/16',
+    address6: 'fd00::2/64',
+    aliases: [],
+    ports: [],
+    exposed: [],
+    options: {},
+    interfaceName: 'eth0',
+    ...changes,
+  }
+}
+
+const sandbox = { id: 's', containerId: 'c', phase: 'ready', key: '/run/net/s' } as const
+
+function check(options: Record<string, unknown>, existing: readonly NetworkRecord[] = []): BridgeOptions {
+  return driver.checkNetwork({ id, name: 'network1', internal: false, ipv6: true, options, existing })
+}
+
+describe('the plan of a network', () => {
+  it('is a bridge with an address of each family, forwarding and masquerading', () => {
+    expect(formatNetworkPlan(driver.planNetwork(network()))).toBe(
+      [
+        'link add br-0123456789ab type bridge address 02:42:01:23:45:67 up',
+        'addr add 172.18.0.1/16 dev br-0123456789ab',
+        'addr add fd00::1/64 dev br-0123456789ab',
+        'sysctl net.ipv4.ip_forward=1',
+        'sysctl net.ipv4.conf.br-0123456789ab.route_localnet=1',
+        'sysctl net.ipv6.conf.br-0123456789ab.disable_ipv6=0',
+        'sysctl net.ipv6.conf.br-0123456789ab.accept_ra=0',
+        'sysctl net.ipv6.conf.all.forwarding=1',
+        'firewall: network br-0123456789ab: masquerade IPv4 and IPv6',
+      ].join('\n'),
+    )
+  })
+
+  it('keeps IPv6 off a bridge without IPv6', () => {
+    expect(formatNetworkPlan(driver.planNetwork(network({ ipv6: undefined })))).toBe(
+      [
+        'link add br-0123456789ab type bridge address 02:42:01:23:45:67 up',
+        'addr add 172.18.0.1/16 dev br-0123456789ab',
+        'sysctl net.ipv4.ip_forward=1',
+        'sysctl net.ipv4.conf.br-0123456789ab.route_localnet=1',
+        'sysctl net.ipv6.conf.br-0123456789ab.disable_ipv6=1',
+        'firewall: network br-0123456789ab: masquerade IPv4',
+      ].join('\n'),
+    )
+  })
+
+  it('forwards nothing for an internal network', () => {
+    expect(formatNetworkPlan(driver.planNetwork(network({ internal: true })))).toBe(
+      [
+        'link add br-0123456789ab type bridge address 02:42:01:23:45:67 up',
+        'addr add 172.18.0.1/16 dev br-0123456789ab',
+        'addr add fd00::1/64 dev br-0123456789ab',
+        'sysctl net.ipv6.conf.br-0123456789ab.disable_ipv6=0',
+        'sysctl net.ipv6.conf.br-0123456789ab.accept_ra=0',
+        'firewall: network br-0123456789ab: internal',
+      ].join('\n'),
+    )
+  })
+
+  it('takes name, MTU and masquerading from the options', () => {
+    const options = check({
+      'com.docker.network.bridge.name': 'br-lab',
+      'com.docker.network.driver.mtu': '1400',
+      'com.docker.network.bridge.enable_ip_masquerade': 'false',
+    })
+
+    expect(formatNetworkPlan(driver.planNetwork(network({ options })))).toContain(
+      'link add br-lab type bridge address 02:42:01:23:45:67 mtu 1400 up',
+    )
+    expect(formatNetworkPlan(driver.planNetwork(network({ options })))).toMatch(/firewall: network br-lab$/)
+  })
+})
+
+describe('the plan of an endpoint', () => {
+  it('ties the sandbox to the bridge with one veth', () => {
+    expect(formatJoinPlan(driver.planEndpoint(network(), endpoint(), sandbox))).toBe(
+      [
+        'link add vethfedcba98765 type veth master br-0123456789ab up peer eth0 netns sandbox address 02:42:ac:12:00:02',
+        'sandbox: sysctl net.ipv6.conf.eth0.disable_ipv6=0',
+        'sandbox: sysctl net.ipv6.conf.eth0.accept_ra=0',
+        'sandbox: addr add 172.18.0.2/16 dev eth0',
+        'sandbox: addr add fd00::2/64 dev eth0',
+        'sandbox: route add default via 172.18.0.1',
+        'sandbox: route add default via fd00::1',
+      ].join('\n'),
+    )
+  })
+
+  it('has no default route on an internal network, and no IPv6 without an IPv6 address', () => {
+    const plan = driver.planEndpoint(network({ internal: true }), endpoint({ address6: undefined }), sandbox)
+
+    expect(formatJoinPlan(plan)).toBe(
+      [
+        'link add vethfedcba98765 type veth master br-0123456789ab up peer eth0 netns sandbox address 02:42:ac:12:00:02',
+        'sandbox: sysctl net.ipv6.conf.eth0.disable_ipv6=1',
+        'sandbox: addr add 172.18.0.2/16 dev eth0',
+      ].join('\n'),
+    )
+  })
+
+  it('publishes a port in each family that both ends have', () => {
+    const ports = [
+      { protocol: 'tcp', containerPort: 80, hostPort: 8080 },
+      { protocol: 'udp', containerPort: 53, hostPort: 53, hostAddress: '192.0.2.1' },
+      { protocol: 'tcp', containerPort: 443, hostPort: 8443, hostAddress: '2001:db8::1' },
+    ] as const
+
+    expect(
+      formatJoinPlan({
+        sandbox: { links: [], gateways: {} },
+        ports: [],
+        firewall: driver.planPorts(network(), endpoint(), ports),
+      }),
+    ).toBe(
+      [
+        'firewall: tcp *:8080 to 172.18.0.2:80',
+        'firewall: tcp *:8080 to [fd00::2]:80',
+        'firewall: udp 192.0.2.1:53 to 172.18.0.2:53',
+        'firewall: tcp [2001:db8::1]:8443 to [fd00::2]:443',
+      ].join('\n'),
+    )
+  })
+})
+
+describe('interface names', () => {
+  it('take the lowest number that is free', () => {
+    expect(driver.nameInterface(network(), endpoint(), [])).toBe('eth0')
+    expect(driver.nameInterface(network(), endpoint(), ['eth0', 'eth2'])).toBe('eth1')
+  })
+
+  it('follow the prefix of the network and the name of the endpoint', () => {
+    const options = check({ 'com.docker.network.container_iface_prefix': 'net' })
+    const named = endpoint({ options: { interfaceName: 'wan' } })
+
+    expect(driver.nameInterface(network({ options }), endpoint(), ['net0'])).toBe('net1')
+    expect(driver.nameInterface(network(), named, ['eth0'])).toBe('wan')
+    expect(() => driver.nameInterface(network(), named, ['wan'])).toThrow(
+      expect.objectContaining({ code: 'ERR_INTERFACE_NAME_TAKEN', kind: 'forbidden' }) as Error,
+    )
+  })
+})
+
+describe('options', () => {
+  it.each([
+    ['com.docker.network.bridge.name', 'sixteen-bytes-xx', /15 bytes/],
+    ['com.docker.network.bridge.name', 'with space', /white space/],
+    ['com.docker.network.bridge.name', '', /1 to 15/],
+    ['com.docker.network.bridge.name', 7, /interface name/],
+    ['com.docker.network.driver.mtu', '-2', /68 to 65535/],
+    ['com.docker.network.driver.mtu', 67, /68 to 65535/],
+    ['com.docker.network.driver.mtu', 'big', /68 to 65535/],
+    ['com.docker.network.bridge.enable_ip_masquerade', 'yes', /true or false/],
+    ['com.docker.network.container_iface_prefix', 'twelve-bytes', /1 to 11/],
+  ])('refuse %s = %j, naming both', (label, value, expected) => {
+    const refused = (): unknown => check({ [label]: value })
+
+    expect(refused).toThrow(expect.objectContaining({ code: 'ERR_INVALID_OPTION', kind: 'bad-request' }) as Error)
+    expect(refused).toThrow(expected)
+    expect(refused).toThrow(label)
+    expect(refused).toThrow(JSON.stringify(value))
+  })
+
+  it.each(['1', 't', 'T', 'TRUE', 'true', 'True', true])('take %j for true, as libnetwork does', (value) => {
+    expect(check({ 'com.docker.network.bridge.enable_ip_masquerade': value }).masquerade).toBe(true)
+  })
+
+  it.each(['0', 'f', 'F', 'FALSE', 'false', 'False', false])('take %j for false, as libnetwork does', (value) => {
+    expect(check({ 'com.docker.network.bridge.enable_ip_masquerade': value }).masquerade).toBe(false)
+  })
+
+  // libnetwork: bridge.TestParseNetworkOptions: an MTU of 9000 passes, 0 leaves it as it is
+  it('take an MTU of 0 to leave it as it is', () => {
+    expect(check({ 'com.docker.network.driver.mtu': 0 }).mtu).toBeUndefined()
+    expect(check({ 'com.docker.network.driver.mtu': '9000' }).mtu).toBe(9000)
+  })
+
+  it('leave unknown labels to others, and refuse known ones that are not there yet', () => {
+    expect(check({ 'org.example.team': 'red' }).bridge).toBe('br-0123456789ab')
+    expect(() => check({ 'com.docker.network.bridge.enable_icc': 'false' })).toThrow(
+      expect.objectContaining({ code: 'ERR_NOT_IMPLEMENTED' }) as Error,
+    )
+  })
+
+  it('refuse a bridge that another network has', () => {
+    const options = { 'com.docker.network.bridge.name': 'br-lab' }
+
+    expect(() => check(options, [network({ name: 'other', options: check(options) })])).toThrow(
+      expect.objectContaining({
+        code: 'ERR_BRIDGE_IN_USE',
+        message: 'bridge br-lab belongs to network other',
+      }) as Error,
+    )
+  })
+
+  it('refuse to publish ports of an internal network', () => {
+    const request = { name: 'endpoint1', options: {}, publishes: true }
+
+    expect(() => driver.checkEndpoint(network({ internal: true }), request)).toThrow(
+      expect.objectContaining({ code: 'ERR_INTERNAL_NETWORK', kind: 'bad-request' }) as Error,
+    )
+  })
+})
+
+describe('what the driver says of an endpoint', () => {
+  it("is under libnetwork's names, and only where there is something to say", () => {
+    expect(driver.describe(network(), endpoint())).toEqual({
+      'com.docker.network.endpoint.macaddress': '02:42:ac:12:00:02',
+    })
+    expect(
+      driver.describe(
+        network(),
+        endpoint({
+          exposed: [{ protocol: 'tcp', port: 80 }],
+          ports: [{ protocol: 'tcp', containerPort: 80, hostPort: 8080 }],
+        }),
+      ),
+    ).toEqual({
+      'com.docker.network.endpoint.macaddress': '02:42:ac:12:00:02',
+      'com.docker.network.endpoint.exposedports': [{ Proto: 6, Port: 80 }],
+      'com.docker.network.portmap': [
+        { Proto: 6, IP: '172.18.0.2', Port: 80, HostIP: '0.0.0.0', HostPort: 8080, HostPortEnd: 8080 },
+        { Proto: 6, IP: 'fd00::2', Port: 80, HostIP: '::', HostPort: 8080, HostPortEnd: 8080 },
+      ],
+    })
+  })
+})

@@ -1,0 +1,316 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { Firewall, FirewallChange, JoinPlan, NetworkPlan, SandboxLink } from '@net/driverapi'
+import { RouteSocket } from '@net/netlink-ffi'
+import { describeKernel, enterFreshHost, ip, ipIn } from '@net/netlink-ffi/testing'
+import { NetError } from '@net/types'
+import { afterAll, beforeEach, expect, it } from 'vitest'
+import { Executor, inSandbox } from '../src/index.ts'
+
+await enterFreshHost()
+
+const folder = mkdtempSync(join(tmpdir(), 'osl-'))
+let count = 0
+const freshKey = (): string => join(folder, `sandbox${count++}`)
+
+/** A firewall that remembers, and refuses when told to: the rules themselves are another package's matter. */
+class RecordingFirewall implements Firewall {
+  readonly changes: FirewallChange[] = []
+  refuse = false
+
+  change(change: FirewallChange): Promise<void> {
+    if (this.refuse && change.add !== undefined) {
+      return Promise.reject(new NetError('refused', { code: 'ERR_REFUSED', kind: 'forbidden' }))
+    }
+    this.changes.push(change)
+    return Promise.resolve()
+  }
+
+  close(): Promise<void> {
+    return Promise.resolve()
+  }
+}
+
+let firewall = new RecordingFirewall()
+let executor: Executor
+beforeEach(() => {
+  firewall = new RecordingFirewall()
+  executor = Executor.open({ owner: 'net:test' }, { firewall })
+  return async () => {
+    await executor.close()
+  }
+})
+afterAll(() => {
+  rmSync(folder, { recursive: true })
+})
+
+/** The host's links, as `ip` sees them. */
+const hostLinks = (): string[] => (ip('link', 'show') as { ifname: string }[]).map(({ ifname }) => ifname)
+
+function networkPlan(bridge: string, changes: Partial<NetworkPlan> = {}): NetworkPlan {
+  return {
+    links: [
+      {
+        kind: 'bridge',
+        name: bridge,
+        macAddress: '02:42:00:00:00:01',
+        mtu: 1400,
+        addresses: ['10.20.0.1/24', 'fd20::1/64'],
+      },
+    ],
+    sysctls: [{ path: `net/ipv4/conf/${bridge}/route_localnet`, value: '1' }],
+    firewall: [{ kind: 'network', bridge, internal: false, interContainer: true, masquerade: [4, 6] }],
+    ...changes,
+  }
+}
+
+function joinPlan(bridge: string, hostName: string, link: Partial<SandboxLink> = {}): JoinPlan {
+  return {
+    sandbox: {
+      links: [
+        {
+          create: { kind: 'veth', hostName, master: bridge },
+          name: 'eth0',
+          macAddress: '02:42:0a:14:00:02',
+          mtu: 1400,
+          addresses: ['10.20.0.2/24', 'fd20::2/64'],
+          routes: [{ destination: '192.0.2.0/24', gateway: '10.20.0.9' }],
+          neighbours: [{ address: '10.20.0.9', macAddress: '02:00:00:00:00:09' }],
+          sysctls: [{ path: 'net/ipv6/conf/eth0/accept_ra', value: '0' }],
+          ...link,
+        },
+      ],
+      gateways: { ipv4: '10.20.0.1', ipv6: 'fd20::1' },
+    },
+    firewall: [{ kind: 'port', protocol: 'tcp', hostPort: 80, containerAddress: '10.20.0.2', containerPort: 80 }],
+    ports: [],
+  }
+}
+
+describeKernel('a network plan', () => {
+  it('becomes a bridge with its addresses, settings and rules, and goes again', async () => {
+    const plan = networkPlan('br-plan')
+
+    await executor.createNetwork(plan)
+
+    expect(ip('addr', 'show', 'br-plan')).toMatchObject([
+      {
+        address: '02:42:00:00:00:01',
+        mtu: 1400,
+        ifalias: 'net:test',
+        flags: expect.arrayContaining(['UP']) as unknown,
+        addr_info: expect.arrayContaining([
+          expect.objectContaining({ local: '10.20.0.1', prefixlen: 24 }),
+          expect.objectContaining({ local: 'fd20::1', prefixlen: 64, nodad: true }),
+        ]) as unknown,
+      },
+    ])
+    expect(readFileSync('/proc/sys/net/ipv4/conf/br-plan/route_localnet', 'utf8')).toBe('1\n')
+    expect(firewall.changes).toEqual([{ add: plan.firewall }])
+
+    await executor.deleteNetwork(plan)
+    await executor.deleteNetwork(plan)
+
+    expect(hostLinks()).not.toContain('br-plan')
+    expect(firewall.changes[1]).toEqual({ remove: plan.firewall })
+  })
+
+  it.each([
+    [
+      'a setting is refused',
+      { sysctls: [{ path: 'net/ipv4/conf/br-undo/route_localnet', value: 'many' }] },
+      'ERR_SYSCTL',
+    ],
+    ['a setting is not there', { sysctls: [{ path: 'net/ipv4/no_such_thing', value: '1' }] }, 'ERR_SYSCTL'],
+    [
+      'an address is refused',
+      {
+        links: [
+          {
+            kind: 'bridge',
+            name: 'br-undo',
+            macAddress: '02:42:00:00:00:02',
+            addresses: ['10.9.0.1/24', '10.9.0.1/24'],
+          },
+        ],
+      },
+      'ERR_NETLINK',
+    ],
+    [
+      'the second link is refused',
+      {
+        links: [
+          { kind: 'bridge', name: 'br-undo', macAddress: '02:42:00:00:00:02', addresses: [] },
+          { kind: 'bridge', name: 'lo', macAddress: '02:42:00:00:00:03', addresses: [] },
+        ],
+      },
+      'ERR_INTERFACE_EXISTS',
+    ],
+  ] as const)('leaves nothing when %s', async (_, changes, code) => {
+    const before = hostLinks()
+
+    await expect(executor.createNetwork(networkPlan('br-undo', changes))).rejects.toMatchObject({ code })
+
+    expect(hostLinks()).toEqual(before)
+    expect(firewall.changes).toEqual([])
+  })
+
+  it('leaves nothing when the rules are refused', async () => {
+    firewall.refuse = true
+
+    await expect(executor.createNetwork(networkPlan('br-undo'))).rejects.toMatchObject({ code: 'ERR_REFUSED' })
+
+    expect(hostLinks()).not.toContain('br-undo')
+  })
+
+  it("never takes away a link of that name that is somebody else's", async () => {
+    using routes = RouteSocket.open()
+    const { index } = routes.createLink({ kind: 'bridge', name: 'br-foreign', alias: 'somebody' })
+
+    await expect(executor.createNetwork(networkPlan('br-foreign'))).rejects.toMatchObject({
+      code: 'ERR_INTERFACE_EXISTS',
+      kind: 'forbidden',
+      message: 'interface br-foreign exists already',
+    })
+    await executor.deleteNetwork(networkPlan('br-foreign'))
+
+    expect(routes.getLink('br-foreign')).toMatchObject({ index, alias: 'somebody' })
+  })
+
+  it('is not begun when the call was given up', async () => {
+    await expect(
+      executor.createNetwork(networkPlan('br-given-up'), { signal: AbortSignal.abort(new Error('enough')) }),
+    ).rejects.toThrow('enough')
+    expect(hostLinks()).not.toContain('br-given-up')
+  })
+})
+
+describeKernel('a join plan', () => {
+  it('becomes an interface with addresses, routes, neighbours and settings, and goes again', async () => {
+    const key = freshKey()
+    const network = networkPlan('br-join')
+    const plan = joinPlan('br-join', 'vethjoin')
+    await executor.createNetwork(network)
+    await executor.createSandbox(key)
+
+    await executor.join(key, plan)
+
+    expect(ipIn(key, 'addr', 'show', 'eth0')).toMatchObject([
+      {
+        address: '02:42:0a:14:00:02',
+        mtu: 1400,
+        operstate: 'UP',
+        addr_info: expect.arrayContaining([
+          expect.objectContaining({ local: '10.20.0.2' }),
+          expect.objectContaining({ local: 'fd20::2', nodad: true }),
+        ]) as unknown,
+      },
+    ])
+    expect(ipIn(key, 'addr', 'show', 'lo')).toMatchObject([{ flags: expect.arrayContaining(['UP']) as unknown }])
+    expect(ipIn(key, 'route', 'show')).toMatchObject(
+      expect.arrayContaining([
+        expect.objectContaining({ dst: 'default', gateway: '10.20.0.1' }),
+        expect.objectContaining({ dst: '192.0.2.0/24', gateway: '10.20.0.9' }),
+      ]) as never,
+    )
+    expect(ipIn(key, '-6', 'route', 'show', 'default')).toMatchObject([{ gateway: 'fd20::1' }])
+    expect(ipIn(key, 'neigh', 'show', '10.20.0.9')).toMatchObject([{ lladdr: '02:00:00:00:00:09' }])
+    expect(ip('link', 'show', 'vethjoin')).toMatchObject([
+      { master: 'br-join', ifalias: 'net:test', mtu: 1400, linkinfo: { info_slave_data: { state: 'forwarding' } } },
+    ])
+    expect(inSandbox(key, () => readFileSync('/proc/sys/net/ipv6/conf/eth0/accept_ra', 'utf8'))).toBe('0\n')
+
+    await executor.leave(plan)
+    await executor.leave(plan)
+    expect(hostLinks()).not.toContain('vethjoin')
+    expect(ipIn(key, 'link', 'show')).toMatchObject([{ ifname: 'lo' }])
+
+    await executor.deleteSandbox(key, [])
+    await executor.deleteNetwork(network)
+    expect(existsSync(key)).toBe(false)
+  })
+
+  it.each([
+    ['a setting is refused', { sysctls: [{ path: 'net/ipv6/conf/eth0/accept_ra', value: 'x' }] }, 'ERR_SYSCTL'],
+    ['an address is refused', { addresses: ['10.20.0.2/24', '10.20.0.2/24'] }, 'ERR_NETLINK'],
+    ['a route is refused', { routes: [{ destination: '192.0.2.0/24', gateway: '10.99.0.1' }] }, 'ERR_NETLINK'],
+    ['its name is taken in the sandbox', { name: 'lo' }, 'ERR_INTERFACE_EXISTS'],
+    ['its bridge is gone', { create: { kind: 'veth', hostName: 'vethundo', master: 'br-none' } }, 'ERR_LINK_NOT_FOUND'],
+  ] as const)('leaves nothing when %s', async (_, link, code) => {
+    const key = freshKey()
+    const network = networkPlan('br-undo2')
+    await executor.createNetwork(network)
+    await executor.createSandbox(key)
+    const before = hostLinks()
+
+    await expect(executor.join(key, joinPlan('br-undo2', 'vethundo', link))).rejects.toMatchObject({ code })
+
+    expect(hostLinks()).toEqual(before)
+    expect(ipIn(key, 'link', 'show')).toMatchObject([{ ifname: 'lo' }])
+    await executor.deleteSandbox(key, [])
+    await executor.deleteNetwork(network)
+  })
+
+  it('leaves nothing when the rules are refused', async () => {
+    const key = freshKey()
+    const network = networkPlan('br-undo3')
+    await executor.createNetwork(network)
+    await executor.createSandbox(key)
+    firewall.refuse = true
+
+    await expect(executor.join(key, joinPlan('br-undo3', 'vethrules'))).rejects.toMatchObject({ code: 'ERR_REFUSED' })
+
+    expect(hostLinks()).not.toContain('vethrules')
+    expect(ipIn(key, 'link', 'show')).toMatchObject([{ ifname: 'lo' }])
+    await executor.deleteSandbox(key, [])
+    await executor.deleteNetwork(network)
+  })
+})
+
+describeKernel('a sandbox', () => {
+  it('is refused where one is already', async () => {
+    const key = freshKey()
+    await executor.createSandbox(key)
+
+    await expect(executor.createSandbox(key)).rejects.toMatchObject({ code: 'ERR_SANDBOX_EXISTS', kind: 'forbidden' })
+
+    await executor.deleteSandbox(key, [])
+    await executor.deleteSandbox(key, [])
+  })
+
+  it('is said not to be there when it is not', async () => {
+    await expect(executor.join(freshKey(), joinPlan('lo', 'vethnone'))).rejects.toMatchObject({
+      code: 'ERR_SANDBOX_NOT_FOUND',
+      kind: 'not-found',
+    })
+  })
+
+  it('loses its link to the host even while a program keeps its namespace alive', async () => {
+    const key = freshKey()
+    const network = networkPlan('br-alive')
+    const plan = joinPlan('br-alive', 'vethalive')
+    await executor.createNetwork(network)
+    await executor.createSandbox(key)
+    await executor.join(key, plan)
+    const program = inSandbox(key, () => spawn('cat', [], { stdio: ['pipe', 'ignore', 'ignore'] }))
+    await once(program, 'spawn')
+
+    await executor.deleteSandbox(key, [plan])
+    expect(portState('vethalive')).not.toBe('forwarding')
+    await executor.settle()
+
+    expect(hostLinks()).not.toContain('vethalive')
+    program.stdin.end()
+    await once(program, 'exit')
+    await executor.deleteNetwork(network)
+  })
+})
+
+/** What the bridge makes of a port, or undefined where there is none. */
+function portState(name: string): string | undefined {
+  const links = ip('link', 'show') as { ifname: string; linkinfo?: { info_slave_data?: { state?: string } } }[]
+  return links.find(({ ifname }) => ifname === name)?.linkinfo?.info_slave_data?.state
+}
