@@ -78,11 +78,15 @@ export async function deleteEndpoint(
   entry: EndpointEntry,
   options: { readonly force: boolean },
 ): Promise<void> {
-  using _lock = await core.locks.lock(entry.record.id)
+  const { sandboxId } = entry.record
+  // A sandbox' lock comes before those of its endpoints.
+  using _sandboxLock = sandboxId === undefined ? undefined : await core.locks.lock(sandboxId)
+  using _endpointLock = await core.locks.lock(entry.record.id)
   if (!core.state.endpoints.has(entry.record.id)) return
-  const { sandboxId, name } = entry.record
-  if (sandboxId !== undefined) {
-    if (!options.force) throw new EndpointJoinedError(name, core.state.getSandbox(sandboxId).record.containerId)
+  if (entry.record.sandboxId !== undefined) {
+    const { containerId } = core.state.getSandbox(entry.record.sandboxId).record
+    if (!options.force) throw new EndpointJoinedError(entry.record.name, containerId)
+    if (entry.record.sandboxId !== sandboxId) throw new BusyError(`endpoint ${entry.record.name}`, 'being joined')
     await leaveLocked(core, entry)
   }
   await forgetEndpoint(core, entry)

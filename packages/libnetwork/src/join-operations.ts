@@ -2,7 +2,7 @@ import { join as joinPath } from 'node:path'
 import type { JoinPlan } from '@net/driverapi'
 import { randomId, Rollback, shortId, type AddressFamily, type CallOptions } from '@net/types'
 import type { Core } from './core.ts'
-import { createEndpoint, forgetEndpoint } from './endpoint-operations.ts'
+import { createEndpoint, deleteEndpoint, forgetEndpoint } from './endpoint-operations.ts'
 import { BusyError, EndpointJoinedError, EndpointNotJoinedError } from './errors.ts'
 import { parseCreateSandbox, type CreateEndpointRequest, type CreateSandboxRequest } from './requests.ts'
 import { recordOf, type EndpointEntry, type NetworkEntry, type SandboxEntry } from './state.ts'
@@ -121,7 +121,7 @@ export async function attach(
 ): Promise<{ endpoint: EndpointEntry; sandbox: SandboxEntry }> {
   await using rollback = new Rollback()
   const endpoint = await createEndpoint(core, network, requests.endpoint, call)
-  rollback.defer('create endpoint', () => forgetEndpoint(core, endpoint))
+  rollback.defer('create endpoint', () => deleteEndpoint(core, endpoint, { force: true }))
   const sandbox = await createSandbox(core, requests.sandbox, call)
   rollback.defer('create sandbox', () => deleteSandbox(core, sandbox))
   await join(core, endpoint, sandbox, call)

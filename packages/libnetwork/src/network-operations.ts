@@ -1,6 +1,15 @@
 import type { NetworkRecord, Subnet } from '@net/driverapi'
 import type { IpamDriver } from '@net/ipamapi'
-import { labels, parseAddress, parseCidr, randomId, Rollback, type AddressFamily, type CallOptions } from '@net/types'
+import {
+  isNetError,
+  labels,
+  parseAddress,
+  parseCidr,
+  randomId,
+  Rollback,
+  type AddressFamily,
+  type CallOptions,
+} from '@net/types'
 import type { Core } from './core.ts'
 import { ActiveEndpointsError, BusyError, InvalidRequestError, NoSuchIpamDriverError } from './errors.ts'
 import { hostPrefixes } from './host-prefixes.ts'
@@ -74,10 +83,19 @@ export async function deleteNetwork(core: Core, entry: NetworkEntry): Promise<vo
   entry.record = { ...entry.record, phase: 'deleting' }
   await core.executor.deleteNetwork(core.drivers.get(entry.record.driver).planNetwork(entry.record))
   for (const subnet of [entry.record.ipv4, entry.record.ipv6]) {
-    if (subnet !== undefined) await entry.ipam.releasePool(subnet.poolId)
+    if (subnet !== undefined) await releasePool(entry.ipam, subnet)
   }
   core.state.removeNetwork(entry)
   core.logger.info({ networkId: entry.record.id, name: entry.record.name }, 'network deleted')
+}
+
+/** Lets a pool go; one that an earlier try let go already is no error. */
+async function releasePool(ipam: IpamDriver, { poolId }: Subnet): Promise<void> {
+  try {
+    await ipam.releasePool(poolId)
+  } catch (error) {
+    if (!isNetError(error, 'ERR_NO_SUCH_POOL')) throw error
+  }
 }
 
 function ipamOf(core: Core, name: string): IpamDriver {

@@ -14,6 +14,7 @@ export interface PoolConfig {
   readonly gateway?: string | undefined
 }
 
+/** Asks for a network. Plain JSON. */
 export interface CreateNetworkRequest {
   /** Unique in the controller. */
   readonly name: string
@@ -40,6 +41,7 @@ export interface PortRequest {
   readonly hostAddress?: string | undefined
 }
 
+/** Asks for an endpoint. Plain JSON. */
 export interface CreateEndpointRequest {
   /** Unique in the network. */
   readonly name: string
@@ -53,6 +55,7 @@ export interface CreateEndpointRequest {
   readonly options?: Options | undefined
 }
 
+/** Asks for a sandbox. Plain JSON. */
 export interface CreateSandboxRequest {
   /** Whose sandbox it is: one a container. */
   readonly containerId: string

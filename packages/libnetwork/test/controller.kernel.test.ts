@@ -1,0 +1,105 @@
+import { execFileSync } from 'node:child_process'
+import { existsSync, mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { describeKernel, enterFreshHost } from '@net/netlink-ffi/testing'
+import { expect, it } from 'vitest'
+import { openController } from '../src/index.ts'
+import { expectNothingLeft, traces } from './lab.ts'
+
+await enterFreshHost()
+
+describeKernel('a controller', () => {
+  it('takes everything along when it closes, once or twice, and answers nothing afterwards', async () => {
+    const before = traces()
+    const net = await openController()
+    const network = await net.createNetwork({ name: 'n', ipv6: true })
+    await net.attach({ network, endpoint: { name: 'one' }, sandbox: { containerId: 'one' } })
+    await network.createEndpoint({ name: 'two', ports: [{ containerPort: 80 }] })
+    await net.createSandbox({ containerId: 'three' })
+
+    await Promise.all([net.close(), net.close()])
+
+    await expectNothingLeft(net, before)
+    await expect(net.createNetwork({ name: 'n' })).rejects.toMatchObject({ code: 'ERR_CLOSED' })
+    await expect(network.createEndpoint({ name: 'x' })).rejects.toMatchObject({ code: 'ERR_CLOSED' })
+    await expect(network.delete()).rejects.toMatchObject({ code: 'ERR_CLOSED' })
+  })
+
+  it('waits for what runs before it closes', async () => {
+    const before = traces()
+    const net = await openController()
+    await net.createNetwork({ name: 'n' })
+    const attaching = Array.from({ length: 10 }, (_, at) =>
+      net.attach({ network: 'n', endpoint: { name: `e${at}` }, sandbox: { containerId: `c${at}` } }),
+    )
+
+    await net.close()
+
+    expect((await Promise.allSettled(attaching)).map(({ status }) => status)).toEqual(Array(10).fill('fulfilled'))
+    await expectNothingLeft(net, before)
+  })
+
+  it('does not know of another one on the same host', async () => {
+    await using one = await openController()
+    await using two = await openController()
+    await one.createNetwork({ name: 'n', ipam: { pools: [{ pool: '10.1.0.0/24' }] } })
+
+    const network = await two.createNetwork({ name: 'n', ipam: { pools: [{ pool: '10.2.0.0/24' }] } })
+    await two.attach({ network, endpoint: { name: 'e' }, sandbox: { containerId: 'c' } })
+    await one.close()
+
+    expect(two.sandboxes()).toHaveLength(1)
+    expect(existsSync(two.sandboxes()[0]!.key)).toBe(true)
+  })
+
+  it('is open once a name, and says in which process', async () => {
+    await using one = await openController({ name: 'only' })
+
+    await expect(openController({ name: 'only' })).rejects.toMatchObject({
+      code: 'ERR_CONTROLLER_RUNNING',
+      kind: 'forbidden',
+      pid: process.pid,
+      message: `controller only is open already, in process ${process.pid}`,
+    })
+
+    await one.close()
+    await (await openController({ name: 'only' })).close()
+  })
+
+  it('leaves nothing when it cannot be opened', async () => {
+    const before = traces()
+    const folder = mkdtempSync(join(tmpdir(), 'net-'))
+    const file = join(folder, 'file')
+    execFileSync('touch', [file])
+
+    await expect(openController({ name: 'broken', runtimeDirectory: file })).rejects.toThrow(/ENOTDIR/)
+
+    expect(traces()).toEqual(before)
+    await (await openController({ name: 'broken', runtimeDirectory: join(folder, 'run') })).close()
+    expect(existsSync(join(folder, 'run'))).toBe(false)
+    rmSync(folder, { recursive: true })
+  })
+
+  it.each([{ stateDirectory: '/var/lib/net' }, { stores: {} }, { onClose: 'keep' }] as const)(
+    'says that %j is to come',
+    async (options) => {
+      await expect(openController(options)).rejects.toMatchObject({ code: 'ERR_NOT_IMPLEMENTED' })
+    },
+  )
+
+  it('says what it needs when it is not permitted', () => {
+    const script = `
+      import { openController } from '@net/libnetwork'
+      openController().catch((error) => console.log(JSON.stringify({ code: error.code, kind: error.kind })))
+    `
+    // What an ordinary user's process gets, in a process of ours without its capabilities.
+    const output = execFileSync(
+      'setpriv',
+      ['--reuid=65534', '--regid=65534', '--clear-groups', process.execPath, '--input-type=module', '-e', script],
+      { encoding: 'utf8', cwd: join(import.meta.dirname, '..'), stdio: ['ignore', 'pipe', 'inherit'] },
+    )
+
+    expect(JSON.parse(output)).toEqual({ code: 'ERR_NOT_PERMITTED', kind: 'forbidden' })
+  })
+})
