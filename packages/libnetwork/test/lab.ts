@@ -1,5 +1,6 @@
 import { once } from 'node:events'
 import { existsSync } from 'node:fs'
+import { get } from 'node:http'
 import { bridgeDriver } from '@net/drivers-bridge'
 import type { JoinPlan, NetworkDriver, NetworkPlan } from '@net/driverapi'
 import { ip, nftRuleset } from '@net/netlink-ffi/testing'
@@ -65,6 +66,7 @@ const FETCH = `
   fetch(process.argv[1], { signal: AbortSignal.timeout(Number(process.argv[2])) })
     .then((response) => response.text())
     .then(console.log, (error) => console.log('failed: ' + (error.cause?.code ?? error.name)))
+    .finally(() => process.exit()) // a connection attempt that was given up would keep it alive
 `
 
 /** Fetches `url` from inside the sandbox: the body, or `failed: …`. */
@@ -78,6 +80,21 @@ export async function fetchFrom(sandbox: Sandbox, url: string, timeoutMs = 10_00
   })
   await once(child, 'close')
   return text.trim()
+}
+
+/** Fetches `url` from the host, over a connection of its own: one that is open outlives its publication. */
+export function fetchFromHost(url: string): Promise<string> {
+  return new Promise((resolve, reject) => {
+    get(url, { agent: false }, (response) => {
+      let text = ''
+      response.on('data', (chunk: Buffer) => {
+        text += chunk.toString()
+      })
+      response.once('end', () => {
+        resolve(text)
+      })
+    }).once('error', reject)
+  })
 }
 
 /** The address without its prefix length. */
