@@ -4,4 +4,16 @@
  * @packageDocumentation
  */
 
-export {}
+export { elementsOf, type PlacedElement } from './elements.ts'
+export {
+  FirewallContendedError,
+  FirewallNotPermittedError,
+  FirewallUnsupportedError,
+  InvalidFactError,
+  NetworkKnownError,
+  PortPublishedError,
+  TableInUseError,
+} from './errors.ts'
+export { openFirewall, type FirewallDeps, type TableFirewall } from './firewall.ts'
+export type { FirewallOptions } from './options.ts'
+export type { FirewallNetlink } from './owned-table.ts'

@@ -1,0 +1,48 @@
+import type { NftElement, NftVerdict } from '@net/netlink-ffi'
+import { protocolNumbers } from '@net/types'
+import type { CheckedFact, CheckedNetwork, CheckedPort } from './fact.ts'
+import type { SetName } from './sets.ts'
+
+/** An element, and the set that it is in. */
+export interface PlacedElement extends NftElement {
+  readonly set: SetName
+}
+
+/**
+ * What packets of the host itself come from and, where frames on bridges pass the packet rules
+ * (bridge-nf-call-iptables), those that stay on their bridge.
+ */
+const NO_INTERFACE = ''
+
+/** The elements that a fact is in the kernel. */
+export function elementsOf(fact: CheckedFact): PlacedElement[] {
+  return fact.kind === 'network' ? networkElements(fact) : [portElement(fact)]
+}
+
+function networkElements(network: CheckedNetwork): PlacedElement[] {
+  const { bridge, internal, masquerade } = network
+  return [
+    { set: 'bridges', key: [bridge] },
+    { set: 'intra', key: [bridge, bridge], data: intraVerdict(network) },
+    { set: 'own', key: [bridge, bridge], data: 'goto hairpin' },
+    { set: 'own', key: [NO_INTERFACE, bridge], data: 'goto hairpin' },
+    { set: 'to_network', key: [bridge], data: internal ? 'drop' : 'goto inbound' },
+    ...(internal ? [{ set: 'from_network', key: [bridge], data: 'drop' } as const] : []),
+    ...masquerade.map((family) => ({ set: `masquerade${family}`, key: [bridge] }) as const),
+  ]
+}
+
+/** Containers that may not speak with each other still reach what is published, as everybody does. */
+function intraVerdict({ internal, interContainer }: CheckedNetwork): NftVerdict {
+  if (interContainer) return 'accept'
+  return internal ? 'drop' : 'goto inbound'
+}
+
+function portElement(port: CheckedPort): PlacedElement {
+  const { family, hostAddress, hostPort } = port
+  const data = [port.containerAddress, port.containerPort]
+  const protocol = protocolNumbers[port.protocol]
+  return hostAddress === undefined
+    ? { set: `ports${family}`, key: [protocol, hostPort], data }
+    : { set: `ports${family}_by_address`, key: [hostAddress, protocol, hostPort], data }
+}

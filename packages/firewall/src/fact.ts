@@ -1,0 +1,107 @@
+import type { FirewallFact, NetworkFact, PortFact } from '@net/driverapi'
+import { checkInterfaceName } from '@net/netlink-ffi'
+import {
+  checkPort,
+  formatAddress,
+  isProtocol,
+  parseAddress,
+  type Address,
+  type AddressFamily,
+  type Protocol,
+} from '@net/types'
+import { InvalidFactError, NetworkKnownError, PortPublishedError } from './errors.ts'
+
+/** A network, checked. */
+export interface CheckedNetwork {
+  readonly kind: 'network'
+  readonly bridge: string
+  readonly internal: boolean
+  readonly interContainer: boolean
+  readonly masquerade: readonly AddressFamily[]
+}
+
+/** A published port, checked: addresses are in their one spelling, a wildcard is absent. */
+export interface CheckedPort {
+  readonly kind: 'port'
+  readonly family: AddressFamily
+  readonly protocol: Protocol
+  readonly hostAddress: string | undefined
+  readonly hostPort: number
+  readonly containerAddress: string
+  readonly containerPort: number
+}
+
+/** A fact that has been checked, in the one spelling that facts are compared in. */
+export type CheckedFact = CheckedNetwork | CheckedPort
+
+/**
+ * Checks a fact.
+ *
+ * @throws InvalidFactError (`ERR_INVALID_FACT`), and the errors of addresses, ports and interface names
+ */
+export function checkFact(fact: FirewallFact): CheckedFact {
+  return fact.kind === 'network' ? checkNetwork(fact) : checkPublishedPort(fact)
+}
+
+/** What only one fact can have: the bridge of a network, the host's end of a port. */
+export function keyOf(fact: CheckedFact): string {
+  return fact.kind === 'network' ? `network ${fact.bridge}` : `port ${formatHostEnd(fact)}`
+}
+
+/** Whether both say the same. Facts of the same key may differ: in where a port leads to, say. */
+export function isSameFact(one: CheckedFact, other: CheckedFact): boolean {
+  if (one.kind === 'port') {
+    return (
+      other.kind === 'port' &&
+      keyOf(one) === keyOf(other) &&
+      one.containerAddress === other.containerAddress &&
+      one.containerPort === other.containerPort
+    )
+  }
+  return (
+    other.kind === 'network' &&
+    one.bridge === other.bridge &&
+    one.internal === other.internal &&
+    one.interContainer === other.interContainer &&
+    one.masquerade.join() === other.masquerade.join()
+  )
+}
+
+/** Says that a fact of the same key is there. */
+export function alreadyThere(fact: CheckedFact): NetworkKnownError | PortPublishedError {
+  return fact.kind === 'network' ? new NetworkKnownError(fact.bridge) : new PortPublishedError(formatHostEnd(fact))
+}
+
+function checkNetwork(fact: NetworkFact): CheckedNetwork {
+  const { bridge, internal, interContainer, masquerade } = fact
+  checkInterfaceName(bridge)
+  return { kind: 'network', bridge, internal, interContainer, masquerade: [...new Set(masquerade)].sort() }
+}
+
+function checkPublishedPort(fact: PortFact): CheckedPort {
+  const container = parseAddress(fact.containerAddress)
+  if (!isProtocol(fact.protocol)) throw new InvalidFactError('protocol', String(fact.protocol), 'tcp, udp or sctp')
+  return {
+    kind: 'port',
+    family: container.family,
+    protocol: fact.protocol,
+    hostAddress: fact.hostAddress === undefined ? undefined : checkHostAddress(fact.hostAddress, container.family),
+    hostPort: checkPort(fact.hostPort),
+    containerAddress: formatAddress(container),
+    containerPort: checkPort(fact.containerPort),
+  }
+}
+
+/** The host's address in its one spelling; undefined for 0.0.0.0 and ::, which mean every address. */
+function checkHostAddress(text: string, family: AddressFamily): string | undefined {
+  const address: Address = parseAddress(text)
+  if (address.family !== family) {
+    throw new InvalidFactError('host address', text, `an IPv${family} address, as the container's is`)
+  }
+  return address.value === 0n ? undefined : formatAddress(address)
+}
+
+function formatHostEnd(port: CheckedPort): string {
+  const host = port.hostAddress ?? (port.family === 4 ? '0.0.0.0' : '::')
+  return `${port.family === 4 ? host : `[${host}]`}:${port.hostPort}/${port.protocol}`
+}

@@ -1,0 +1,147 @@
+import {
+  addChain,
+  addRule,
+  addSet,
+  addTable,
+  type BaseChain,
+  type NetlinkMessage,
+  type TableReference,
+} from '@net/netlink-ffi'
+import { setsIn } from './sets.ts'
+import {
+  decideByInterface,
+  decideByInterfaces,
+  inNetwork,
+  interfaceIn,
+  isPublished,
+  masquerade,
+  ofFamily,
+  stateIs,
+  toThisHost,
+  translate,
+  verdict,
+  type Statement,
+} from './statements.ts'
+
+interface ChainLayout {
+  /** Where packets come to it by themselves; absent for chains that others lead to. */
+  readonly base?: BaseChain
+  readonly rules: readonly (readonly Statement[])[]
+}
+
+// linux/netfilter_ipv4.h: NF_IP_PRI_*
+const RAW = -300
+const DSTNAT = -100
+const FILTER = 0
+const SRCNAT = 100
+
+/**
+ * The chains and their rules. They never change: what networks and ports there are is in the sets.
+ * A chain stands before those that lead to it.
+ */
+const chains: Readonly<Record<string, ChainLayout>> = {
+  /** Empty: the place of what endpoints allow and refuse. */
+  policy: { rules: [] },
+  /** Empty: the place of services, which come before published ports. */
+  services: { rules: [] },
+  /** To a network, from outside of it: what is published, and no more. */
+  inbound: { rules: [[isPublished, verdict('accept')], [verdict('drop')]] },
+  /**
+   * From the same bridge to a published port: an answer that went straight to the sender would not be
+   * taken for one. From the host: 127.0.0.1 means something else to the container.
+   */
+  hairpin: { rules: [[isPublished, masquerade]] },
+  published: {
+    rules: [
+      [translate(4, 'ports4_by_address')],
+      [translate(4, 'ports4')],
+      // A link-local sender cannot be answered from another link.
+      [inNetwork('saddr', 'fe80::/10'), verdict('return')],
+      [translate(6, 'ports6_by_address')],
+      [translate(6, 'ports6')],
+    ],
+  },
+  /** With route_localnet set on bridges the kernel would take these from a container. */
+  raw: {
+    base: { type: 'filter', hook: 'prerouting', priority: RAW, policy: 'accept' },
+    rules: [
+      [inNetwork('daddr', '127.0.0.0/8'), interfaceIn('iifname', 'bridges'), verdict('drop')],
+      [inNetwork('saddr', '127.0.0.0/8'), interfaceIn('iifname', 'bridges'), verdict('drop')],
+    ],
+  },
+  prerouting: {
+    base: { type: 'nat', hook: 'prerouting', priority: DSTNAT, policy: 'accept' },
+    rules: [
+      // Ports of 127.0.0.1 are this host's own (its connections are translated on their way out),
+      // not those of a neighbour who forges the address.
+      [inNetwork('daddr', '127.0.0.0/8'), verdict('return')],
+      [verdict('jump services')],
+      [toThisHost, verdict('jump published')],
+    ],
+  },
+  output: {
+    base: { type: 'nat', hook: 'output', priority: DSTNAT, policy: 'accept' },
+    rules: [
+      // IPv6 has no route_localnet: a packet from ::1 cannot leave the host.
+      [inNetwork('daddr', '::1/128'), verdict('return')],
+      [verdict('jump services')],
+      [toThisHost, verdict('jump published')],
+    ],
+  },
+  forward: {
+    base: { type: 'filter', hook: 'forward', priority: FILTER, policy: 'accept' },
+    rules: [
+      [stateIs('established', 'related'), verdict('accept')],
+      [verdict('jump policy')],
+      [decideByInterfaces('intra')],
+      [decideByInterface('iifname', 'from_network')],
+      [decideByInterface('oifname', 'to_network')],
+    ],
+  },
+  postrouting: {
+    base: { type: 'nat', hook: 'postrouting', priority: SRCNAT, policy: 'accept' },
+    rules: [
+      [decideByInterfaces('own')],
+      [ofFamily(4), interfaceIn('iifname', 'masquerade4'), masquerade],
+      [ofFamily(6), interfaceIn('iifname', 'masquerade6'), masquerade],
+    ],
+  },
+}
+
+/** One message of the fixed table, and what of the kernel it takes. */
+export interface LayoutStep {
+  readonly message: NetlinkMessage
+  readonly needs: string
+}
+
+/** The fixed table, its sets empty. */
+export function layoutOf(table: TableReference, comment: string): LayoutStep[] {
+  const named = Object.entries(chains)
+  return [
+    { message: addTable({ ...table, comment }), needs: 'nf_tables' },
+    ...setsIn(table).map((set) => ({ message: addSet(set), needs: 'nf_tables sets (nf_tables_set)' })),
+    ...named.map(([name, { base }]) => ({
+      message: addChain({ table, name, base }),
+      needs: base?.type === 'nat' ? 'nat chains of family inet (nft_chain_nat)' : 'nf_tables chains of family inet',
+    })),
+    ...named.flatMap(([name, { rules }]) =>
+      rules.map((rule) => {
+        const expressions = rule.flat()
+        return { message: addRule({ chain: { table, name }, expressions }), needs: neededBy(expressions) }
+      }),
+    ),
+  ]
+}
+
+/** Expressions that a kernel may have been built without, and the modules they are in. */
+const modules: Readonly<Record<string, string>> = {
+  fib: 'fib lookups (nft_fib_inet)',
+  nat: 'address translation (nft_nat)',
+  masq: 'masquerading (nft_masq)',
+  ct: 'connection tracking (nft_ct)',
+}
+
+function neededBy(expressions: Statement): string {
+  const needed = expressions.map(({ name }) => modules[name]).find((module) => module !== undefined)
+  return needed ?? 'nf_tables rules'
+}

@@ -1,0 +1,137 @@
+import {
+  addElements,
+  deleteElements,
+  deleteTable,
+  isErrno,
+  NetlinkError,
+  type NetlinkMessage,
+  type NftablesSocket,
+  type TableReference,
+} from '@net/netlink-ffi'
+import { isNetError } from '@net/types'
+import { elementsOf, type PlacedElement } from './elements.ts'
+import {
+  FirewallContendedError,
+  FirewallNotPermittedError,
+  FirewallUnsupportedError,
+  TableInUseError,
+} from './errors.ts'
+import type { CheckedFact } from './fact.ts'
+import type { Difference } from './held-facts.ts'
+import { layoutOf } from './layout.ts'
+import { setIn, type SetName } from './sets.ts'
+
+/** The slice of an nftables socket that the firewall uses. */
+export type FirewallNetlink = Pick<NftablesSocket, 'commit' | 'generation' | 'findTable' | 'close'>
+
+/** Other programs may change rules between our look and our batch; so often is it tried anew. */
+const ATTEMPTS = 10
+
+/** The table in the kernel that bears the owner's name. */
+export class OwnedTable {
+  readonly #netlink: FirewallNetlink
+  readonly #table: TableReference
+  readonly #owner: string
+
+  constructor(netlink: FirewallNetlink, table: TableReference, owner: string) {
+    this.#netlink = netlink
+    this.#table = table
+    this.#owner = owner
+  }
+
+  /**
+   * Puts a table with `facts` in the place of what is there, if that is ours.
+   *
+   * @throws TableInUseError (`ERR_TABLE_IN_USE`), FirewallUnsupportedError (`ERR_FIREWALL_UNSUPPORTED`),
+   *   FirewallNotPermittedError (`ERR_NOT_PERMITTED`), FirewallContendedError (`ERR_FIREWALL_CONTENDED`)
+   */
+  replace(facts: readonly CheckedFact[]): void {
+    const steps = layoutOf(this.#table, commentOf(this.#owner))
+    const elements = elementMessages(this.#table, facts, addElements)
+    const messages = [...steps.map(({ message }) => message), ...elements]
+    try {
+      this.#whileUnchanged((isThere) => [...(isThere ? [deleteTable(this.#table)] : []), ...messages])
+    } catch (error) {
+      if (!isErrno(error, 'ENOENT', ...unsupported) || !isNetError(error)) throw error
+      const refused = error instanceof NetlinkError ? error.request : ''
+      const needs = steps.find(({ message }) => message.describe() === refused)?.needs
+      throw new FirewallUnsupportedError(needs ?? 'nf_tables', error)
+    }
+  }
+
+  /** Changes the elements of the table, in one batch. @throws NetlinkError (`ERR_NETLINK`) */
+  change({ removed, added }: Difference): void {
+    const messages = [
+      ...elementMessages(this.#table, removed, deleteElements),
+      ...elementMessages(this.#table, added, addElements),
+    ]
+    translated(() => {
+      this.#netlink.commit(messages)
+    })
+  }
+
+  /** Removes the table, if it is there and ours. */
+  remove(): void {
+    this.#whileUnchanged((isThere) => (isThere ? [deleteTable(this.#table)] : []))
+  }
+
+  /** Looks whether our table is there and commits what follows from it, unless the rules changed in between. */
+  #whileUnchanged(messagesGiven: (isThere: boolean) => readonly NetlinkMessage[]): void {
+    for (let attempt = 1; ; attempt++) {
+      try {
+        translated(() => {
+          const generation = this.#netlink.generation()
+          this.#netlink.commit(messagesGiven(this.#isThere()), { generation })
+        })
+        return
+      } catch (error) {
+        if (!isErrno(error, 'ERESTART')) throw error
+        if (attempt === ATTEMPTS) throw new FirewallContendedError(ATTEMPTS, error)
+      }
+    }
+  }
+
+  #isThere(): boolean {
+    const found = this.#netlink.findTable(this.#table)
+    if (found === undefined) return false
+    if (found.comment === commentOf(this.#owner)) return true
+    throw new TableInUseError(`${found.family} ${found.name}`, this.#owner, found.comment)
+  }
+}
+
+/** Refusals that mean that the kernel was built without. */
+const unsupported = ['EOPNOTSUPP', 'EPROTONOSUPPORT', 'EAFNOSUPPORT', 'EPFNOSUPPORT'] as const
+
+/** Runs `work`; what the kernel's refusals mean in our words where they have one. */
+export function translated<T>(work: () => T): T {
+  try {
+    return work()
+  } catch (error) {
+    if (isErrno(error, 'EPERM', 'EACCES')) throw new FirewallNotPermittedError(error)
+    if (isErrno(error, ...unsupported)) throw new FirewallUnsupportedError('nf_tables', error)
+    throw error
+  }
+}
+
+/** What the table bears: `nft` shows it. */
+function commentOf(owner: string): string {
+  return `owner ${owner}`
+}
+
+function elementMessages(
+  table: TableReference,
+  facts: readonly CheckedFact[],
+  messagesOf: typeof addElements,
+): NetlinkMessage[] {
+  return [...bySet(facts.flatMap(elementsOf))].flatMap(([name, elements]) => messagesOf(setIn(table, name), elements))
+}
+
+function bySet(elements: readonly PlacedElement[]): Map<SetName, PlacedElement[]> {
+  const groups = new Map<SetName, PlacedElement[]>()
+  for (const element of elements) {
+    const group = groups.get(element.set)
+    if (group === undefined) groups.set(element.set, [element])
+    else group.push(element)
+  }
+  return groups
+}

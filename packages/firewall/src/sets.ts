@@ -1,0 +1,39 @@
+import type { NftSet, TableReference } from '@net/netlink-ffi'
+
+type SetDescription = Pick<NftSet, 'key' | 'data'>
+
+/** The sets and maps that facts become elements of. */
+export const sets = {
+  /** What becomes of packets that stay on a bridge, or come back to it by way of the host. */
+  intra: { key: ['ifname', 'ifname'], data: 'verdict' },
+  /** What becomes of packets from a network, to anywhere. Only networks that are cut off are in it. */
+  from_network: { key: ['ifname'], data: 'verdict' },
+  /** What becomes of packets to a network, from anywhere else. */
+  to_network: { key: ['ifname'], data: 'verdict' },
+  /** Packets to a bridge from the same bridge or from the host itself: not those that leave their network. */
+  own: { key: ['ifname', 'ifname'], data: 'verdict' },
+  /** The bridges of all networks: what comes from a container. */
+  bridges: { key: ['ifname'] },
+  /** Bridges whose packets leave with the host's address. */
+  masquerade4: { key: ['ifname'] },
+  masquerade6: { key: ['ifname'] },
+  /** Where a port of the host leads to, whichever of its addresses it is asked at. */
+  ports4: { key: ['inet_proto', 'inet_service'], data: ['ipv4_addr', 'inet_service'] },
+  ports6: { key: ['inet_proto', 'inet_service'], data: ['ipv6_addr', 'inet_service'] },
+  /** Where a port of one address of the host leads to. */
+  ports4_by_address: { key: ['ipv4_addr', 'inet_proto', 'inet_service'], data: ['ipv4_addr', 'inet_service'] },
+  ports6_by_address: { key: ['ipv6_addr', 'inet_proto', 'inet_service'], data: ['ipv6_addr', 'inet_service'] },
+} as const satisfies Record<string, SetDescription>
+
+/** The name of one of the sets. */
+export type SetName = keyof typeof sets
+
+/** The set of that name, in `table`. */
+export function setIn(table: TableReference, name: SetName): NftSet {
+  return { table, name, ...sets[name] }
+}
+
+/** All sets, in `table`. */
+export function setsIn(table: TableReference): NftSet[] {
+  return (Object.keys(sets) as SetName[]).map((name) => setIn(table, name))
+}

@@ -1,0 +1,97 @@
+import { nftExpression, type NftExpression, type NftField, type NftVerdict } from '@net/netlink-ffi'
+import { addressBits, addressToBytes, parseCidr, type AddressFamily } from '@net/types'
+import { sets, type SetName } from './sets.ts'
+
+const { and, cmp, ct, fibType, hostNumber, lookup, meta, nat, payload } = nftExpression
+
+/** A part of a rule: what `nft` writes as one or two words. */
+export type Statement = readonly NftExpression[]
+
+// linux/netfilter.h: NFPROTO_IPV4, NFPROTO_IPV6
+const protocolFamilies = { 4: 2, 6: 10 } as const
+/** linux/netfilter/nf_conntrack_common.h: 1 << (IP_CT_* + 1) */
+const connectionStates = { established: 2, related: 4, new: 8 } as const
+/** linux/netfilter/nf_conntrack_common.h: IPS_DST_NAT */
+const IPS_DST_NAT = 0x20
+/** linux/rtnetlink.h: RTN_LOCAL */
+const RTN_LOCAL = 2
+/** Slots of four bytes that values take in registers. */
+const NAME_SLOTS = 4
+
+/** `meta nfproto ipv4` */
+export function ofFamily(family: AddressFamily): Statement {
+  return [meta('nfproto'), cmp('eq', Uint8Array.of(protocolFamilies[family]))]
+}
+
+/** `ip saddr 127.0.0.0/8`, `ip6 daddr ::1/128` */
+export function inNetwork(end: 'saddr' | 'daddr', cidr: string): Statement {
+  const { address, prefixLength } = parseCidr(cidr)
+  const field: NftField = `${address.family === 4 ? 'ip' : 'ip6'} ${end}`
+  const bytes = addressToBytes(address)
+  const wholeBytes = prefixLength % 8 === 0
+  return [
+    ...ofFamily(address.family),
+    ...(wholeBytes
+      ? [payload(field, 0, prefixLength / 8), cmp('eq', bytes.subarray(0, prefixLength / 8))]
+      : [payload(field), and(maskOf(address.family, prefixLength)), cmp('eq', bytes)]),
+  ]
+}
+
+/** `ct state established,related` */
+export function stateIs(...states: readonly (keyof typeof connectionStates)[]): Statement {
+  return [ct('state'), ...anyBit(states.reduce((bits, state) => bits | connectionStates[state], 0))]
+}
+
+/** `ct status dnat` */
+export const isPublished: Statement = [ct('status'), ...anyBit(IPS_DST_NAT)]
+
+/** `fib daddr type local` */
+export const toThisHost: Statement = [fibType('daddr'), cmp('eq', hostNumber(RTN_LOCAL))]
+
+/** `iifname @bridges` */
+export function interfaceIn(which: 'iifname' | 'oifname', set: SetName): Statement {
+  return [meta(which), lookup(set)]
+}
+
+/** `oifname vmap @to_network` */
+export function decideByInterface(which: 'iifname' | 'oifname', map: SetName): Statement {
+  return [meta(which), lookup(map, { into: 'verdict' })]
+}
+
+/** `iifname . oifname vmap @intra` */
+export function decideByInterfaces(map: SetName): Statement {
+  return [meta('iifname'), meta('oifname', NAME_SLOTS), lookup(map, { into: 'verdict' })]
+}
+
+/** `dnat ip to ip daddr . meta l4proto . th dport map @ports4_by_address`, or without the address */
+export function translate(family: AddressFamily, map: SetName): Statement {
+  const addressSlots = addressBits(family) / 32
+  const withAddress = sets[map].key.length === 3
+  const slot = withAddress ? addressSlots : 0
+  return [
+    ...ofFamily(family),
+    ...(withAddress ? [payload(family === 4 ? 'ip daddr' : 'ip6 daddr')] : []),
+    // The protocol is part of the key, so what these bytes are where there are no ports is never found.
+    meta('l4proto', slot),
+    payload('th dport', slot + 1),
+    lookup(map, { into: 0 }),
+    nat('dnat', { family, addressSlot: 0, portSlot: addressSlots }),
+  ]
+}
+
+/** `masquerade` */
+export const masquerade: Statement = [nftExpression.masquerade()]
+
+/** `accept`, `jump published` */
+export function verdict(value: NftVerdict): Statement {
+  return [nftExpression.verdict(value)]
+}
+
+function anyBit(bits: number): Statement {
+  return [and(hostNumber(bits)), cmp('neq', hostNumber(0))]
+}
+
+function maskOf(family: AddressFamily, prefixLength: number): Uint8Array {
+  const all = (1n << BigInt(addressBits(family))) - 1n
+  return addressToBytes({ family, value: all & ~(all >> BigInt(prefixLength)) })
+}
