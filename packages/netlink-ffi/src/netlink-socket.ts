@@ -208,7 +208,27 @@ export class NetlinkSocket {
     check(libc().send(this.#fd, bytes, bytes.length, 0), 'send', messages[0]?.describe())
   }
 
+  /** Reads the answers. When some were lost (ENOBUFS), the rest is of no use, and must not fill the buffer. */
   #collect(messages: readonly NetlinkMessage[], first: number, acknowledged: number): BatchResult {
+    try {
+      return this.#readAnswers(messages, first, acknowledged)
+    } catch (error) {
+      this.#drain()
+      throw error
+    }
+  }
+
+  #drain(): void {
+    for (let more = true; more;) {
+      try {
+        more = this.#receive() !== undefined
+      } catch (error) {
+        if (!(error instanceof SystemCallError) || errnoName(error.errno) !== 'ENOBUFS') throw error
+      }
+    }
+  }
+
+  #readAnswers(messages: readonly NetlinkMessage[], first: number, acknowledged: number): BatchResult {
     const replies: ReceivedMessage[] = []
     const errors: { index: number; error: NetlinkError }[] = []
     const exchange = { done: false }

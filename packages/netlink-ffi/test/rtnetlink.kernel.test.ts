@@ -310,3 +310,18 @@ describeKernel('bound sockets', () => {
     expect(listBoundSockets('tcp').filter((socket) => socket.port === port)).toEqual([])
   })
 })
+
+describeKernel('a socket whose answers got lost', () => {
+  it('says so, and works again', async () => {
+    using routes = RouteSocket.open()
+    using asking = RouteSocket.open()
+    const { index } = routes.createLink({ kind: 'bridge', name: 'br-flood' })
+
+    await expect(asking.filterAlive(Array<number>(2000).fill(index))).rejects.toMatchObject({
+      code: 'ERR_SYSTEM_CALL',
+      kind: 'no-service',
+    })
+
+    expect(await asking.filterAlive([index, 4040])).toEqual([index])
+  })
+})

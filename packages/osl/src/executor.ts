@@ -24,16 +24,21 @@ import { Reaper } from './reaper.ts'
 import { createSandboxNamespace, deleteSandboxNamespace, inSandbox, openSandboxNamespace } from './sandbox-namespace.ts'
 import { writeSysctls } from './sysctl.ts'
 
+/** What can be chosen about an {@link Executor}. */
 export interface ExecutorOptions {
   /** Written on every link made, as its alias: whose it is. */
   readonly owner: string
 }
 
+/** What the wiring supplies to an {@link Executor}. All of it is borrowed: closing the executor leaves it open. */
 export interface ExecutorDeps {
   readonly firewall: Firewall
   readonly turns?: Turns | undefined
   readonly logger?: Logger | undefined
 }
+
+/** Room for the descriptions of all links that the reaper looks at in one exchange, some 5 KB each. */
+const REAPER_BUFFER_BYTES = 512 * 1024
 
 /**
  * Carries plans out: the only place that touches links, namespaces and rules. Everything it does
@@ -60,7 +65,12 @@ export class Executor {
   static open(options: ExecutorOptions, deps: ExecutorDeps): Executor {
     const { logger } = deps
     const routes = RouteSocket.open({ logger })
-    return new Executor(options.owner, deps, routes, new Reaper(RouteSocket.open({ logger }), logger))
+    return new Executor(
+      options.owner,
+      deps,
+      routes,
+      new Reaper(RouteSocket.open({ logger, bufferBytes: REAPER_BUFFER_BYTES }), logger),
+    )
   }
 
   /**

@@ -4,8 +4,8 @@ import type { RouteSocket } from '@net/netlink-ffi'
 /** How long the kernel may take to reap the links of a dropped namespace before we delete them ourselves. */
 const PATIENCE_MS = 250
 const FIRST_LOOK_MS = 5
-/** Links looked at or deleted in one exchange. */
-const BATCH = 64
+/** Links looked at or deleted in one exchange: their descriptions have to fit into the socket's buffer. */
+const BATCH = 32
 
 /**
  * Sees to it that links go which the kernel reaps by itself, but later: those of dropped namespaces.

@@ -4,6 +4,7 @@ import type { Attachment } from '@net/libnetwork'
 import { macAddressOf, parseAddress } from '@net/types'
 import * as floor from './floor.ts'
 import { ipBatch } from './peers/ip-batch.ts'
+import { measurePeers } from './peers/measure-peers.ts'
 import { collectGarbage, median, timed, type Measurement } from './measure.ts'
 import type { Subject } from './subject.ts'
 
@@ -13,7 +14,10 @@ const PEER_REPETITIONS = 15
 const FIRST_PORT = 20_000
 
 /** attach-kernel, attach-kernel-port and detach, ours and the floor's in turn. */
-export async function measureAttach(subject: Subject, withPort: boolean): Promise<Measurement[]> {
+export async function measureAttach(
+  subject: Subject,
+  { withPort, withPeers }: { readonly withPort: boolean; readonly withPeers: boolean },
+): Promise<Measurement[]> {
   const ours: number[] = []
   const theirs: number[] = []
   const attachments: Attachment[] = []
@@ -40,7 +44,10 @@ export async function measureAttach(subject: Subject, withPort: boolean): Promis
     ours.push(own)
     theirs.push(bare)
   }
-  const peers = withPort ? {} : await measureIpBatch(subject)
+  const peers = {
+    ...(withPort ? {} : await measureIpBatch(subject)),
+    ...(withPeers ? await measurePeers(withPort) : {}),
+  }
   const detached = await measureDetach(subject, attachments, prepared, route)
   for (const fd of held) if (fd !== undefined) closeSync(fd)
   route.close()

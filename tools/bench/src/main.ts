@@ -4,7 +4,6 @@ import { Command, InvalidArgumentError } from 'commander'
 import { measureAttach } from './attach-bench.ts'
 import type { Measurement } from './measure.ts'
 import { measureCreateNetwork } from './network-bench.ts'
-import { measurePeers } from './peers/peers.ts'
 import { measurePublish } from './publish-bench.ts'
 import { measureStalls } from './stall-bench.ts'
 import { openSubject, type Subject } from './subject.ts'
@@ -16,18 +15,24 @@ const MANY = 10_000
 interface Bench {
   /** The measurements it makes. */
   readonly names: readonly string[]
-  measure(subject: Subject): Promise<Measurement[]>
+  measure(subject: Subject, withPeers: boolean): Promise<Measurement[]>
 }
 
 const benches: readonly Bench[] = [
   { names: ['create-network'], measure: measureCreateNetwork },
-  { names: ['attach-kernel', 'detach'], measure: (subject) => measureAttach(subject, false) },
-  { names: ['attach-kernel-port'], measure: (subject) => measureAttach(subject, true) },
+  {
+    names: ['attach-kernel', 'detach'],
+    measure: (subject, withPeers) => measureAttach(subject, { withPort: false, withPeers }),
+  },
+  {
+    names: ['attach-kernel-port'],
+    measure: (subject, withPeers) => measureAttach(subject, { withPort: true, withPeers }),
+  },
   { names: [`publish-${FEW}`, `unpublish-${FEW}`], measure: (subject) => measurePublish(subject, FEW) },
   { names: [`publish-${MANY}`, `unpublish-${MANY}`], measure: (subject) => measurePublish(subject, MANY) },
   { names: ['stall-single', 'stall-300-attaches', '300-attaches-at-once'], measure: measureStalls },
 ]
-const names = [...benches.flatMap((bench) => bench.names), 'publish', 'unpublish', 'peers']
+const names = [...benches.flatMap((bench) => bench.names), 'publish', 'unpublish']
 
 const program = new Command('npm run bench --')
   .description('Measures in one run, medians: ours, the floor (the same kernel work as prepared messages) and peers.')
@@ -56,8 +61,6 @@ if (options.json !== true) console.log(heading)
 for (const bench of benches) {
   if (!bench.names.some(wanted)) continue
   await using subject = await openSubject()
-  for (const measurement of await bench.measure(subject)) if (wanted(measurement.name)) print(measurement)
-}
-if (options.peers === true && (options.only === undefined || options.only === 'peers')) {
-  for (const measurement of await measurePeers()) print(measurement)
+  for (const measurement of await bench.measure(subject, options.peers ?? false))
+    if (wanted(measurement.name)) print(measurement)
 }

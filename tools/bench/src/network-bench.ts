@@ -41,7 +41,6 @@ export async function measureCreateNetwork(subject: Subject): Promise<Measuremen
     const own = await timed(async () => {
       network = await subject.controller.createNetwork({ name: `n${at}`, ipv6: true })
     })
-    let bytes: Uint8Array | undefined
     const bare = await timed(() => {
       route.exchange(creation)
       route.exchange(alias)
@@ -50,9 +49,9 @@ export async function measureCreateNetwork(subject: Subject): Promise<Measuremen
       }
     })
     // Its index is known only now; finding it out is no part of the floor.
-    bytes = configuration(subject.routes.getLink(name).index)
+    const bytes = configuration(subject.routes.getLink(name).index)
     const rest = await timed(() => {
-      if (bytes !== undefined) route.exchange(bytes)
+      route.exchange(bytes)
       nftables.exchange(rules)
     })
     if (at >= WARM_UP) {

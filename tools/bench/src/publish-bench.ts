@@ -15,11 +15,12 @@ const ADDRESS6 = 'fd91::2/64'
 
 /** publish and unpublish of one port, with few and with many others published. */
 export async function measurePublish(subject: Subject, published: number): Promise<Measurement[]> {
-  const { endpoint, detach } = await subject.controller.attach({
+  const attachment = await subject.controller.attach({
     network: subject.networkId,
     endpoint: { name: 'publisher' },
     sandbox: { containerId: 'publisher' },
   })
+  const { endpoint } = attachment
   await publishMany(endpoint, published)
   const nftables = floor.nftablesSocket()
   const publishing: [number[], number[]] = [[], []]
@@ -47,7 +48,7 @@ export async function measurePublish(subject: Subject, published: number): Promi
     unpublishing[1].push(bareEnd)
   }
   nftables.close()
-  await detach()
+  await attachment.detach()
   await subject.settle()
   const microseconds = (values: readonly number[]): number => median(values) * 1000
   return [

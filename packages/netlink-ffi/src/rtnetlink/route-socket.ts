@@ -28,7 +28,7 @@ export class RouteSocket {
   }
 
   /** Opens it in the calling thread's namespace, where it stays. */
-  static open(options: Pick<NetlinkSocketOptions, 'logger'> = {}): RouteSocket {
+  static open(options: Pick<NetlinkSocketOptions, 'logger' | 'bufferBytes'> = {}): RouteSocket {
     return new RouteSocket(NetlinkSocket.open(NETLINK_ROUTE, options))
   }
 
