@@ -5,7 +5,8 @@
  */
 import { spawn, spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { accessSync, constants, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { accessSync, constants as fsConstants, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { constants } from 'node:os'
 import { delimiter, dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
@@ -70,7 +71,7 @@ export async function become(command, args, options = {}) {
   forward('SIGHUP')
   const status = await new Promise((resolve) => {
     child.once('error', (error) => fail(`${command}: ${error.message}`))
-    child.once('exit', (code, signal) => resolve(code ?? (signal === 'SIGINT' ? 130 : 143)))
+    child.once('exit', (code, signal) => resolve(code ?? 128 + constants.signals[signal]))
   })
   process.exitCode = status
   return status
@@ -96,7 +97,7 @@ export function tool(name) {
 export function isOnPath(name) {
   return `${process.env.PATH}${delimiter}/usr/sbin${delimiter}/sbin`.split(delimiter).some((folder) => {
     try {
-      accessSync(join(folder, name), constants.X_OK)
+      accessSync(join(folder, name), fsConstants.X_OK)
       return true
     } catch {
       return false

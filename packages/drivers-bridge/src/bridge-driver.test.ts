@@ -62,6 +62,7 @@ describe('the plan of a network', () => {
         'sysctl net.ipv4.conf.br-0123456789ab.route_localnet=1',
         'sysctl net.ipv6.conf.br-0123456789ab.disable_ipv6=0',
         'sysctl net.ipv6.conf.br-0123456789ab.accept_ra=0',
+        'sysctl net.ipv6.conf.br-0123456789ab.accept_dad=0',
         'sysctl net.ipv6.conf.all.forwarding=1',
         'firewall: network br-0123456789ab: masquerade IPv4 and IPv6',
       ].join('\n'),
@@ -89,6 +90,7 @@ describe('the plan of a network', () => {
         'addr add fd00::1/64 dev br-0123456789ab',
         'sysctl net.ipv6.conf.br-0123456789ab.disable_ipv6=0',
         'sysctl net.ipv6.conf.br-0123456789ab.accept_ra=0',
+        'sysctl net.ipv6.conf.br-0123456789ab.accept_dad=0',
         'firewall: network br-0123456789ab: internal',
       ].join('\n'),
     )

@@ -44,6 +44,9 @@ function ipv6Sysctls({ ipv6, internal, options }: NetworkRecord<BridgeOptions>):
   return [
     { path: `${own}/disable_ipv6`, value: '0' },
     { path: `${own}/accept_ra`, value: '0' },
+    // Until its link-local address has passed detection, the kernel asks no neighbour for forwarded packets:
+    // a published port would be deaf for its first second or two. Nobody else makes up this bridge's address.
+    { path: `${own}/accept_dad`, value: '0' },
     ...(internal ? [] : [{ path: 'net/ipv6/conf/all/forwarding', value: '1' }]),
   ]
 }

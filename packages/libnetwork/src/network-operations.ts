@@ -1,5 +1,5 @@
 import type { NetworkRecord, Subnet } from '@net/driverapi'
-import type { IpamDriver } from '@net/ipamapi'
+import type { IpamDriver, PoolRequest } from '@net/ipamapi'
 import {
   isNetError,
   labels,
@@ -59,8 +59,17 @@ export async function createNetwork(
     core.state.removeNetwork(entry)
   })
 
+  const isChosen = [...pools.values()].some((config) => config === undefined)
+  const exclude = isChosen ? hostPrefixes(core.executor) : []
   for (const [family, config] of pools) {
-    const subnet = await takeSubnet(core, ipam, family, config, rollback, call)
+    const request = { addressSpace: ipam.addressSpaces.local, family, pool: config?.pool, subPool: config?.subPool }
+    const subnet = await takeSubnet(
+      ipam,
+      config === undefined ? { ...request, exclude } : request,
+      config?.gateway,
+      rollback,
+      call,
+    )
     entry.record = { ...entry.record, [family === 4 ? 'ipv4' : 'ipv6']: subnet }
   }
   await core.executor.createNetwork(driver.planNetwork(entry.record), call)
@@ -130,28 +139,19 @@ function poolsOf(request: CreateNetworkRequest): Map<AddressFamily, PoolConfig |
   return pools
 }
 
+/** Takes a pool and, unless the manager chose one with it, the host's address in it. */
 async function takeSubnet(
-  core: Core,
   ipam: IpamDriver,
-  family: AddressFamily,
-  config: PoolConfig | undefined,
+  request: PoolRequest,
+  gateway: string | undefined,
   rollback: Rollback,
   call: CallOptions | undefined,
 ): Promise<Subnet> {
-  const { id, pool, data } = await ipam.requestPool(
-    {
-      addressSpace: ipam.addressSpaces.local,
-      family,
-      pool: config?.pool,
-      subPool: config?.subPool,
-      exclude: config === undefined ? hostPrefixes(core.executor) : [],
-    },
-    call,
-  )
+  const { id, pool, data } = await ipam.requestPool(request, call)
   rollback.defer(`take pool ${pool}`, () => ipam.releasePool(id))
-  const chosen = config?.gateway === undefined ? data[labels.gateway] : undefined
+  const chosen = gateway === undefined ? data[labels.gateway] : undefined
   if (chosen !== undefined) return { poolId: id, pool, gateway: chosen }
-  const { address } = await ipam.requestAddress(id, { address: config?.gateway, purpose: 'gateway' }, call)
+  const { address } = await ipam.requestAddress(id, { address: gateway, purpose: 'gateway' }, call)
   return { poolId: id, pool, gateway: address }
 }
 
