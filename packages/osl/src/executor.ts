@@ -198,7 +198,8 @@ export class Executor {
 
   #configureBridge(link: BridgeLink, index: number): void {
     const addresses = link.addresses.map((address) => addAddress({ index, address }))
-    this.#routes.apply(...addresses, setLink(index, { up: true }))
+    // The MTU again: one that a bridge was made with gives way to its ports', one that is set later does not.
+    this.#routes.apply(...addresses, setLink(index, { mtu: link.mtu, up: true }))
   }
 
   #createVeth(key: string, link: SandboxLink): Link {

@@ -227,6 +227,7 @@ describeKernel('a join plan', () => {
     await executor.leave(plan)
     expect(hostLinks()).not.toContain('vethjoin')
     expect(ipIn(key, 'link', 'show')).toMatchObject([{ ifname: 'lo' }])
+    expect(ip('link', 'show', 'br-join')).toMatchObject([{ mtu: 1400 }])
 
     await executor.deleteSandbox(key, [])
     await executor.deleteNetwork(network)

@@ -21,7 +21,12 @@ export const ipAddress: AttributeCodec<Address> = {
   write: (writer, value) => {
     writer.bytes(addressToBytes(value))
   },
-  read: (payload) => addressFromBytes(payload),
+  read(payload) {
+    if (payload.length !== 4 && payload.length !== 16) {
+      throw new MalformedMessageError(`address of ${payload.length} bytes`, 0)
+    }
+    return addressFromBytes(payload)
+  },
 }
 
 /** IFA_*, linux/if_addr.h. */
