@@ -188,9 +188,9 @@ export class Executor {
   }
 
   #createBridge(link: BridgeLink): Link {
-    const { kind, name, macAddress, mtu } = link
+    const { kind, name, macAddress } = link
     try {
-      return this.#routes.createLink({ kind, name, macAddress, mtu, alias: this.#owner })
+      return this.#routes.createLink({ kind, name, macAddress, alias: this.#owner })
     } catch (cause) {
       throw explain(cause, name, kind)
     }
@@ -198,7 +198,7 @@ export class Executor {
 
   #configureBridge(link: BridgeLink, index: number): void {
     const addresses = link.addresses.map((address) => addAddress({ index, address }))
-    // The MTU again: one that a bridge was made with gives way to its ports', one that is set later does not.
+    // The MTU only now: one that a bridge was made with gives way to its ports', one that is set later does not.
     this.#routes.apply(...addresses, setLink(index, { mtu: link.mtu, up: true }))
   }
 
