@@ -27,7 +27,7 @@ export default tseslint.config(
     rules: { 'no-restricted-exports': 'off' },
   },
   {
-    files: ['**/*.test.ts', '**/testing/**'],
+    files: ['**/*.test.ts', '**/test/**', '**/testing/**'],
     rules: {
       // A test says "this is there" by failing when it is not.
       '@typescript-eslint/no-non-null-assertion': 'off',

@@ -34,7 +34,10 @@ const files = {
     scripts: { build: 'tsup && tsc -b tsconfig.build.json', test: 'vitest run' },
     ...(name === 'types' ? {} : { dependencies: { '@net/types': 'workspace:^' } }),
   }),
-  'tsconfig.json': json({ extends: '../../tsconfig.base.json', include: ['src', 'test', 'examples', 'bench'] }),
+  'tsconfig.json': json({
+    extends: '../../tsconfig.base.json',
+    include: ['src', 'test', 'examples', 'bench', 'tsup.config.ts', '../../tsup.base.ts'],
+  }),
   'tsconfig.build.json': json({
     extends: '../../tsconfig.build.base.json',
     compilerOptions: { rootDir: 'src', outDir: 'dist', tsBuildInfoFile: 'dist/build.tsbuildinfo' },
@@ -50,4 +53,4 @@ for (const [path, text] of Object.entries(files)) {
   mkdirSync(dirname(join(folder, path)), { recursive: true })
   writeFileSync(join(folder, path), text)
 }
-console.log(`packages/${name} is ready; add its layer to tools/repo-checks/layers.mjs`)
+console.log(`packages/${name} is ready; add its layer to tools/repo-checks/src/layers.ts`)

@@ -12,7 +12,9 @@ const folders = ['packages', 'apps', 'tools']
 const publishable = readdirSync(join(root, 'packages')).map((name) => join(root, 'packages', name))
 
 step('format', () => run(tool('prettier'), ['--check', '--log-level', 'warn', '.']))
-step('lint', () => run(tool('eslint'), ['--max-warnings', '0', '--cache', '--cache-location', 'node_modules/.cache/eslint/', '.']))
+step('lint', () =>
+  run(tool('eslint'), ['--max-warnings', '0', '--cache', '--cache-location', 'node_modules/.cache/eslint/', '.']),
+)
 step('types', () => folders.forEach((folder) => run(tool('tsc'), ['-p', folder])))
 step('unit tests', () => run(tool('vitest'), ['run', '--project', 'unit', '--reporter=dot']))
 step('unused code and dependencies', () => run(tool('knip'), []))

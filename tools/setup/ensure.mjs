@@ -21,7 +21,8 @@ const testTools = { ip: 'iproute2', nft: 'nftables' }
 /** Dependencies are there and fit the lock file. */
 export function ensureInstalled() {
   const [major, minor] = process.versions.node.split('.').map(Number)
-  if (major < 20 || (major === 20 && minor < 19)) fail(`Node 20.19 or newer is needed; this is ${process.versions.node}`)
+  if (major < 20 || (major === 20 && minor < 19))
+    fail(`Node 20.19 or newer is needed; this is ${process.versions.node}`)
   const wanted = createHash('sha256')
     .update(readFileSync(join(root, 'pnpm-lock.yaml')))
     .update(process.platform + process.arch)
@@ -83,7 +84,11 @@ export function run(command, args, options = {}) {
     cwd: root,
     stdio: ['ignore', 2, 2],
     ...options,
-    env: { TURBO_TELEMETRY_DISABLED: '1', ...(options.env ?? process.env), PATH: `${bin}${delimiter}${process.env.PATH}` },
+    env: {
+      TURBO_TELEMETRY_DISABLED: '1',
+      ...(options.env ?? process.env),
+      PATH: `${bin}${delimiter}${process.env.PATH}`,
+    },
   })
   if (error !== undefined) fail(`${command}: ${error.message}`)
   if (status !== 0) fail(`${[command.split('/').at(-1), ...args].join(' ')} failed`)

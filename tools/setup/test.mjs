@@ -17,7 +17,9 @@ await become(tool('vitest'), ['run', ...reporters, ...process.argv.slice(2)], { 
 
 if (existsSync(report)) {
   const { numPassedTests, numFailedTests, numPendingTests, testResults } = JSON.parse(readFileSync(report, 'utf8'))
-  const broken = testResults.filter(({ status, assertionResults }) => status === 'failed' && assertionResults.length === 0)
+  const broken = testResults.filter(
+    ({ status, assertionResults }) => status === 'failed' && assertionResults.length === 0,
+  )
   const failed = numFailedTests + broken.length
   if (process.env.CI !== undefined && numPendingTests > 0) {
     for (const { assertionResults } of testResults) {

@@ -20,7 +20,7 @@ try {
 
   const info = await endpoint.driverInfo()
   const macAddress = info['com.docker.network.endpoint.macaddress']
-  console.log(`Joined endpoint ${endpoint.name} (MAC ${macAddress}) to sandbox ${sandbox.containerId} (${sandbox.key})`)
+  console.log(`Joined endpoint ${endpoint.name} (${macAddress}) to sandbox ${sandbox.containerId} (${sandbox.key})`)
 } finally {
   await controller.close()
 }

@@ -15,6 +15,7 @@ import { NoPortAvailableError, NotHostAddressError, PortInUseError } from './err
 import { PortBook } from './port-book.ts'
 import { checkRange, kernelEphemeralRange, kernelReservedPorts, type PortRange } from './port-range.ts'
 
+/** What can be chosen about a {@link PortAllocator}. */
 export interface PortAllocatorOptions {
   /** Where ports that nobody chose come from. @defaultValue the kernel's ip_local_port_range */
   readonly ephemeral?: PortRange | undefined
@@ -25,6 +26,7 @@ export interface PortAllocatorOptions {
   readonly hold?: boolean | undefined
 }
 
+/** What the wiring supplies to a {@link PortAllocator}. */
 export interface PortAllocatorDeps {
   readonly turns?: Turns | undefined
   /** Holds a port of the host. @defaultValue a bound socket of the namespace that `take` is called in */
