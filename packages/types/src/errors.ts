@@ -9,6 +9,7 @@ export type ErrorKind =
   | 'not-implemented'
   | 'internal' // a bug in this project
 
+/** What a {@link NetError} is made of besides its message. */
 export interface NetErrorOptions<Code extends string> {
   readonly code: Code
   readonly kind: ErrorKind

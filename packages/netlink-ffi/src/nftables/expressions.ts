@@ -75,14 +75,20 @@ export const expressionCodec: AttributeCodec<NftExpression | undefined> = {
 
 /** NFT_REG_VERDICT: what is put there becomes of the packet. */
 const VERDICT_REGISTER = 0
+/** NFT_REG_1: of 16 bytes, as NFT_REG_2 to NFT_REG_4 are. */
+const FIRST_WIDE_REGISTER = 1
+const SLOTS_OF_WIDE = 4
 /** NFT_REG32_00 */
 const FIRST_REGISTER = 8
 const REGISTERS = 16
 
-/** The register that begins at the given one of the 16 slots of four bytes. */
+/**
+ * The register that begins at the given one of the 16 slots of four bytes. Where two begin, it is the
+ * wide one, as in what the kernel reports: so rules are read back as they were written.
+ */
 function register(slot: number): number {
   if (slot < 0 || slot >= REGISTERS) throw new RangeError(`register slot ${slot}`)
-  return FIRST_REGISTER + slot
+  return slot % SLOTS_OF_WIDE === 0 ? FIRST_WIDE_REGISTER + slot / SLOTS_OF_WIDE : FIRST_REGISTER + slot
 }
 
 /** enum nft_meta_keys */

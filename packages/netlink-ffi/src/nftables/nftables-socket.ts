@@ -100,7 +100,8 @@ export class NftablesSocket {
   }
 
   /**
-   * What a set holds, in no order.
+   * What a set holds, in no order. Just after a commit of thousands of elements, some can be missing
+   * or there twice: the kernel rearranges its hash table then, and does not say so.
    *
    * @throws NetlinkError (`ERR_NETLINK`) with ENOENT when there is none
    */

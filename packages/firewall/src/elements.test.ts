@@ -1,0 +1,84 @@
+import type { FirewallFact } from '@net/driverapi'
+import { describe, expect, it } from 'vitest'
+import { elementsOf } from './elements.ts'
+import { checkFact } from './fact.ts'
+
+/** The elements of a fact, one a line, as nft would write them. */
+function transcript(fact: FirewallFact): string {
+  return elementsOf(checkFact(fact))
+    .map(({ set, key, data }) => {
+      const value = data === undefined ? '' : ` : ${Array.isArray(data) ? data.join(' . ') : String(data)}`
+      return `${set} { ${key.map((part) => (part === '' ? '""' : part)).join(' . ')}${value} }`
+    })
+    .join('\n')
+}
+
+const network = { kind: 'network', bridge: 'br0', internal: false, interContainer: true, masquerade: [4, 6] } as const
+const port = {
+  kind: 'port',
+  protocol: 'tcp',
+  hostPort: 8080,
+  containerAddress: '10.0.0.2',
+  containerPort: 80,
+} as const
+
+describe('a network', () => {
+  it('is known by its bridge, masqueraded in the families it says', () => {
+    expect(transcript(network)).toBe(
+      [
+        'bridges { br0 }',
+        'intra { br0 . br0 : accept }',
+        'own { br0 . br0 : goto hairpin }',
+        'own { "" . br0 : goto hairpin }',
+        'to_network { br0 : goto inbound }',
+        'masquerade4 { br0 }',
+        'masquerade6 { br0 }',
+      ].join('\n'),
+    )
+  })
+
+  it('that is internal lets nothing out and nothing in', () => {
+    expect(transcript({ ...network, internal: true, masquerade: [] })).toBe(
+      [
+        'bridges { br0 }',
+        'intra { br0 . br0 : accept }',
+        'own { br0 . br0 : goto hairpin }',
+        'own { "" . br0 : goto hairpin }',
+        'to_network { br0 : drop }',
+        'from_network { br0 : drop }',
+      ].join('\n'),
+    )
+  })
+
+  it('whose containers may not speak with each other lets them use what is published', () => {
+    expect(transcript({ ...network, interContainer: false })).toContain('intra { br0 . br0 : goto inbound }')
+    expect(transcript({ ...network, interContainer: false, internal: true })).toContain('intra { br0 . br0 : drop }')
+  })
+})
+
+describe('a published port', () => {
+  it.each<[Partial<typeof port> & { hostAddress?: string }, string]>([
+    [{}, 'ports4 { 6 . 8080 : 10.0.0.2 . 80 }'],
+    [{ hostAddress: '0.0.0.0' }, 'ports4 { 6 . 8080 : 10.0.0.2 . 80 }'],
+    [{ hostAddress: '192.0.2.1' }, 'ports4_by_address { 192.0.2.1 . 6 . 8080 : 10.0.0.2 . 80 }'],
+    [{ protocol: 'udp' as 'tcp' }, 'ports4 { 17 . 8080 : 10.0.0.2 . 80 }'],
+    [{ protocol: 'sctp' as 'tcp' }, 'ports4 { 132 . 8080 : 10.0.0.2 . 80 }'],
+    [{ containerAddress: 'FD00::2' as '10.0.0.2' }, 'ports6 { 6 . 8080 : fd00::2 . 80 }'],
+    [
+      { containerAddress: 'fd00::2' as '10.0.0.2', hostAddress: '2001:db8::1' },
+      'ports6_by_address { 2001:db8::1 . 6 . 8080 : fd00::2 . 80 }',
+    ],
+  ])('with %j is one element', (changes, expected) => {
+    expect(transcript({ ...port, ...changes })).toBe(expected)
+  })
+
+  it.each([
+    [{ hostPort: 0 }, 'ERR_INVALID_PORT'],
+    [{ containerPort: 65_536 }, 'ERR_INVALID_PORT'],
+    [{ protocol: 'icmp' }, 'ERR_INVALID_FACT'],
+    [{ containerAddress: '10.0.0' }, 'ERR_INVALID_ADDRESS'],
+    [{ hostAddress: '::1' }, 'ERR_INVALID_FACT'],
+  ])('is refused with %j', (changes, code) => {
+    expect(() => checkFact({ ...port, ...(changes as object) })).toThrow(expect.objectContaining({ code }) as Error)
+  })
+})

@@ -1,0 +1,190 @@
+import { execFileSync } from 'node:child_process'
+import { readFileSync } from 'node:fs'
+import type { FirewallFact, PortFact } from '@net/driverapi'
+import { NetlinkError, NftablesSocket } from '@net/netlink-ffi'
+import { describeKernel, enterFreshHost } from '@net/netlink-ffi/testing'
+import { expect, it } from 'vitest'
+import { openFirewall, type FirewallNetlink } from '../src/index.ts'
+
+await enterFreshHost()
+
+const ENOMEM = 12
+
+/** The table as `nft` lists it. */
+const list = (table = 'net'): string =>
+  execFileSync('nft', ['list', 'table', 'inet', table], { encoding: 'utf8', stdio: 'pipe' })
+const tables = (): string => execFileSync('nft', ['list', 'tables'], { encoding: 'utf8' })
+
+/** With the elements of each set in order: the kernel lists them as their hashes fall. */
+const inOrder = (text: string): string =>
+  text.replace(/elements = \{([^}]*)\}/g, (_, elements: string) => {
+    const sorted = elements
+      .split(',')
+      .map((element) => element.trim())
+      .sort()
+    return `elements = { ${sorted.join(', ')} }`
+  })
+
+const network: FirewallFact = {
+  kind: 'network',
+  bridge: 'br0',
+  internal: false,
+  interContainer: true,
+  masquerade: [4, 6],
+}
+const port = (hostPort: number): PortFact => ({
+  kind: 'port',
+  protocol: 'tcp',
+  hostPort,
+  containerAddress: '10.0.0.2',
+  containerPort: 80,
+})
+
+/** A socket of the kernel's whose commits fail from a moment on. */
+class RefusingNetlink implements FirewallNetlink {
+  readonly #socket = NftablesSocket.open()
+  refuses = false
+
+  commit(...args: Parameters<FirewallNetlink['commit']>): void {
+    if (this.refuses) throw new NetlinkError('NFT_MSG_NEWSETELEM', ENOMEM)
+    this.#socket.commit(...args)
+  }
+
+  generation(): number {
+    return this.#socket.generation()
+  }
+
+  findTable(...args: Parameters<FirewallNetlink['findTable']>): ReturnType<FirewallNetlink['findTable']> {
+    return this.#socket.findTable(...args)
+  }
+
+  close(): void {
+    this.#socket.close()
+  }
+}
+
+describeKernel('the table', () => {
+  it('has its fixed chains, and facts as elements', async () => {
+    await using firewall = await openFirewall({ owner: 'me' })
+    await firewall.change({ add: [network, port(8080), { ...port(8443), hostAddress: '192.0.2.1' }] })
+
+    expect(inOrder(list())).toBe(inOrder(readFileSync(new URL('fixtures/table.nft', import.meta.url), 'utf8')))
+  })
+
+  it('goes when it is closed, once or twice', async () => {
+    const firewall = await openFirewall()
+    await firewall.close()
+    await firewall.close()
+
+    expect(tables()).toBe('')
+    await expect(firewall.change({ add: [network] })).rejects.toMatchObject({ code: 'ERR_CLOSED' })
+  })
+
+  it('stays when it is let go of, and is replaced by the next opening of its owner', async () => {
+    const first = await openFirewall({ owner: 'me' })
+    await first.change({ add: [port(8080)] })
+    await first.detach()
+    expect(list()).toContain('8080')
+
+    await using second = await openFirewall({ owner: 'me', facts: [port(9090)] })
+
+    expect(list()).not.toContain('8080')
+    expect(list()).toContain('9090')
+    await expect(second.change({ add: [port(9090)] })).rejects.toMatchObject({ code: 'ERR_PORT_PUBLISHED' })
+  })
+
+  it('is never taken from somebody else', async () => {
+    await using _other = await openFirewall({ owner: 'other', facts: [port(8080)] })
+    const before = list()
+
+    await expect(openFirewall({ owner: 'me' })).rejects.toMatchObject({
+      code: 'ERR_TABLE_IN_USE',
+      kind: 'forbidden',
+      message: expect.stringMatching(/table .* belongs to .*other.*, not to me/) as string,
+    })
+
+    expect(list()).toBe(before)
+  })
+
+  it.each(['', 'with space', '9net', 'a'.repeat(129)])('is not named %j', async (table) => {
+    await expect(openFirewall({ table })).rejects.toMatchObject({ code: 'ERR_INVALID_FACT', kind: 'bad-request' })
+  })
+})
+
+describeKernel('a change', () => {
+  it('is all or nothing: what one fact is refused for changes nothing, in the kernel or the books', async () => {
+    await using firewall = await openFirewall()
+    await firewall.change({ add: [network, port(8080)] })
+    const before = list()
+
+    for (const change of [
+      { add: [port(8081), port(8080)] },
+      { add: [port(8081), network] },
+      { add: [port(8081), port(8081)] },
+      { remove: [network], add: [{ ...port(8080), containerPort: 81 }] },
+      { add: [port(8081), { ...port(8082), containerAddress: 'nowhere' }] },
+    ]) {
+      await expect(firewall.change(change)).rejects.toThrow()
+      expect(list()).toBe(before)
+    }
+
+    await firewall.change({ add: [port(8081)] })
+  })
+
+  it('that the kernel refuses is forgotten', async () => {
+    const netlink = new RefusingNetlink()
+    const firewall = await openFirewall({ table: 'refusing' }, { netlink })
+    netlink.refuses = true
+
+    await expect(firewall.change({ add: [port(8080)] })).rejects.toMatchObject({ code: 'ERR_NETLINK', errno: ENOMEM })
+
+    await firewall.detach()
+    netlink.close()
+    await using again = await openFirewall({ table: 'refusing' })
+    await again.change({ add: [port(8080)] })
+  })
+
+  it('removes what is there, and what is not without complaint', async () => {
+    await using firewall = await openFirewall()
+    await firewall.change({ add: [network, port(8080), port(8081)] })
+
+    await firewall.change({ remove: [port(8080), port(9999)] })
+    await firewall.change({ remove: [port(8080), network] })
+
+    expect(list()).not.toContain('8080')
+    expect(list()).toContain('8081')
+    expect(list()).not.toContain('"br0"')
+  })
+
+  it('can move a port from one container to another without a gap', async () => {
+    await using firewall = await openFirewall()
+    await firewall.change({ add: [port(8080)] })
+
+    await firewall.change({ remove: [port(8080)], add: [{ ...port(8080), containerAddress: '10.0.0.3' }] })
+
+    expect(list()).toContain('10.0.0.3 . 80')
+    expect(list()).not.toContain('10.0.0.2')
+  })
+
+  it('puts the table in place again that another program flushed', async () => {
+    await using firewall = await openFirewall()
+    await firewall.change({ add: [network, port(8080)] })
+    execFileSync('nft', ['flush', 'ruleset'])
+
+    await firewall.change({ add: [port(8081)] })
+
+    expect(list()).toMatch(/8080[\s\S]*8081|8081[\s\S]*8080/)
+    expect(list()).toContain('"br0" . "br0" : accept')
+  })
+
+  it('of ten thousand ports is one batch', async () => {
+    await using firewall = await openFirewall()
+    const ports = Array.from({ length: 10_000 }, (_, at) => port(10_000 + at))
+
+    await firewall.change({ add: ports })
+    expect(list().match(/10\.0\.0\.2 \. 80/g)).toHaveLength(10_000)
+
+    await firewall.change({ remove: ports })
+    expect(list()).not.toContain('10.0.0.2')
+  })
+})
