@@ -84,7 +84,7 @@ export class AddressSpace {
     const isSame = existing?.cidr.prefixLength === pool.prefixLength
     if (isSame) {
       const other = existing.subPools.findOverlap(range)
-      if (other !== undefined) throw new PoolOverlapError(text, other.text, this.name)
+      if (other !== undefined) throw new PoolOverlapError(text, other.text, `address space ${this.name}`)
     }
     const master = isSame ? existing : this.#add(pool)
     const held = { id: `${this.name}/${master.text}/${text}`, text, isWhole: false, ...range, master }
@@ -96,7 +96,7 @@ export class AddressSpace {
   #add(cidr: Cidr): AddressPool {
     const { pools, chooser } = this.#families[cidr.address.family]
     const other = pools.findOverlap(rangeOf(cidr))
-    if (other !== undefined) throw new PoolOverlapError(formatCidr(cidr), other.text, this.name)
+    if (other !== undefined) throw new PoolOverlapError(formatCidr(cidr), other.text, `address space ${this.name}`)
     const pool = new AddressPool(cidr)
     pools.add(pool)
     chooser.hold(cidr)

@@ -1,9 +1,9 @@
 import { NetError } from '@net/types'
 
-/** The pool asked for overlaps one that is held in the same address space. */
+/** The pool asked for overlaps one that is held in the same address space, or that a network has. */
 export class PoolOverlapError extends NetError<'ERR_POOL_OVERLAP'> {
-  constructor(pool: string, held: string, addressSpace: string) {
-    super(`pool ${pool} overlaps with pool ${held} of address space ${addressSpace}`, {
+  constructor(pool: string, held: string, holder: string) {
+    super(`pool ${pool} overlaps with pool ${held} of ${holder}`, {
       code: 'ERR_POOL_OVERLAP',
       kind: 'forbidden',
     })

@@ -5,16 +5,15 @@ import { Endpoint } from './endpoint.ts'
 import { attach, createSandbox, deleteSandbox } from './join-operations.ts'
 import { createNetwork, deleteNetwork } from './network-operations.ts'
 import { Network } from './network.ts'
-import type { CreateEndpointRequest, CreateNetworkRequest, CreateSandboxRequest } from './requests.ts'
+import {
+  parseAttach,
+  parseCreateNetwork,
+  parseCreateSandbox,
+  type AttachRequest,
+  type CreateNetworkRequest,
+  type CreateSandboxRequest,
+} from './requests.ts'
 import { Sandbox } from './sandbox.ts'
-
-/** Endpoint, sandbox and join in one request. */
-export interface AttachRequest {
-  /** A network, its id or its name. */
-  readonly network: { readonly id: string } | string
-  readonly endpoint: CreateEndpointRequest
-  readonly sandbox: CreateSandboxRequest
-}
 
 /** A container on a network. */
 export interface Attachment {
@@ -45,19 +44,24 @@ export class Controller implements AsyncDisposable {
    *   `ERR_INVALID_POOL`, `ERR_ADDRESS_OUT_OF_RANGE` (a gateway outside its pool), `ERR_INTERFACE_EXISTS`, …
    */
   async createNetwork(request: CreateNetworkRequest, call?: CallOptions): Promise<Network> {
-    return this.#core.run(async () => new Network(this.#core, await createNetwork(this.#core, request, call)), call)
+    return this.#core.run(
+      async () => new Network(this.#core, await createNetwork(this.#core, parseCreateNetwork(request), call)),
+      call,
+    )
   }
 
   /** Makes a sandbox for a container. @throws `ERR_CONTAINER_HAS_SANDBOX`, `ERR_INVALID_REQUEST`, `ERR_NOT_PERMITTED` */
   async createSandbox(request: CreateSandboxRequest, call?: CallOptions): Promise<Sandbox> {
-    return this.#core.run(async () => new Sandbox(this.#core, await createSandbox(this.#core, request, call)), call)
+    return this.#core.run(
+      async () => new Sandbox(this.#core, await createSandbox(this.#core, parseCreateSandbox(request), call)),
+      call,
+    )
   }
 
   /** Puts a container on a network: `createEndpoint`, `createSandbox` and `join`, all three or nothing. */
   async attach(request: AttachRequest, call?: CallOptions): Promise<Attachment> {
     return this.#core.run(async () => {
-      const idOrName = typeof request.network === 'string' ? request.network : request.network.id
-      const entries = await attach(this.#core, this.#core.state.getNetwork(idOrName), request, call)
+      const entries = await attach(this.#core, parseAttach(request), call)
       const sandbox = new Sandbox(this.#core, entries.sandbox)
       return { endpoint: new Endpoint(this.#core, entries.endpoint), sandbox, detach: () => sandbox.delete() }
     }, call)

@@ -13,22 +13,23 @@ import type { Core } from './core.ts'
 import { BusyError, EndpointJoinedError, InvalidRequestError } from './errors.ts'
 import { leaveLocked } from './join-operations.ts'
 import { releasePorts, takePorts } from './port-operations.ts'
-import { parseCreateEndpoint, type CreateEndpointRequest } from './requests.ts'
+import type { CreateEndpointRequest } from './requests.ts'
 import { publicationKey, type EndpointEntry, type NetworkEntry } from './state.ts'
 
 /** Makes an endpoint: addresses, MAC address and host ports are taken; the kernel is not touched. */
 export async function createEndpoint(
   core: Core,
   network: NetworkEntry,
-  unchecked: CreateEndpointRequest,
+  request: CreateEndpointRequest,
   call?: CallOptions,
 ): Promise<EndpointEntry> {
   call?.signal?.throwIfAborted()
-  const request = parseCreateEndpoint(unchecked)
   checkFamilies(network, request)
   const macAddress = request.macAddress === undefined ? undefined : parseMacAddress(request.macAddress)
   if (network.ipam.capabilities.requiresMacAddress)
     throw new NotImplementedError('an address manager that needs MAC addresses')
+  const id = randomId()
+  using _lock = await core.locks.lock(id, call)
   const { phase, name: networkName } = network.record
   if (phase !== 'ready')
     throw new BusyError(`network ${networkName}`, phase === 'creating' ? 'being created' : 'being deleted')
@@ -41,7 +42,7 @@ export async function createEndpoint(
   await using rollback = new Rollback()
   const entry: EndpointEntry = {
     record: {
-      id: randomId(),
+      id,
       networkId: network.record.id,
       name: request.name,
       phase: 'creating',

@@ -4,7 +4,7 @@ import type { Core } from './core.ts'
 import { deleteEndpoint } from './endpoint-operations.ts'
 import { join, leave } from './join-operations.ts'
 import { publish, unpublish } from './port-operations.ts'
-import type { PortRequest } from './requests.ts'
+import { idOf, type PortRequest } from './requests.ts'
 import { recordOf, type EndpointEntry } from './state.ts'
 
 /** How an endpoint joins a sandbox. */
@@ -76,12 +76,15 @@ export class Endpoint {
   async join(sandbox: { readonly id: string } | string, options: JoinOptions = {}, call?: CallOptions): Promise<void> {
     if (options.priority !== undefined) throw new NotImplementedError('the option priority of endpoint.join()')
     if (options.aliases !== undefined) throw new NotImplementedError('the option aliases of endpoint.join()')
-    await this.#core.run(() => join(this.#core, this.#entry, this.#core.state.getSandbox(idOf(sandbox)), call), call)
+    await this.#core.run(
+      () => join(this.#core, this.#entry, this.#core.state.getSandbox(idOf('sandbox', sandbox)), call),
+      call,
+    )
   }
 
   /** Takes it out of the sandbox again. @throws `ERR_ENDPOINT_NOT_JOINED`, `ERR_NO_SUCH_SANDBOX` */
   async leave(sandbox: { readonly id: string } | string): Promise<void> {
-    await this.#core.run(() => leave(this.#core, this.#entry, this.#core.state.getSandbox(idOf(sandbox))))
+    await this.#core.run(() => leave(this.#core, this.#entry, this.#core.state.getSandbox(idOf('sandbox', sandbox))))
   }
 
   /**
@@ -111,8 +114,4 @@ export class Endpoint {
   async delete(options: { readonly force?: boolean } = {}): Promise<void> {
     await this.#core.run(() => deleteEndpoint(this.#core, this.#entry, { force: options.force ?? false }))
   }
-}
-
-function idOf(object: { readonly id: string } | string): string {
-  return typeof object === 'string' ? object : object.id
 }

@@ -127,6 +127,27 @@ export class ControllerRunningError extends NetError<'ERR_CONTROLLER_RUNNING'> {
   }
 }
 
+/** The folder for namespaces cannot be made. */
+export class RuntimeDirectoryError extends NetError<'ERR_RUNTIME_DIRECTORY'> {
+  constructor(path: string, cause: unknown) {
+    super(`${path} cannot be made: expected a runtime directory that can be written to`, {
+      code: 'ERR_RUNTIME_DIRECTORY',
+      kind: 'bad-request',
+      cause,
+    })
+  }
+}
+
+/** What an address manager answered cannot be. */
+export class InvalidIpamAnswerError extends NetError<'ERR_INVALID_IPAM_ANSWER'> {
+  constructor(ipam: string, answer: string, expected: string) {
+    super(`address manager ${ipam} answered ${JSON.stringify(answer)}: expected ${expected}`, {
+      code: 'ERR_INVALID_IPAM_ANSWER',
+      kind: 'internal',
+    })
+  }
+}
+
 /** No address manager has this name. */
 export class NoSuchIpamDriverError extends NetError<'ERR_NO_SUCH_IPAM_DRIVER'> {
   constructor(name: string, known: readonly string[]) {

@@ -4,7 +4,7 @@
  * @packageDocumentation
  */
 
-export { Controller, type AttachRequest, type Attachment } from './controller.ts'
+export { Controller, type Attachment } from './controller.ts'
 export { Endpoint, type JoinOptions } from './endpoint.ts'
 export {
   ActiveEndpointsError,
@@ -15,6 +15,7 @@ export {
   EndpointJoinedError,
   EndpointNotJoinedError,
   FamilyMismatchError,
+  InvalidIpamAnswerError,
   InvalidRequestError,
   NetworkExistsError,
   NoSuchEndpointError,
@@ -22,9 +23,11 @@ export {
   NoSuchNetworkError,
   NoSuchSandboxError,
   PortNotPublishedError,
+  RuntimeDirectoryError,
 } from './errors.ts'
 export { Network } from './network.ts'
 export type {
+  AttachRequest,
   CreateEndpointRequest,
   CreateNetworkRequest,
   CreateSandboxRequest,

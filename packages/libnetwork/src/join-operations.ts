@@ -4,18 +4,19 @@ import { randomId, Rollback, shortId, type AddressFamily, type CallOptions } fro
 import type { Core } from './core.ts'
 import { createEndpoint, deleteEndpoint, forgetEndpoint } from './endpoint-operations.ts'
 import { BusyError, EndpointJoinedError, EndpointNotJoinedError } from './errors.ts'
-import { parseCreateSandbox, type CreateEndpointRequest, type CreateSandboxRequest } from './requests.ts'
-import { recordOf, type EndpointEntry, type NetworkEntry, type SandboxEntry } from './state.ts'
+import { idOf, type AttachRequest, type CreateSandboxRequest } from './requests.ts'
+import { recordOf, type EndpointEntry, type SandboxEntry } from './state.ts'
 
 /** Makes a sandbox: a network namespace with its loopback interface up. */
 export async function createSandbox(
   core: Core,
-  unchecked: CreateSandboxRequest,
+  request: CreateSandboxRequest,
   call?: CallOptions,
 ): Promise<SandboxEntry> {
   call?.signal?.throwIfAborted()
-  const { containerId, hostname, domainname } = parseCreateSandbox(unchecked)
+  const { containerId, hostname, domainname } = request
   const id = randomId()
+  using _lock = await core.locks.lock(id, call)
   await using rollback = new Rollback()
   const entry: SandboxEntry = {
     record: { id, containerId, hostname, domainname, phase: 'creating', key: joinPath(core.folder, shortId(id)) },
@@ -37,7 +38,6 @@ export async function createSandbox(
 export async function deleteSandbox(core: Core, sandbox: SandboxEntry): Promise<void> {
   using _lock = await core.locks.lock(sandbox.record.id)
   if (!core.state.sandboxes.has(sandbox.record.id)) return
-  if (sandbox.record.phase === 'creating') throw new BusyError(`sandbox ${sandbox.record.containerId}`, 'being created')
   sandbox.record = { ...sandbox.record, phase: 'deleting' }
   await using held = new Rollback()
   const endpoints = endpointsOf(core, sandbox)
@@ -108,21 +108,26 @@ export async function leaveLocked(core: Core, entry: EndpointEntry): Promise<voi
   entry.record = { ...entry.record, sandboxId: undefined, interfaceName: undefined }
   entry.gatewayFor = []
   sandbox.endpoints.delete(entry.record.id)
-  await electGateways(core, sandbox)
+  try {
+    await electGateways(core, sandbox)
+  } catch (error) {
+    // The endpoint has left, whatever becomes of the others' routes.
+    core.logger.error({ error, sandboxId: sandbox.record.id }, 'default route could not be passed on')
+  }
   core.logger.debug({ endpointId: entry.record.id, sandboxId: sandbox.record.id }, 'endpoint left')
 }
 
 /** Endpoint, sandbox and join as one: all three, or nothing is left. */
 export async function attach(
   core: Core,
-  network: NetworkEntry,
-  requests: { readonly endpoint: CreateEndpointRequest; readonly sandbox: CreateSandboxRequest },
+  request: AttachRequest,
   call?: CallOptions,
 ): Promise<{ endpoint: EndpointEntry; sandbox: SandboxEntry }> {
+  const network = core.state.getNetwork(idOf('network', request.network))
   await using rollback = new Rollback()
-  const endpoint = await createEndpoint(core, network, requests.endpoint, call)
+  const endpoint = await createEndpoint(core, network, request.endpoint, call)
   rollback.defer('create endpoint', () => deleteEndpoint(core, endpoint, { force: true }))
-  const sandbox = await createSandbox(core, requests.sandbox, call)
+  const sandbox = await createSandbox(core, request.sandbox, call)
   rollback.defer('create sandbox', () => deleteSandbox(core, sandbox))
   await join(core, endpoint, sandbox, call)
   rollback.commit()

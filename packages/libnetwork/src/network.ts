@@ -4,7 +4,7 @@ import type { Core } from './core.ts'
 import { createEndpoint } from './endpoint-operations.ts'
 import { Endpoint } from './endpoint.ts'
 import { deleteNetwork } from './network-operations.ts'
-import type { CreateEndpointRequest } from './requests.ts'
+import { parseCreateEndpoint, type CreateEndpointRequest } from './requests.ts'
 import type { NetworkEntry } from './state.ts'
 
 /** A network that endpoints are made on. */
@@ -70,7 +70,7 @@ export class Network {
   async createEndpoint(request: CreateEndpointRequest, call?: CallOptions): Promise<Endpoint> {
     return this.#core.run(async () => {
       const network = this.#core.state.getNetwork(this.id)
-      return new Endpoint(this.#core, await createEndpoint(this.#core, network, request, call))
+      return new Endpoint(this.#core, await createEndpoint(this.#core, network, parseCreateEndpoint(request), call))
     }, call)
   }
 

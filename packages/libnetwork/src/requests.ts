@@ -63,6 +63,14 @@ export interface CreateSandboxRequest {
   readonly domainname?: string | undefined
 }
 
+/** Endpoint, sandbox and join in one request. */
+export interface AttachRequest {
+  /** A network, its id or its name. */
+  readonly network: { readonly id: string } | string
+  readonly endpoint: CreateEndpointRequest
+  readonly sandbox: CreateSandboxRequest
+}
+
 const name = z
   .string()
   .refine((text) => text.trim() !== '' && text.length <= 255, 'expected 1 to 255 characters, not blank')
@@ -116,6 +124,18 @@ const createSandboxSchema: z.ZodType<CreateSandboxRequest> = z.strictObject({
   domainname: hostname.optional(),
 })
 
+const attachSchema: z.ZodType<AttachRequest> = z.strictObject({
+  network: z.union([z.string(), z.custom<{ id: string }>(hasId)], 'expected a network, its id or its name'),
+  endpoint: createEndpointSchema,
+  sandbox: createSandboxSchema,
+})
+
+function hasId(value: unknown): boolean {
+  return typeof (value as { id?: unknown } | undefined | null)?.id === 'string'
+}
+
+/** @throws InvalidRequestError (`ERR_INVALID_REQUEST`) */
+export const parseAttach = parser('request to attach', attachSchema)
 /** @throws InvalidRequestError (`ERR_INVALID_REQUEST`) */
 export const parseCreateNetwork = parser('network', createNetworkSchema)
 /** @throws InvalidRequestError (`ERR_INVALID_REQUEST`) */
@@ -135,10 +155,17 @@ function parser<T>(what: string, schema: z.ZodType<T>): (request: T) => T {
   }
 }
 
+/** Id of what a handle, or an id itself, stands for. @throws InvalidRequestError (`ERR_INVALID_REQUEST`) */
+export function idOf(what: string, handle: { readonly id: string } | string): string {
+  if (typeof handle === 'string') return handle
+  if (hasId(handle)) return handle.id
+  throw new InvalidRequestError(what, '', `expected a ${what} or its id, got ${typeof handle}`)
+}
+
 /** The offending value, where it is short enough to say. */
 function given(request: unknown, path: readonly PropertyKey[] = []): string {
   let value: unknown = request
   for (const key of path) value = (value as Record<PropertyKey, unknown> | undefined)?.[key]
-  const text = typeof value === 'object' ? undefined : JSON.stringify(value)
+  const text = typeof value === 'bigint' ? `${value}n` : typeof value === 'object' ? undefined : JSON.stringify(value)
   return text === undefined || text.length > 80 ? '' : `, got ${text}`
 }

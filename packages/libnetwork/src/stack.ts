@@ -1,5 +1,5 @@
 import { mkdirSync, rmdirSync } from 'node:fs'
-import { dirname, join } from 'node:path'
+import { join } from 'node:path'
 import { bridgeDriver } from '@net/drivers-bridge'
 import { DriverRegistry, type NetworkDriver } from '@net/driverapi'
 import { openFirewall } from '@net/firewall'
@@ -10,7 +10,7 @@ import { Executor } from '@net/osl'
 import { openPortAllocator, type PortAllocatorOptions } from '@net/portallocator'
 import { NotImplementedError, randomId, Rollback, shortId, silentLogger, Turns, type Logger } from '@net/types'
 import { Controller } from './controller.ts'
-import { ControllerRunningError } from './errors.ts'
+import { ControllerRunningError, InvalidRequestError, RuntimeDirectoryError } from './errors.ts'
 
 /** What can be chosen about a controller. */
 export interface ControllerOptions {
@@ -34,48 +34,44 @@ export interface ControllerOptions {
   readonly logger?: Logger | undefined
 }
 
+/** Where namespaces lie. */
+const RUNTIME_DIRECTORY = '/run/net'
+
 /**
  * Opens a controller with the full stack, on the network namespace of the calling thread: its host.
  *
  * @throws `ERR_NOT_PERMITTED`, `ERR_CONTROLLER_RUNNING` (with the other process' id), `ERR_FIREWALL_UNSUPPORTED`,
- *   `ERR_NOT_IMPLEMENTED`
+ *   `ERR_RUNTIME_DIRECTORY`, `ERR_INVALID_REQUEST`, `ERR_NOT_IMPLEMENTED`
  */
 export async function openController(options: ControllerOptions = {}): Promise<Controller> {
   refuseWhatIsNotThereYet(options)
   const id = randomId()
   const logger = options.logger ?? silentLogger
   const turns = new Turns()
-  await using rollback = new Rollback()
+  const deps = { drivers: driversOf(options), ipam: ipamOf(options, logger), logger, turns }
 
-  const name = holdControllerName(options.name ?? id)
-  rollback.defer('hold name', () => {
-    name.close()
-  })
-  const firewall = await openFirewall({ table: `net_${shortId(id)}`, owner: id }, { logger })
-  rollback.defer('open firewall', () => firewall.close())
-  const ports = openPortAllocator(options.ports, { turns })
-  rollback.defer('open port allocator', () => {
-    ports.close()
-  })
-  const executor = Executor.open({ owner: `net:${id}` }, { firewall, turns, logger })
-  rollback.defer('open executor', () => executor.close())
-  const folder = join(options.runtimeDirectory ?? '/run/net', id)
-  mkdirSync(folder, { recursive: true, mode: 0o755 })
-
-  const controller = new Controller(
-    id,
-    { drivers: driversOf(options), ipam: ipamOf(options, logger), executor, ports, folder, logger, turns },
-    async () => {
-      await executor.close()
-      ports.close()
-      await firewall.close()
-      removeEmpty(folder)
+  // Let go in the opposite order, whichever fails: the name last, so that a successor finds the host clean.
+  const held = new Rollback()
+  try {
+    const name = holdControllerName(options.name ?? id)
+    held.defer('hold the name', () => {
       name.close()
-    },
-  )
-  rollback.commit()
-  logger.info({ controllerId: id }, 'controller opened')
-  return controller
+    })
+    const firewall = await openFirewall({ table: `net_${shortId(id)}`, owner: id }, { logger })
+    held.defer('open the firewall', () => firewall.close())
+    const folder = createFolder(id, options.runtimeDirectory, held)
+    const ports = openPortAllocator(options.ports, { turns })
+    held.defer('open the port allocator', () => {
+      ports.close()
+    })
+    const executor = Executor.open({ owner: `net:${id}` }, { firewall, turns, logger })
+    held.defer('open the executor', () => executor.close())
+    logger.info({ controllerId: id }, 'controller opened')
+    return new Controller(id, { ...deps, executor, ports, folder }, () => held[Symbol.asyncDispose]())
+  } catch (error) {
+    await held[Symbol.asyncDispose]()
+    throw error
+  }
 }
 
 function refuseWhatIsNotThereYet(options: ControllerOptions): void {
@@ -95,7 +91,14 @@ function ipamOf(options: ControllerOptions, logger: Logger): Map<string, IpamDri
   return new Map([...builtIn, ...(options.ipam ?? [])].map((ipam) => [ipam.name, ipam]))
 }
 
+/** A longer name would not fit an abstract socket's address (struct sockaddr_un). */
+const NAME_BYTES = 100
+
 function holdControllerName(name: string): HeldName {
+  const bytes = Buffer.byteLength(name)
+  if (bytes === 0 || bytes > NAME_BYTES) {
+    throw new InvalidRequestError('controller', 'name', `expected 1 to ${NAME_BYTES} bytes, got ${bytes}`)
+  }
   try {
     return holdName(`net/${name}`)
   } catch (cause) {
@@ -103,15 +106,39 @@ function holdControllerName(name: string): HeldName {
   }
 }
 
-/** Removes the controller's folder, and the one it lies in when no other controller has one there. */
+/** Makes the controller's folder. It goes with the controller, and so does what had to be made for it. */
+function createFolder(id: string, runtimeDirectory: string | undefined, held: Rollback): string {
+  const parent = runtimeDirectory ?? RUNTIME_DIRECTORY
+  const isParentMade = createPath(parent)
+  // Our own folder may have been made by another controller, and be left to us to remove.
+  if (isParentMade || runtimeDirectory === undefined) {
+    held.defer(`create ${parent}`, () => {
+      removeEmpty(parent)
+    })
+  }
+  const folder = join(parent, id)
+  createPath(folder)
+  held.defer(`create ${folder}`, () => {
+    removeEmpty(folder)
+  })
+  return folder
+}
+
+/** Makes a folder, and those it lies in; says whether any had to be made. */
+function createPath(path: string): boolean {
+  try {
+    return mkdirSync(path, { recursive: true, mode: 0o755 }) !== undefined
+  } catch (cause) {
+    throw new RuntimeDirectoryError(path, cause)
+  }
+}
+
+/** Removes a folder, unless somebody has something in it. */
 function removeEmpty(folder: string): void {
-  for (const path of [folder, dirname(folder)]) {
-    try {
-      rmdirSync(path)
-    } catch (error) {
-      const { code } = error as NodeJS.ErrnoException
-      if (code !== 'ENOTEMPTY' && code !== 'ENOENT' && code !== 'EBUSY') throw error
-      return
-    }
+  try {
+    rmdirSync(folder)
+  } catch (error) {
+    const { code = '' } = error as NodeJS.ErrnoException
+    if (!['ENOTEMPTY', 'EEXIST', 'ENOENT', 'EBUSY'].includes(code)) throw error
   }
 }

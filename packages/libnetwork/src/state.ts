@@ -1,6 +1,7 @@
 import type { EndpointRecord, NetworkRecord, PublishedPort, SandboxRecord } from '@net/driverapi'
 import type { IpamDriver } from '@net/ipamapi'
 import type { PortLease } from '@net/portallocator'
+import type { Cidr } from '@net/types'
 import {
   ContainerHasSandboxError,
   EndpointExistsError,
@@ -19,6 +20,8 @@ export interface HeldPublication {
 export interface NetworkEntry {
   record: NetworkRecord
   readonly ipam: IpamDriver
+  /** The subnets of the record, parsed. */
+  prefixes: readonly Cidr[]
   readonly endpointsByName: Map<string, string>
 }
 

@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process'
 import { createServer } from 'node:net'
 import { existsSync } from 'node:fs'
 import type { JoinPlan } from '@net/driverapi'
@@ -83,6 +84,17 @@ describeKernel('an endpoint', () => {
     expect(await network.createEndpoint({ name: 'new', ports: [{ containerPort: 81, hostPort: 7778 }] })).toMatchObject(
       { address: '10.8.0.3/24', address6: 'fd08::3/64' },
     )
+  })
+
+  it('can be deleted while it is being made: it is made first, then gone', async () => {
+    const making = network.createEndpoint({ name: 'one', address: '10.8.0.60' })
+    while (network.endpoints().length === 0) await Promise.resolve()
+    const [early] = network.endpoints()
+
+    await Promise.all([making, early?.publish([{ containerPort: 80 }]), early?.delete()])
+
+    expect(network.endpoints()).toEqual([])
+    expect(await network.createEndpoint({ name: 'one', address: '10.8.0.60' })).toMatchObject({ name: 'one' })
   })
 
   it('lets everything go when it is deleted, once or twice', async () => {
@@ -174,6 +186,12 @@ describeKernel('joining', () => {
     await expect(endpoint.join(one)).rejects.toMatchObject({ code: 'ERR_NO_SUCH_ENDPOINT' })
   })
 
+  it.each([undefined, null, 7, {}])('is not for %j, which is no sandbox', async (sandbox) => {
+    const endpoint = await network.createEndpoint({ name: 'one' })
+
+    await expect(endpoint.join(sandbox as never)).rejects.toMatchObject({ code: 'ERR_INVALID_REQUEST' })
+  })
+
   it('several networks gives an interface for each; the default route passes on when its endpoint leaves', async () => {
     const other = await net.createNetwork({ name: 'network2', ipv6: true })
     const inner = await net.createNetwork({ name: 'cut-off', internal: true })
@@ -202,6 +220,21 @@ describeKernel('joining', () => {
     expect(one.interfaceName).toBe('eth1')
   })
 
+  it('ends although the default route cannot be passed on', async () => {
+    const other = await net.createNetwork({ name: 'network2' })
+    const sandbox = await net.createSandbox({ containerId: 'container1' })
+    const first = await network.createEndpoint({ name: 'one' })
+    const second = await other.createEndpoint({ name: 'two' })
+    await first.join(sandbox)
+    await second.join(sandbox)
+    execFileSync('nsenter', [`--net=${sandbox.key}`, 'ip', 'link', 'delete', second.interfaceName ?? ''])
+
+    await first.delete({ force: true })
+
+    expect(network.endpoints()).toEqual([])
+    expect(sandbox.endpoints().map(({ id }) => id)).toEqual([second.id])
+  })
+
   it('puts IPv6 off on an interface without an IPv6 address', async () => {
     const plainNetwork = await net.createNetwork({ name: 'v4' })
     const { sandbox } = await net.attach({
@@ -215,6 +248,18 @@ describeKernel('joining', () => {
 })
 
 describeKernel('attaching', () => {
+  it.each([
+    [undefined, 'expected object'],
+    [{ endpoint: { name: 'e' }, sandbox: { containerId: 'c' } }, 'network: expected a network, its id or its name'],
+    [{ network: 'network1', endpoint: { name: 'e' } }, 'sandbox: '],
+  ])('is not begun for %j', async (request, problem) => {
+    await expect(net.attach(request as never)).rejects.toMatchObject({
+      code: 'ERR_INVALID_REQUEST',
+      message: expect.stringContaining(problem) as unknown,
+    })
+    expect(network.endpoints()).toEqual([])
+  })
+
   it('is endpoint, sandbox and join as one, and detaching takes all back', async () => {
     const before = traces()
 

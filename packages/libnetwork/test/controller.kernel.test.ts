@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process'
-import { existsSync, mkdtempSync, rmSync } from 'node:fs'
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describeKernel, enterFreshHost } from '@net/netlink-ffi/testing'
@@ -73,12 +73,58 @@ describeKernel('a controller', () => {
     const file = join(folder, 'file')
     execFileSync('touch', [file])
 
-    await expect(openController({ name: 'broken', runtimeDirectory: file })).rejects.toThrow(/ENOTDIR/)
+    await expect(openController({ name: 'broken', runtimeDirectory: file })).rejects.toMatchObject({
+      code: 'ERR_RUNTIME_DIRECTORY',
+      kind: 'bad-request',
+      cause: { code: 'EEXIST' },
+    })
 
     expect(traces()).toEqual(before)
     await (await openController({ name: 'broken', runtimeDirectory: join(folder, 'run') })).close()
     expect(existsSync(join(folder, 'run'))).toBe(false)
     rmSync(folder, { recursive: true })
+  })
+
+  it('removes the runtime directory that it had to make, and no other', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'net-'))
+    await (await openController({ runtimeDirectory: folder })).close()
+    expect(existsSync(folder)).toBe(true)
+
+    await (await openController({ runtimeDirectory: join(folder, 'made') })).close()
+    expect(existsSync(join(folder, 'made'))).toBe(false)
+    rmSync(folder, { recursive: true })
+  })
+
+  it('lets the rest go when one part cannot be closed, and its name in any case', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'net-'))
+    const before = traces()
+    const net = await openController({ name: 'stuck', runtimeDirectory: folder })
+    // Somebody puts a file where the controller's folder was.
+    rmSync(join(folder, net.id), { recursive: true })
+    writeFileSync(join(folder, net.id), '')
+
+    await expect(net.close()).rejects.toMatchObject({
+      message: 'closing the controller was incomplete',
+      errors: [{ errors: [{ message: `could not undo: create ${folder}/${net.id}`, cause: { code: 'ENOTDIR' } }] }],
+    })
+
+    expect(traces()).toEqual(before)
+    await (await openController({ name: 'stuck' })).close()
+    rmSync(folder, { recursive: true })
+  })
+
+  it.each(['', 'x'.repeat(101)])('does not take the name %j', async (name) => {
+    await expect(openController({ name })).rejects.toMatchObject({ code: 'ERR_INVALID_REQUEST', kind: 'bad-request' })
+  })
+
+  it('chooses other pools than one that chooses at the same time', async () => {
+    const controllers = await Promise.all([openController(), openController(), openController()])
+
+    const networks = await Promise.all(controllers.map((net) => net.createNetwork({ name: 'n', ipv6: true })))
+
+    expect(new Set(networks.map(({ ipv4 }) => ipv4?.pool)).size).toBe(3)
+    expect(new Set(networks.map(({ ipv6 }) => ipv6?.pool)).size).toBe(3)
+    await Promise.all(controllers.map((net) => net.close()))
   })
 
   it.each([{ stateDirectory: '/var/lib/net' }, { stores: {} }, { onClose: 'keep' }] as const)(

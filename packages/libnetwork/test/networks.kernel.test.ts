@@ -1,3 +1,5 @@
+import { defaultIpam } from '@net/ipam'
+import type { IpamDriver, Pool } from '@net/ipamapi'
 import { RouteSocket } from '@net/netlink-ffi'
 import { describeKernel, enterFreshHost, ip } from '@net/netlink-ffi/testing'
 import { afterEach, beforeEach, expect, it } from 'vitest'
@@ -14,6 +16,10 @@ afterEach(() => net.close())
 
 const pool = (cidr: string, gateway?: string): Pick<CreateNetworkRequest, 'ipam'> => ({
   ipam: { pools: [{ pool: cidr, gateway }] },
+})
+
+const halved = (cidr: string, subPool: string): Pick<CreateNetworkRequest, 'ipam'> => ({
+  ipam: { pools: [{ pool: cidr, subPool }] },
 })
 
 describeKernel('a network', () => {
@@ -95,6 +101,17 @@ describeKernel('a network that cannot be', () => {
     ['a gateway outside its pool', pool('10.0.0.0/24', '10.0.1.1'), 'ERR_ADDRESS_OUT_OF_RANGE', 'bad-request'],
     ['a gateway of the other family', pool('10.0.0.0/24', 'fd00::1'), 'ERR_ADDRESS_OUT_OF_RANGE', 'bad-request'],
     ['a subnet that overlaps', pool('10.200.0.128/25'), 'ERR_POOL_OVERLAP', 'forbidden'],
+    [
+      'a part of a subnet that another network has a part of',
+      halved('10.201.0.0/16', '10.201.128.0/17'),
+      'ERR_POOL_OVERLAP',
+      'forbidden',
+    ],
+    ['loopback addresses', pool('127.1.0.0/16'), 'ERR_INVALID_POOL', 'bad-request'],
+    ['group addresses', pool('ff02::/64'), 'ERR_INVALID_POOL', 'bad-request'],
+    ['all addresses there are', pool('0.0.0.0/0'), 'ERR_INVALID_POOL', 'bad-request'],
+    ['an address manager without addresses', { ipam: { driver: 'null' } }, 'ERR_INVALID_REQUEST', 'bad-request'],
+    ['a number too large for JSON', { name: 1n } as never, 'ERR_INVALID_REQUEST', 'bad-request'],
     ['a name that exists', { name: 'there' }, 'ERR_NETWORK_EXISTS', 'forbidden'],
     ['a blank name', { name: ' ' }, 'ERR_INVALID_REQUEST', 'bad-request'],
     ['an unknown driver', { driver: 'brigde' }, 'ERR_NO_SUCH_DRIVER', 'not-found'],
@@ -137,13 +154,14 @@ describeKernel('a network that cannot be', () => {
       ...pool('10.200.0.0/16'),
       options: { 'com.docker.network.bridge.name': 'br-there' },
     })
+    await net.createNetwork({ name: 'half', ...halved('10.201.0.0/16', '10.201.0.0/17') })
     const before = traces()
 
     const creation = net.createNetwork({ name: 'new', ...request })
 
     await expect(creation).rejects.toMatchObject({ code, kind })
     expect(traces()).toEqual(before)
-    expect(net.networks().map(({ name }) => name)).toEqual(['there'])
+    expect(net.networks().map(({ name }) => name)).toEqual(['there', 'half'])
     // Nothing is held for it: the same pool, and the same name, can be had.
     await net.createNetwork({ name: 'new', ...pool('10.0.0.0/24') })
   })
@@ -162,6 +180,28 @@ describeKernel('a network that cannot be', () => {
     expect(traces()).toEqual(before)
     expect(other.networks()).toEqual([])
     await other.createNetwork({ name: 'n', ...pool('10.9.0.0/24') })
+  })
+
+  it.each<[string, Partial<Pool>, string]>([
+    ['no CIDR', { pool: 'ten' }, 'ten'],
+    ['a pool of the other family', { pool: 'fd00::/64' }, 'fd00::/64'],
+    ['a gateway outside the pool', { data: { 'com.docker.network.gateway': '10.6.0.1/24' } }, '10.6.0.1/24'],
+  ])('is not made when its address manager answers %s', async (_, answer, said) => {
+    const released: string[] = []
+    const odd: IpamDriver = {
+      ...defaultIpam(),
+      name: 'odd',
+      requestPool: () => Promise.resolve({ id: 'p', pool: '10.5.0.0/24', data: {}, ...answer }),
+      requestAddress: () => Promise.resolve({ address: '10.5.0.1/24', data: {} }),
+      releasePool: (id) => Promise.resolve(void released.push(id)),
+    }
+    await using other = await openController({ ipam: [odd] })
+
+    await expect(other.createNetwork({ name: 'n', ipam: { driver: 'odd' } })).rejects.toMatchObject({
+      code: 'ERR_INVALID_IPAM_ANSWER',
+      message: expect.stringContaining(`odd answered "${said}"`) as unknown,
+    })
+    expect(released).toEqual(['p'])
   })
 
   it('lets exactly one of a hundred conflicting creations succeed', { timeout: 60_000 }, async () => {

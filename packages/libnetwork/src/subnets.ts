@@ -1,0 +1,145 @@
+import type { NetworkRecord, Subnet } from '@net/driverapi'
+import { InvalidPoolError, PoolOverlapError, type IpamDriver, type PoolRequest } from '@net/ipamapi'
+import {
+  cidrsOverlap,
+  containsAddress,
+  formatCidr,
+  labels,
+  parseAddress,
+  parseCidr,
+  type AddressFamily,
+  type CallOptions,
+  type Cidr,
+  type Rollback,
+} from '@net/types'
+import type { Core } from './core.ts'
+import { InvalidIpamAnswerError, InvalidRequestError } from './errors.ts'
+import { lockHost } from './host-lock.ts'
+import { hostPrefixes } from './host-prefixes.ts'
+import type { CreateNetworkRequest, PoolConfig } from './requests.ts'
+import type { NetworkEntry } from './state.ts'
+
+/** What no interface can have an address in: RFC 1122 section 3.2.1.3, RFC 4291 sections 2.4 and 2.7. */
+const UNUSABLE = ['0.0.0.0/8', '127.0.0.0/8', '224.0.0.0/4', '::/8', 'ff00::/8'].map(parseCidr)
+
+/** The families that a network has, each with its pool as far as it was given. */
+export function poolsOf(request: CreateNetworkRequest): Map<AddressFamily, PoolConfig | undefined> {
+  const pools = new Map<AddressFamily, PoolConfig | undefined>([[4, undefined]])
+  if (request.ipv6 === true) pools.set(6, undefined)
+  for (const config of request.ipam?.pools ?? []) {
+    const pool = parseCidr(config.pool)
+    const { family } = pool.address
+    const unusable = UNUSABLE.find((prefix) => cidrsOverlap(prefix, pool))
+    if (unusable !== undefined) throw new InvalidPoolError(config.pool, 'addresses that interfaces can have')
+    if (config.gateway !== undefined) parseAddress(config.gateway)
+    if (pools.get(family) !== undefined) throw refusal(`expected at most one pool a family, got ${config.pool} too`)
+    if (family === 6 && request.ipv6 === false) {
+      throw refusal(`expected no IPv6 pool with ipv6: false, got ${config.pool}`)
+    }
+    pools.set(family, config)
+  }
+  return pools
+}
+
+function refusal(problem: string): InvalidRequestError {
+  return new InvalidRequestError('network', 'ipam.pools', problem)
+}
+
+/**
+ * Takes the subnets of a network. Until `choosing` is disposed, with the network's bridge in its place, no controller
+ * of this host chooses another.
+ */
+export async function takeSubnets(
+  core: Core,
+  entry: NetworkEntry,
+  pools: ReadonlyMap<AddressFamily, PoolConfig | undefined>,
+  { rollback, choosing }: { readonly rollback: Rollback; readonly choosing: Rollback },
+  call?: CallOptions,
+): Promise<void> {
+  const { ipam } = entry
+  const isChosen = [...pools.values()].includes(undefined)
+  if (isChosen) await holdChoice(core, choosing, call)
+  const exclude = isChosen ? hostPrefixes(core.executor) : []
+  for (const [family, config] of pools) {
+    const request = { addressSpace: ipam.addressSpaces.local, family, pool: config?.pool, subPool: config?.subPool }
+    const wanted = config === undefined ? { ...request, exclude } : request
+    const subnet = await takeSubnet(ipam, wanted, config?.gateway, rollback, call)
+    entry.record = { ...entry.record, [family === 4 ? 'ipv4' : 'ipv6']: subnet }
+  }
+  const prefixes = subnetsOf(entry.record).map(({ pool }) => parseCidr(pool))
+  refuseOverlap(prefixes, core.state.networks.values())
+  entry.prefixes = prefixes
+}
+
+/** Here first, so that many networks made at once do not ask the host over and over. */
+async function holdChoice(core: Core, choosing: Rollback, call?: CallOptions): Promise<void> {
+  for (const lock of [() => core.locks.lock('pools', call), () => lockHost('pools', call)]) {
+    const held = await lock()
+    choosing.defer('hold the choice of pools', () => {
+      held[Symbol.dispose]()
+    })
+  }
+}
+
+/** Takes a pool and, unless the manager chose one with it, the host's address in it. */
+async function takeSubnet(
+  ipam: IpamDriver,
+  request: PoolRequest & { readonly family: AddressFamily },
+  gateway: string | undefined,
+  rollback: Rollback,
+  call: CallOptions | undefined,
+): Promise<Subnet> {
+  const { id, pool, data } = await ipam.requestPool(request, call)
+  rollback.defer(`take pool ${pool}`, () => ipam.releasePool(id))
+  const chosen = gateway === undefined ? data[labels.gateway] : undefined
+  const subnet = {
+    poolId: id,
+    pool,
+    gateway: chosen ?? (await ipam.requestAddress(id, { address: gateway, purpose: 'gateway' }, call)).address,
+  }
+  checkAnswer(ipam, request.family, subnet)
+  return subnet
+}
+
+/** An address manager may be anybody's: what it says is not handed on unseen. */
+function checkAnswer(ipam: IpamDriver, family: AddressFamily, { pool, gateway }: Subnet): void {
+  if (gateway === '') {
+    const problem = `expected an address manager that has addresses, got ${JSON.stringify(ipam.name)}`
+    throw new InvalidRequestError('network', 'ipam.driver', problem)
+  }
+  const prefix = cidrOf(pool)
+  if (prefix?.address.family !== family) throw new InvalidIpamAnswerError(ipam.name, pool, `an IPv${family} pool`)
+  const address = cidrOf(gateway)?.address
+  if (address === undefined || !containsAddress(prefix, address)) {
+    throw new InvalidIpamAnswerError(ipam.name, gateway, `a gateway in pool ${pool}`)
+  }
+}
+
+function cidrOf(text: string): Cidr | undefined {
+  try {
+    return parseCidr(text)
+  } catch {
+    return undefined
+  }
+}
+
+/**
+ * Refuses subnets that the host has on another network already: packets would go to one of the two. Address
+ * managers let networks share a pool by disjoint sub-pools, and each of several managers has pools of its own.
+ *
+ * @throws `ERR_POOL_OVERLAP`
+ */
+function refuseOverlap(prefixes: readonly Cidr[], networks: Iterable<NetworkEntry>): void {
+  for (const { record, prefixes: held } of networks) {
+    for (const prefix of prefixes) {
+      const other = held.find((one) => cidrsOverlap(one, prefix))
+      if (other === undefined) continue
+      throw new PoolOverlapError(formatCidr(prefix), formatCidr(other), `network ${record.name}`)
+    }
+  }
+}
+
+/** The subnets that a network has. */
+export function subnetsOf({ ipv4, ipv6 }: NetworkRecord): Subnet[] {
+  return [ipv4, ipv6].filter((subnet) => subnet !== undefined)
+}
