@@ -16,7 +16,7 @@ const stamp = join(root, 'node_modules/.cache/net-setup.json')
 const PNPM = 'pnpm@12.21.0'
 
 /** Tools that tests look at the kernel with, and the Debian packages they come from. */
-const testTools = { ip: 'iproute2', nft: 'nftables' }
+const testTools = { ip: 'iproute2', nft: 'nftables', etcd: 'etcd-server' }
 
 /** Dependencies are there and fit the lock file. */
 export function ensureInstalled() {

@@ -33,3 +33,13 @@ export class InvalidRangeError extends NetError<'ERR_INVALID_RANGE'> {
     })
   }
 }
+
+/** A name of a set of ids that cannot be part of a key. */
+export class InvalidNameError extends NetError<'ERR_INVALID_NAME'> {
+  constructor(name: string) {
+    super(`invalid name ${JSON.stringify(name)}: expected 1 to 200 letters, digits, dots, dashes and underscores`, {
+      code: 'ERR_INVALID_NAME',
+      kind: 'bad-request',
+    })
+  }
+}

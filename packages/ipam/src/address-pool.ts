@@ -44,10 +44,7 @@ export class AddressPool implements Range {
     this.#addresses = new AddressSet(hostBits)
     // RFC 3021, RFC 6164: on a link of two, both addresses are those of hosts.
     this.#hasReserved = hostBits > 1
-    if (this.#hasReserved) {
-      this.#addresses.add(0n)
-      if (cidr.address.family === 4) this.#addresses.add(last - first)
-    }
+    this.#holdReserved()
   }
 
   /** Whether nobody holds it or a part of it any more. */
@@ -78,6 +75,19 @@ export class AddressPool implements Range {
     return { taken: this.#addresses.size, available: pool.last - pool.first + 1n - taken }
   }
 
+  /** Takes in what is taken of a part of the pool: their numbers, in order. Nothing else of it is. */
+  learn({ first, last }: Range, taken: readonly bigint[]): void {
+    const offsets = taken.map((value) => value - this.first)
+    for (const offset of offsets) this.#addresses.add(offset)
+    this.#addresses.removeOthers(first - this.first, last - this.first, offsets)
+    this.#holdReserved()
+  }
+
+  /** Number of an address. @throws AddressOutOfRangeError (`ERR_ADDRESS_OUT_OF_RANGE`) */
+  numberOf(address: string): bigint {
+    return this.first + this.#offsetOf(address)
+  }
+
   #takeAny(pool: HeldPool, owner: string | undefined, serial: boolean): bigint {
     const first = pool.first - this.first
     const last = pool.last - this.first
@@ -102,6 +112,12 @@ export class AddressPool implements Range {
       throw new AddressOutOfRangeError(text, this.text)
     }
     return value - this.first
+  }
+
+  #holdReserved(): void {
+    if (!this.#hasReserved) return
+    this.#addresses.add(0n)
+    if (this.cidr.address.family === 4) this.#addresses.add(this.last - this.first)
   }
 
   #isReserved(offset: bigint): boolean {

@@ -45,6 +45,27 @@ export class AddressSet {
     if (number !== 0n && row?.free === this.#rowLength) this.#others.delete(number)
   }
 
+  /** Lets go what is taken from `first` to `last`, save `kept`, which must lie there and be in order. */
+  removeOthers(first: bigint, last: bigint, kept: readonly bigint[]): void {
+    if (this.count(first, last) === BigInt(kept.length)) return
+    let next = first
+    for (const offset of [...kept, last + 1n]) {
+      if (offset > next) this.#removeAll(next, offset - 1n)
+      next = offset + 1n
+    }
+  }
+
+  #removeAll(first: bigint, last: bigint): void {
+    if (this.count(first, last) === 0n) return
+    if (first === last) {
+      this.remove(first)
+      return
+    }
+    const middle = (first + last) >> 1n
+    this.#removeAll(first, middle)
+    this.#removeAll(middle + 1n, last)
+  }
+
   /** Takes a free address from `first` to `last`, or gives `undefined` when there is none. */
   take(first: bigint, last: bigint, serial: boolean): bigint | undefined {
     for (const part of this.#parts(first, last)) {

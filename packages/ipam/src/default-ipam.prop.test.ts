@@ -1,7 +1,9 @@
+import { memoryStore } from '@net/datastore'
+import type { IpamDriver } from '@net/ipamapi'
 import { isNetError } from '@net/types'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { defaultIpam } from './index.ts'
+import { defaultIpam, type DefaultIpamOptions } from './index.ts'
 
 const addressSpace = 'LocalDefault'
 
@@ -48,9 +50,9 @@ const isReserved = (first: number, last: number, octet: number): boolean =>
 
 /** Plays `operations` to a manager and to sets of octets at once. */
 async function compare(
+  ipam: IpamDriver,
   operations: readonly (typeof operation extends fc.Arbitrary<infer T> ? T : never)[],
 ): Promise<void> {
-  const ipam = defaultIpam()
   /** Which octets each held pool has given away. */
   const held = new Map<number, Set<number>>()
 
@@ -94,9 +96,16 @@ async function compare(
   }
 }
 
-describe('defaultIpam', () => {
+describe.each([
+  ['in memory', (options?: DefaultIpamOptions) => defaultIpam(options)],
+  ['over a store', (options?: DefaultIpamOptions) => defaultIpam(options, { store: memoryStore() })],
+])('defaultIpam %s', (_, open) => {
   it('does what sets of numbers do', async () => {
-    await fc.assert(fc.asyncProperty(fc.array(operation, { maxLength: 400, size: 'max' }), compare), { numRuns: 100 })
+    const operations = fc.array(operation, { maxLength: 400, size: 'max' })
+    await fc.assert(
+      fc.asyncProperty(operations, (list) => compare(open(), list)),
+      { numRuns: 100 },
+    )
   })
 
   it('chooses pools that overlap nothing held and nothing excluded, lowest first', async () => {
@@ -105,7 +114,7 @@ describe('defaultIpam', () => {
       .map(([octet, length]) => `10.0.${octet & 63}.0/${length}`)
     await fc.assert(
       fc.asyncProperty(fc.array(cidr, { maxLength: 8 }), fc.array(cidr, { maxLength: 4 }), async (pools, exclude) => {
-        const ipam = defaultIpam({ pools: [{ base: '10.0.0.0/18', size: 24 }] })
+        const ipam = open({ pools: [{ base: '10.0.0.0/18', size: 24 }] })
         // The third octets that something stands on.
         const blocked = new Set<number>()
         const block = (text: string): void => {

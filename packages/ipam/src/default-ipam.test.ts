@@ -1,7 +1,8 @@
+import { memoryStore } from '@net/datastore'
 import { describeIpamDriver } from '@net/ipamapi/testing'
 import type { IpamDriver, Pool } from '@net/ipamapi'
 import { beforeEach, describe, expect, it } from 'vitest'
-import { defaultIpam } from './index.ts'
+import { defaultIpam, type DefaultIpamDeps, type DefaultIpamOptions } from './index.ts'
 
 const code = (name: string): object => expect.objectContaining({ code: name }) as object
 const addressSpace = 'LocalDefault'
@@ -24,7 +25,15 @@ async function takeAll(ipam: IpamDriver, pool: Pool): Promise<string[]> {
   return taken
 }
 
-describeIpamDriver('default', () => defaultIpam())
+type Open = (options?: DefaultIpamOptions, deps?: DefaultIpamDeps) => IpamDriver
+
+/** The manager keeps its records in one of two ways, which shows in nothing else. */
+const managers: [string, Open][] = [
+  ['in memory', defaultIpam],
+  ['over a store', (options, deps) => defaultIpam(options, { ...deps, store: memoryStore() })],
+]
+
+for (const [where, open] of managers) describeIpamDriver(`default, ${where}`, () => open())
 
 describe('defaultIpam', () => {
   it('says what it is', () => {
@@ -33,10 +42,6 @@ describe('defaultIpam', () => {
       addressSpaces: { local: 'LocalDefault', global: 'GlobalDefault' },
       capabilities: { requiresMacAddress: false, requiresRequestReplay: true },
     })
-  })
-
-  it('does not work with a store yet', () => {
-    expect(() => defaultIpam({}, { store: {} })).toThrow(code('ERR_NOT_IMPLEMENTED'))
   })
 
   it.each([
@@ -51,10 +56,10 @@ describe('defaultIpam', () => {
   })
 })
 
-describe('pools', () => {
+describe.each(managers)('pools, %s,', (_, open) => {
   let ipam: IpamDriver
   beforeEach(() => {
-    ipam = defaultIpam({}, { random })
+    ipam = open({}, { random })
   })
   const request = (pool: string, subPool?: string, space = addressSpace): Promise<Pool> =>
     ipam.requestPool({ addressSpace: space, pool, subPool })
@@ -210,7 +215,7 @@ describe('pools', () => {
   })
 })
 
-describe('pools that nobody named', () => {
+describe.each(managers)('pools that nobody named, %s,', (_, open) => {
   const choose = async (ipam: IpamDriver, count = 1, space = addressSpace): Promise<string[]> => {
     const pools: string[] = []
     while (pools.length < count) pools.push((await ipam.requestPool({ addressSpace: space })).pool)
@@ -219,7 +224,7 @@ describe('pools that nobody named', () => {
 
   // libnetwork: ipamutils.TestInitPoolWithMap, ipam.TestGetDefaultPools…
   it('are the 31 of the local list, in order', async () => {
-    const ipam = defaultIpam()
+    const ipam = open()
 
     expect(await choose(ipam, 31)).toEqual([
       ...Array.from({ length: 15 }, (_, index) => `172.${index + 17}.0.0/16`),
@@ -229,7 +234,7 @@ describe('pools that nobody named', () => {
   })
 
   it('are the 65 536 of the global list, in order', async () => {
-    const ipam = defaultIpam()
+    const ipam = open()
     const pools = await choose(ipam, 65_536, 'GlobalDefault')
 
     expect([pools[0], pools[256], pools[65_535]]).toEqual(['10.0.0.0/24', '10.1.0.0/24', '10.255.255.0/24'])
@@ -238,7 +243,7 @@ describe('pools that nobody named', () => {
   })
 
   it('are chosen again as soon as they are released', async () => {
-    const ipam = defaultIpam()
+    const ipam = open()
     await choose(ipam, 5)
     await ipam.releasePool('LocalDefault/172.19.0.0/16')
 
@@ -246,14 +251,14 @@ describe('pools that nobody named', () => {
   })
 
   it('keep clear of what is excluded', async () => {
-    const ipam = defaultIpam()
+    const ipam = open()
     const exclude = ['172.17.5.0/24', '172.18.0.0/15', '172.20.0.0/14', 'fd00::/8', '0.0.0.0/4']
 
     expect((await ipam.requestPool({ addressSpace, exclude })).pool).toBe('172.24.0.0/16')
   })
 
   it('tell what stood in the way of each when there is none', async () => {
-    const ipam = defaultIpam({ pools: [{ base: '172.16.0.0/15', size: 16 }] })
+    const ipam = open({ pools: [{ base: '172.16.0.0/15', size: 16 }] })
     await ipam.requestPool({ addressSpace, pool: '172.16.0.0/16' })
 
     await expect(ipam.requestPool({ addressSpace, exclude: ['172.17.3.0/24'] })).rejects.toThrow(
@@ -263,7 +268,7 @@ describe('pools that nobody named', () => {
   })
 
   it('tell it briefly, however many there are', async () => {
-    const ipam = defaultIpam()
+    const ipam = open()
     await choose(ipam, 31)
 
     await expect(choose(ipam)).rejects.toThrow(/^.{1,700}, and so on$/)
@@ -337,7 +342,7 @@ describe('pools that nobody named', () => {
   ] as [[string, number][], string[], string[], string][])(
     'out of %j beside %j without %j begin with %s',
     async (bases, held, exclude, expected) => {
-      const ipam = defaultIpam({ pools: bases.map(([base, size]) => ({ base, size })) })
+      const ipam = open({ pools: bases.map(([base, size]) => ({ base, size })) })
       for (const pool of held) await ipam.requestPool({ addressSpace, pool })
 
       expect((await ipam.requestPool({ addressSpace, exclude })).pool).toBe(expected)
@@ -347,7 +352,7 @@ describe('pools that nobody named', () => {
   // libnetwork: ipamutils.TestInitPoolWithMap
   it('come out of the configured pools, one after another', async () => {
     const pools = await choose(
-      defaultIpam({
+      open({
         pools: [
           { base: '172.80.0.0/16', size: 24 },
           { base: '172.90.0.0/16', size: 24 },
@@ -367,24 +372,24 @@ describe('pools that nobody named', () => {
   })
 
   it('of IPv6 are links of a random unique local prefix', async () => {
-    const ipam = defaultIpam({}, { random })
+    const ipam = open({}, { random })
 
     expect((await ipam.requestPool({ addressSpace, family: 6 })).pool).toBe('fd01:203:405::/64')
     expect((await ipam.requestPool({ addressSpace, family: 6 })).pool).toBe('fd01:203:405:1::/64')
-    const [one, other] = [defaultIpam(), defaultIpam()]
+    const [one, other] = [open(), open()]
     const pools = await Promise.all([one, other].map((each) => each.requestPool({ addressSpace, family: 6 })))
     expect(pools[0]?.pool).not.toBe(pools[1]?.pool)
   })
 
   it('of IPv6 come out of the configured pools when these have some, and IPv4 out of the defaults', async () => {
-    const ipam = defaultIpam({ pools: [{ base: 'fd00:9::/40', size: 64 }] })
+    const ipam = open({ pools: [{ base: 'fd00:9::/40', size: 64 }] })
 
     expect((await ipam.requestPool({ addressSpace, family: 6 })).pool).toBe('fd00:9::/64')
     expect((await ipam.requestPool({ addressSpace })).pool).toBe('172.17.0.0/16')
   })
 
   it('can come out of a base with more subnets than numbers have bits', async () => {
-    const ipam = defaultIpam({ pools: [{ base: '::/0', size: 128 }] })
+    const ipam = open({ pools: [{ base: '::/0', size: 128 }] })
     await ipam.requestPool({ addressSpace, pool: '::/64' })
 
     await expect(ipam.requestPool({ addressSpace, family: 6 })).rejects.toThrow(code('ERR_NO_POOL_AVAILABLE'))
@@ -392,10 +397,10 @@ describe('pools that nobody named', () => {
   })
 })
 
-describe('addresses', () => {
+describe.each(managers)('addresses, %s,', (_, open) => {
   let ipam: IpamDriver
   beforeEach(() => {
-    ipam = defaultIpam()
+    ipam = open()
   })
   const request = (pool: string, subPool?: string): Promise<Pool> => ipam.requestPool({ addressSpace, pool, subPool })
 

@@ -1,9 +1,10 @@
-import { InvalidAddressSpaceError, NoSuchPoolError, type IpamDriver } from '@net/ipamapi'
-import { NotImplementedError, silentLogger, type Logger } from '@net/types'
-import { type HeldPool } from './address-pool.ts'
+import type { IpamDriver } from '@net/ipamapi'
+import type { Store } from '@net/datastore'
+import { silentLogger, type Cidr, type Logger } from '@net/types'
 import { AddressSpace } from './address-space.ts'
-import { defaultBases, parseBases, replaceBases, type PoolBaseOptions } from './pool-base.ts'
-import { settle } from './settle.ts'
+import { memoryIpam } from './memory-ipam.ts'
+import { defaultBases, parseBases, randomUniqueLocal, replaceBases, type PoolBaseOptions } from './pool-base.ts'
+import { storedIpam } from './stored-ipam.ts'
 
 /** What can be chosen about the built-in address manager. */
 export interface DefaultIpamOptions {
@@ -18,78 +19,36 @@ export interface DefaultIpamOptions {
 
 /** What the built-in address manager is given to work with. */
 export interface DefaultIpamDeps {
-  /** Not there yet: pools and addresses are held in memory. */
-  readonly store?: object | undefined
+  /** Where pools and addresses are kept. @defaultValue nowhere but in memory */
+  readonly store?: Store | undefined
   readonly logger?: Logger | undefined
   /** Random bytes, for the IPv6 prefix. @defaultValue those of the platform */
   readonly random?: ((length: number) => Uint8Array) | undefined
 }
 
-const LOCAL = 'LocalDefault'
-const GLOBAL = 'GlobalDefault'
+const ADDRESS_SPACES = { local: 'LocalDefault', global: 'GlobalDefault' } as const
 
 /**
- * The built-in address manager. It holds everything in memory, so whoever recorded pools and addresses
- * asks for them again after a restart.
+ * The built-in address manager. Without a store it holds everything in memory, so whoever recorded pools and
+ * addresses asks for them again after a restart. Any number of processes, on any number of hosts, can have one each
+ * over the same store: they never hand out one address twice.
  *
  * @throws InvalidPoolError (`ERR_INVALID_POOL`) for `pools` that are none
- * @throws NotImplementedError (`ERR_NOT_IMPLEMENTED`) when given a store
  */
 export function defaultIpam(options: DefaultIpamOptions = {}, deps: DefaultIpamDeps = {}): IpamDriver {
-  if (deps.store !== undefined) throw new NotImplementedError('defaultIpam with a store')
-  const { logger = silentLogger, random } = deps
-  const localBases = replaceBases(parseBases(options.pools ?? []), defaultBases('local', random))
-  const spaces = new Map([
-    [LOCAL, new AddressSpace(LOCAL, localBases)],
-    [GLOBAL, new AddressSpace(GLOBAL, defaultBases('global', random))],
-  ])
-  const held = new Map<string, { readonly pool: HeldPool; readonly space: AddressSpace }>()
-
-  const getPool = (poolId: string): HeldPool => {
-    const found = held.get(poolId)
-    if (found === undefined) throw new NoSuchPoolError(poolId)
-    return found.pool
+  const { store, logger = silentLogger, random } = deps
+  const configured = parseBases(options.pools ?? [])
+  const makeUniqueLocal = (): Cidr => randomUniqueLocal(random)
+  const basesOf = {
+    local: (uniqueLocal: Cidr) => replaceBases(configured, defaultBases('local', uniqueLocal)),
+    global: (uniqueLocal: Cidr) => defaultBases('global', uniqueLocal),
   }
-
-  return {
-    name: 'default',
-    addressSpaces: { local: LOCAL, global: GLOBAL },
-    capabilities: { requiresMacAddress: false, requiresRequestReplay: true },
-
-    requestPool: (request, call) =>
-      settle(call, () => {
-        const space = spaces.get(request.addressSpace)
-        if (space === undefined) throw new InvalidAddressSpaceError(request.addressSpace, [...spaces.keys()])
-        const pool = space.request(request)
-        held.set(pool.id, { pool, space })
-        logger.debug({ poolId: pool.id }, 'pool taken')
-        return { id: pool.id, pool: pool.master.text, data: {} }
-      }),
-
-    releasePool: (poolId, call) =>
-      settle(call, () => {
-        const found = held.get(poolId)
-        if (found === undefined) throw new NoSuchPoolError(poolId)
-        found.space.release(found.pool)
-        held.delete(poolId)
-        logger.debug({ poolId }, 'pool released')
-      }),
-
-    requestAddress: (poolId, request = {}, call) =>
-      settle(call, () => {
-        const pool = getPool(poolId)
-        return pool.master.request(pool, request)
-      }),
-
-    releaseAddress: (poolId, address, call) =>
-      settle(call, () => {
-        getPool(poolId).master.release(address)
-      }),
-
-    poolStatus: (poolId, call) =>
-      settle(call, () => {
-        const pool = getPool(poolId)
-        return pool.master.status(pool)
-      }),
+  if (store !== undefined) {
+    return storedIpam(ADDRESS_SPACES, (space) => ({ store, logger, basesOf: basesOf[space], makeUniqueLocal }))
   }
+  return memoryIpam(
+    new AddressSpace(ADDRESS_SPACES.local, basesOf.local(makeUniqueLocal())),
+    new AddressSpace(ADDRESS_SPACES.global, basesOf.global(makeUniqueLocal())),
+    logger,
+  )
 }

@@ -27,9 +27,9 @@ const LOCAL: readonly PoolBaseOptions[] = [
 
 const GLOBAL: readonly PoolBaseOptions[] = [{ base: '10.0.0.0/8', size: 24 }]
 
-/** The bases of an address space: libnetwork's lists, and a random unique local prefix for IPv6. */
-export function defaultBases(space: 'local' | 'global', random = randomBytes): readonly PoolBase[] {
-  return [...parseBases(space === 'local' ? LOCAL : GLOBAL), uniqueLocalBase(random)]
+/** The bases of an address space: libnetwork's lists, and a unique local prefix for IPv6, cut into links of /64. */
+export function defaultBases(space: 'local' | 'global', uniqueLocal: Cidr): readonly PoolBase[] {
+  return [...parseBases(space === 'local' ? LOCAL : GLOBAL), { base: uniqueLocal, size: 64 }]
 }
 
 /** `configured` instead of the defaults of the families that it has bases of. */
@@ -73,9 +73,9 @@ export function parsePool(text: string): Cidr {
   }
 }
 
-/** A /48 that nobody else is likely to have, to be cut into links of /64. RFC 4193, 3.2. */
-function uniqueLocalBase(random: (length: number) => Uint8Array): PoolBase {
+/** A /48 that nobody else is likely to have. RFC 4193, 3.2. */
+export function randomUniqueLocal(random: (length: number) => Uint8Array = randomBytes): Cidr {
   let prefix = 0xfdn
   for (const byte of random(5)) prefix = (prefix << 8n) | BigInt(byte)
-  return { base: { address: { family: 6, value: prefix << 80n }, prefixLength: 48 }, size: 64 }
+  return { address: { family: 6, value: prefix << 80n }, prefixLength: 48 }
 }

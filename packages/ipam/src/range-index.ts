@@ -17,6 +17,11 @@ export class RangeIndex<Item extends Range> {
     return this.#items.length
   }
 
+  /** The items in order. */
+  [Symbol.iterator](): Iterator<Item> {
+    return this.#items.values()
+  }
+
   /** The last item that has an address in common with `range`. */
   findOverlap(range: Range): Item | undefined {
     const item = this.#items[this.#countUpTo(range.last) - 1]

@@ -1,3 +1,4 @@
+import { memoryStore } from '@net/datastore'
 import { isNetError } from '@net/types'
 import { readdirSync, readFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
@@ -69,12 +70,15 @@ function expectedOf(step: Step): object {
   return step.op === 'requestAddress' ? { result: step.result } : {}
 }
 
-describe('the recorded operations of libnetwork', () => {
+describe.each([
+  ['in memory', () => defaultIpam()],
+  ['over a store', () => defaultIpam({}, { store: memoryStore() })],
+])('the recorded operations of libnetwork, %s,', (_, open) => {
   const files = readdirSync(folder).sort()
   let checked = 0
 
   it.each(files)('have the same results here: %s', async (file) => {
-    const ipam = defaultIpam()
+    const ipam = open()
     for (const [index, step] of stepsOf(file).entries()) {
       expect(await replay(ipam, step), `${file}, line ${index + 1}: ${JSON.stringify(step)}`).toEqual(expectedOf(step))
       checked++

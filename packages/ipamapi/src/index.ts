@@ -15,4 +15,4 @@ export {
   NoSuchPoolError,
   PoolOverlapError,
 } from './errors.ts'
-export type { AddressRequest, IpamDriver, Pool, PoolRequest, PoolStatus, TakenAddress } from './ipam-driver.ts'
+export type { AddressRequest, IpamCallOptions, IpamDriver, Pool, PoolRequest, PoolStatus, TakenAddress } from './ipam-driver.ts'

@@ -1,3 +1,4 @@
+import type { Store, StoreOperation } from '@net/datastore'
 import type { AddressFamily, CallOptions } from '@net/types'
 
 /** Asks for a pool: a given one, a part of one, or any free one. */
@@ -52,6 +53,15 @@ export interface PoolStatus {
   readonly available: bigint
 }
 
+/** How a call is made. */
+export interface IpamCallOptions extends CallOptions {
+  /**
+   * What the caller records with it, in the manager's own store (`capabilities.store`): both in one transaction, or
+   * neither. Where one of these operations is refused, so is the call, with the store's error.
+   */
+  readonly with?: readonly StoreOperation[] | undefined
+}
+
 /** Hands out pools and the addresses in them. */
 export interface IpamDriver {
   readonly name: string
@@ -61,22 +71,24 @@ export interface IpamDriver {
     readonly requiresMacAddress: boolean
     /** Holds nothing over a restart: whoever recorded pools and addresses asks for them again. */
     readonly requiresRequestReplay: boolean
+    /** Where it keeps what it handed out, for callers that keep theirs there too. */
+    readonly store?: Store | undefined
   }
   /**
    * @throws `ERR_POOL_OVERLAP`, `ERR_NO_POOL_AVAILABLE`, `ERR_INVALID_POOL`, `ERR_INVALID_SUB_POOL`,
    *   `ERR_INVALID_ADDRESS_SPACE`
    */
-  requestPool(request: PoolRequest, call?: CallOptions): Promise<Pool>
+  requestPool(request: PoolRequest, call?: IpamCallOptions): Promise<Pool>
   /**
    * Lets a pool go, with all addresses in it. Where a pool and its sub-pools share addresses, they go with the
    * last of them: who took one through another is not to lose it.
    *
    * @throws `ERR_NO_SUCH_POOL`
    */
-  releasePool(poolId: string, call?: CallOptions): Promise<void>
+  releasePool(poolId: string, call?: IpamCallOptions): Promise<void>
   /** @throws `ERR_NO_ADDRESS_AVAILABLE`, `ERR_ADDRESS_IN_USE`, `ERR_ADDRESS_OUT_OF_RANGE`, `ERR_NO_SUCH_POOL` */
-  requestAddress(poolId: string, request?: AddressRequest, call?: CallOptions): Promise<TakenAddress>
+  requestAddress(poolId: string, request?: AddressRequest, call?: IpamCallOptions): Promise<TakenAddress>
   /** Lets an address go; one that is not held is no error. @throws `ERR_ADDRESS_OUT_OF_RANGE`, `ERR_NO_SUCH_POOL` */
-  releaseAddress(poolId: string, address: string, call?: CallOptions): Promise<void>
+  releaseAddress(poolId: string, address: string, call?: IpamCallOptions): Promise<void>
   poolStatus?(poolId: string, call?: CallOptions): Promise<PoolStatus>
 }

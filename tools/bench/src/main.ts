@@ -1,6 +1,8 @@
 import { stat } from 'node:fs/promises'
 import { enterNewNamespace, RouteSocket, setLink } from '@net/netlink-ffi'
 import { Command, InvalidArgumentError } from 'commander'
+import { measureBitseq } from './allocators/bitseq-bench.ts'
+import { measureIpam } from './allocators/ipam-bench.ts'
 import { measureAttach } from './attach-bench.ts'
 import type { Measurement } from './measure.ts'
 import { measureCreateNetwork } from './network-bench.ts'
@@ -13,10 +15,16 @@ const FEW = 10
 const MANY = 10_000
 
 interface Bench {
-  /** The measurements it makes. */
+  /** The measurements it makes, or what their names begin with. */
   readonly names: readonly string[]
   measure(subject: Subject, withPeers: boolean): Promise<Measurement[]>
 }
+
+/** Benches of what touches no kernel: they need neither root nor a host. */
+const allocatorBenches: readonly { readonly names: readonly string[]; measure(): Promise<Measurement[]> }[] = [
+  { names: ['bitseq'], measure: measureBitseq },
+  { names: ['ipam'], measure: measureIpam },
+]
 
 const benches: readonly Bench[] = [
   { names: ['create-network'], measure: measureCreateNetwork },
@@ -32,7 +40,7 @@ const benches: readonly Bench[] = [
   { names: [`publish-${MANY}`, `unpublish-${MANY}`], measure: (subject) => measurePublish(subject, MANY) },
   { names: ['stall-single', 'stall-300-attaches', '300-attaches-at-once'], measure: measureStalls },
 ]
-const names = [...benches.flatMap((bench) => bench.names), 'publish', 'unpublish']
+const names = [...[...allocatorBenches, ...benches].flatMap((bench) => bench.names), 'publish', 'unpublish']
 
 const program = new Command('npm run bench --')
   .description('Measures in one run, medians: ours, the floor (the same kernel work as prepared messages) and peers.')
@@ -45,19 +53,26 @@ const program = new Command('npm run bench --')
   .parse()
 const options = program.opts<{ json?: boolean; only?: string; peers?: boolean }>()
 
-if (process.getuid?.() !== 0) program.error('bench: needs root: it makes network namespaces')
-await stat('/') // the pool's threads are born at home, before the host of our own is entered
-enterNewNamespace()
-using routes = RouteSocket.open()
-routes.apply(setLink('lo', { up: true }))
-
 const wanted = (name: string): boolean =>
   options.only === undefined || name === options.only || name.startsWith(`${options.only}-`)
+const needsHost = benches.some((bench) => bench.names.some(wanted))
+if (needsHost && process.getuid?.() !== 0) program.error('bench: needs root: it makes network namespaces')
+await stat('/') // the pool's threads are born at home, before the host of our own is entered
 const print = (measurement: Measurement): void => {
   console.log(options.json === true ? JSON.stringify(measurement) : formatMeasurement(measurement))
 }
 
 if (options.json !== true) console.log(heading)
+for (const bench of allocatorBenches) {
+  if (!bench.names.some(wanted)) continue
+  for (const measurement of await bench.measure()) if (wanted(measurement.name)) print(measurement)
+}
+
+if (needsHost) {
+  enterNewNamespace()
+  using routes = RouteSocket.open()
+  routes.apply(setLink('lo', { up: true }))
+}
 for (const bench of benches) {
   if (!bench.names.some(wanted)) continue
   await using subject = await openSubject()

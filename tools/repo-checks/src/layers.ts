@@ -1,8 +1,8 @@
 /** The layers, lowest first. A package imports from lower layers only: never up, never sideways. */
 export const layers: readonly (readonly string[])[] = [
   ['types'],
-  ['bitseq', 'netlink-ffi', 'datastore', 'driverapi', 'ipamapi'],
-  ['idm', 'portallocator', 'firewall', 'osl'],
+  ['bitseq', 'netlink-ffi', 'datastore', 'driverapi'],
+  ['ipamapi', 'datastore-lmdb', 'datastore-etcd', 'idm', 'portallocator', 'firewall', 'osl'],
   ['ipam'],
   ['drivers-bridge'],
   ['libnetwork'],

@@ -1,0 +1,39 @@
+import { crc32 } from 'node:zlib'
+import { ValueDamagedError } from './errors.ts'
+
+const FORMAT = 1
+/** A byte of format and four of checksum. */
+const HEADER_BYTES = 5
+
+/**
+ * Wraps a value for a medium that does not notice damage: a byte that names the format, a CRC-32, the value. The
+ * checksum is that of key and value, so that a value that turns up under another key is noticed too.
+ */
+export function sealValue(key: string, value: Uint8Array): Uint8Array {
+  const sealed = new Uint8Array(HEADER_BYTES + value.length)
+  sealed[0] = FORMAT
+  viewOf(sealed).setUint32(1, checksum(key, value))
+  sealed.set(value, HEADER_BYTES)
+  return sealed
+}
+
+/**
+ * The value that {@link sealValue} wrapped for this key, as a view of the same memory.
+ *
+ * @throws `ERR_VALUE_DAMAGED`
+ */
+export function openValue(key: string, sealed: Uint8Array): Uint8Array {
+  if (sealed.length < HEADER_BYTES) throw new ValueDamagedError(key, `${sealed.length} bytes are no sealed value`)
+  if (sealed[0] !== FORMAT) throw new ValueDamagedError(key, `expected format ${FORMAT}, found ${String(sealed[0])}`)
+  const value = sealed.subarray(HEADER_BYTES)
+  if (viewOf(sealed).getUint32(1) !== checksum(key, value)) throw new ValueDamagedError(key, 'the checksum differs')
+  return value
+}
+
+function checksum(key: string, value: Uint8Array): number {
+  return crc32(value, crc32(key))
+}
+
+function viewOf(bytes: Uint8Array): DataView {
+  return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+}

@@ -1,0 +1,51 @@
+import type { Store, StoreOperation } from '@net/datastore'
+import { formatAddress, parseAddress } from '@net/types'
+import { decodeText, encodeText } from './stored-records.ts'
+
+/** The key that says which addresses of a pool an owner holds, so that one who asks again, from wherever, gets one. */
+export class StoredOwner {
+  readonly key: string
+  /** As they were read last. */
+  addresses: readonly string[] = []
+  readonly #store: Store
+  /** As it was read last; 0 where it was not, or is not there. */
+  #version = 0
+
+  constructor(key: string, store: Store) {
+    this.key = key
+    this.#store = store
+  }
+
+  async read(): Promise<void> {
+    const entry = await this.#store.find(this.key)
+    this.#version = entry?.version ?? 0
+    this.addresses = entry === undefined ? [] : parseList(decodeText(this.key, entry.value))
+  }
+
+  /** Records one more address, unless the key was changed since it was read. */
+  add(address: string): StoreOperation {
+    return this.#put([...this.addresses, address])
+  }
+
+  /** Strikes an address off, if it is there. */
+  remove(address: string): StoreOperation[] {
+    const left = this.addresses.filter((other) => other !== address)
+    if (left.length === this.addresses.length) return []
+    return [left.length > 0 ? this.#put(left) : { type: 'delete', key: this.key, ifVersion: this.#version }]
+  }
+
+  #put(addresses: readonly string[]): StoreOperation {
+    return { type: 'put', key: this.key, value: encodeText(addresses.join(' ')), ifVersion: this.#version }
+  }
+}
+
+/** The addresses in a text. What is none was written by nobody of us, and means nothing. */
+function parseList(text: string): string[] {
+  return text.split(' ').flatMap((word) => {
+    try {
+      return [formatAddress(parseAddress(word))]
+    } catch {
+      return []
+    }
+  })
+}
