@@ -15,4 +15,12 @@ export {
   NoSuchPoolError,
   PoolOverlapError,
 } from './errors.ts'
-export type { AddressRequest, IpamCallOptions, IpamDriver, Pool, PoolRequest, PoolStatus, TakenAddress } from './ipam-driver.ts'
+export type {
+  AddressRequest,
+  IpamCallOptions,
+  IpamDriver,
+  Pool,
+  PoolRequest,
+  PoolStatus,
+  TakenAddress,
+} from './ipam-driver.ts'

@@ -1,6 +1,8 @@
 import { execFile } from 'node:child_process'
 import { readdirSync } from 'node:fs'
-import { promisify } from 'node:util'
+import { inspect, promisify } from 'node:util'
+import { runInNewContext } from 'node:vm'
+import { build } from 'esbuild'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { examples, unkeptPromises } from './examples.ts'
 import { packAll, place, type Packed } from './packed.ts'
@@ -60,6 +62,36 @@ describe('what is installed', () => {
     }
   })
 })
+
+/** What also runs where there is no Node. */
+const forBrowsers: readonly string[] = ['bitseq/examples/allocate-ids.mjs', 'idm/examples/take-ids.mjs']
+
+describe('in a browser bundle', () => {
+  it.each(examples('anywhere').filter(([title]) => forBrowsers.includes(title)))(
+    '%s runs, and prints what it says',
+    async (_title, { entry, path }) => {
+      const { file } = place(entry, path, await packed.install(entry))
+      const { outputFiles } = await build({
+        entryPoints: [file],
+        bundle: true,
+        write: false,
+        platform: 'browser',
+        format: 'iife',
+      })
+      const lines: string[] = []
+      const log = (...values: unknown[]): void => void lines.push(values.map(show).join(' '))
+
+      // Nothing is there but the language and a console.
+      runInNewContext(outputFiles[0]!.text, { console: { log } })
+
+      expect(unkeptPromises(read(entry.folder, path), lines.join('\n'))).toEqual([])
+    },
+  )
+})
+
+function show(value: unknown): string {
+  return typeof value === 'string' ? value : inspect(value)
+}
 
 function everythingIn(folder: string): string[] {
   return readdirSync(folder, { recursive: true, encoding: 'utf8' })
