@@ -70,8 +70,9 @@ describe('in a browser bundle', () => {
   it.each(examples('anywhere').filter(([title]) => forBrowsers.includes(title)))(
     '%s runs, and prints what it says',
     async (_title, { entry, path }) => {
-      const { file } = place(entry, path, await packed.install(entry))
+      const { file, cwd } = place(entry, path, await packed.install(entry))
       const { outputFiles } = await build({
+        absWorkingDir: cwd,
         entryPoints: [file],
         bundle: true,
         write: false,
