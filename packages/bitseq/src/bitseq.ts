@@ -1,7 +1,9 @@
+import { fromBase64, toBase64 } from './base64.ts'
 import { decode } from './decode.ts'
 import { encode } from './encode.ts'
 import {
   BitAllocatedError,
+  DamagedBitseqError,
   InvalidLengthError,
   InvalidRangeError,
   NoBitAvailableError,
@@ -66,6 +68,18 @@ export class Bitseq {
     row.#bits = bits
     row.#freeAtFirst = free
     return row
+  }
+
+  /**
+   * Reads libnetwork's JSON forms, parsed: the base64 of the binary form, or an object that has it as `sequence`.
+   *
+   * @throws DamagedBitseqError (`ERR_DAMAGED_BITSEQ`)
+   */
+  static fromJSON(json: unknown): Bitseq {
+    const text: unknown =
+      typeof json === 'string' ? json : (json as { sequence?: unknown } | undefined | null)?.sequence
+    if (typeof text !== 'string') throw new DamagedBitseqError('no text, and no object with a text as sequence')
+    return Bitseq.decode(fromBase64(text))
   }
 
   /** How many bits there are. */
@@ -158,6 +172,15 @@ export class Bitseq {
    */
   encode(): Uint8Array {
     return encode(this.#length, this.free, this.#bits)
+  }
+
+  /**
+   * Writes libnetwork's JSON form, the base64 of the binary one. Its older form is `{ id, sequence: row.toJSON() }`.
+   *
+   * @throws InvalidLengthError (`ERR_INVALID_LENGTH`) for a row of 2^64 bits, whose length does not fit
+   */
+  toJSON(): string {
+    return toBase64(this.encode())
   }
 
   #find(from: Position, last: Position): Position | undefined {

@@ -184,3 +184,30 @@ describe('decode', () => {
     expect(() => Bitseq.decode(bytes)).toThrow(expect.objectContaining({ code: 'ERR_DAMAGED_BITSEQ' }))
   })
 })
+
+describe('the JSON form', () => {
+  const golden = 'AAAAAAAAAIAAAAAAAAAAPRamNjYAAAAAAAAAAfYENpYAAAAAAAAAAUZ2pi4AAAAAAAAAAe72TtYAAAAAAAAAAQ=='
+
+  it('is the base64 of the binary one, as newer versions of libnetwork write it', () => {
+    expect(JSON.stringify({ row: helloLibnetwork() })).toBe(`{"row":"${golden}"}`)
+    expect(Bitseq.fromJSON(golden).encode()).toEqual(helloLibnetwork().encode())
+  })
+
+  it('is read as older versions wrote it, too', () => {
+    const old = JSON.stringify({ id: 'LocalDefault/172.17.0.0/16', sequence: helloLibnetwork().toJSON() })
+
+    expect(Bitseq.fromJSON(JSON.parse(old)).encode()).toEqual(helloLibnetwork().encode())
+  })
+
+  it('holds rows of many runs', () => {
+    const row = new Bitseq(2 ** 21)
+    for (let ordinal = 0; ordinal < 2 ** 21; ordinal += 37) row.set(ordinal)
+
+    expect(row.toJSON()).toBe(base64(row))
+    expect(Bitseq.fromJSON(row.toJSON()).encode()).toEqual(row.encode())
+  })
+
+  it.each([undefined, null, 7, {}, { sequence: 7 }, 'no base64!', '', 'AAAA', []])('is refused: %j', (json) => {
+    expect(() => Bitseq.fromJSON(json)).toThrow(expect.objectContaining({ code: 'ERR_DAMAGED_BITSEQ' }))
+  })
+})
