@@ -12,6 +12,8 @@ export interface PoolConfig {
   readonly subPool?: string | undefined
   /** The host's address in the pool. @defaultValue the first free one */
   readonly gateway?: string | undefined
+  /** Addresses of the pool that no endpoint is to get, under names of the caller's: a router's, a printer's. */
+  readonly auxAddresses?: Readonly<Record<string, string>> | undefined
 }
 
 /** Asks for a network. Plain JSON. */
@@ -85,7 +87,14 @@ const createNetworkSchema: z.ZodType<CreateNetworkRequest> = z.strictObject({
     .strictObject({
       driver: z.string().optional(),
       pools: z
-        .array(z.strictObject({ pool: z.string(), subPool: z.string().optional(), gateway: z.string().optional() }))
+        .array(
+          z.strictObject({
+            pool: z.string(),
+            subPool: z.string().optional(),
+            gateway: z.string().optional(),
+            auxAddresses: z.record(z.string(), z.string()).optional(),
+          }),
+        )
         .optional(),
     })
     .optional(),

@@ -32,6 +32,7 @@ export function poolsOf(request: CreateNetworkRequest): Map<AddressFamily, PoolC
     const unusable = UNUSABLE.find((prefix) => cidrsOverlap(prefix, pool))
     if (unusable !== undefined) throw new InvalidPoolError(config.pool, 'addresses that interfaces can have')
     if (config.gateway !== undefined) parseAddress(config.gateway)
+    for (const address of Object.values(config.auxAddresses ?? {})) parseAddress(address)
     if (pools.get(family) !== undefined) throw refusal(`expected at most one pool a family, got ${config.pool} too`)
     if (family === 6 && request.ipv6 === false) {
       throw refusal(`expected no IPv6 pool with ipv6: false, got ${config.pool}`)
@@ -64,6 +65,10 @@ export async function takeSubnets(
     const request = { addressSpace: ipam.addressSpaces.local, family, pool: config?.pool, subPool: config?.subPool }
     const wanted = config === undefined ? { ...request, exclude } : request
     const subnet = await takeSubnet(ipam, wanted, config?.gateway, rollback, call)
+    // They go with the pool.
+    for (const address of Object.values(config?.auxAddresses ?? {})) {
+      await ipam.requestAddress(subnet.poolId, { address }, call)
+    }
     entry.record = { ...entry.record, [family === 4 ? 'ipv4' : 'ipv6']: subnet }
   }
   const prefixes = subnetsOf(entry.record).map(({ pool }) => parseCidr(pool))

@@ -18,6 +18,9 @@ const pool = (cidr: string, gateway?: string): Pick<CreateNetworkRequest, 'ipam'
   ipam: { pools: [{ pool: cidr, gateway }] },
 })
 
+const aux = (address: string): Pick<CreateNetworkRequest, 'ipam'> => ({
+  ipam: { pools: [{ pool: '10.0.0.0/24', auxAddresses: { one: address } }] },
+})
 const halved = (cidr: string, subPool: string): Pick<CreateNetworkRequest, 'ipam'> => ({
   ipam: { pools: [{ pool: cidr, subPool }] },
 })
@@ -53,6 +56,26 @@ describeKernel('a network', () => {
     expect(network.ipv4).toMatchObject({ pool: '10.7.0.0/24', gateway: '10.7.0.254/24' })
     expect(network.ipv6).toMatchObject({ pool: 'fd07::/64', gateway: 'fd07::1/64' })
     expect(ip('link', 'show', 'br-lab')).toMatchObject([{ mtu: 1400 }])
+  })
+
+  it('gives auxiliary addresses to nobody, as long as it is there', async () => {
+    const auxAddresses = { router: '10.7.0.2', printer: '10.7.0.4' }
+    const network = await net.createNetwork({
+      name: 'network1',
+      ipam: { pools: [{ pool: '10.7.0.0/24', auxAddresses }] },
+    })
+
+    expect((await network.createEndpoint({ name: 'one' })).address).toBe('10.7.0.3/24')
+    const second = await network.createEndpoint({ name: 'two' })
+    expect(second.address).toBe('10.7.0.5/24')
+    await expect(network.createEndpoint({ name: 'three', address: '10.7.0.4' })).rejects.toMatchObject({
+      code: 'ERR_ADDRESS_IN_USE',
+    })
+
+    for (const endpoint of network.endpoints()) await endpoint.delete()
+    await network.delete()
+    const next = await net.createNetwork({ name: 'network1', ...pool('10.7.0.0/24') })
+    expect((await next.createEndpoint({ name: 'one' })).address).toBe('10.7.0.2/24')
   })
 
   it('keeps off the networks that the host has a link on', async () => {
@@ -99,6 +122,9 @@ describeKernel('a network that cannot be', () => {
     ['a subnet with leading zeros', pool('010.0.0.0/8'), 'ERR_INVALID_CIDR', 'bad-request'],
     ['a gateway that is none', pool('10.0.0.0/24', 'gateway'), 'ERR_INVALID_ADDRESS', 'bad-request'],
     ['a gateway outside its pool', pool('10.0.0.0/24', '10.0.1.1'), 'ERR_ADDRESS_OUT_OF_RANGE', 'bad-request'],
+    ['an auxiliary address outside its pool', aux('10.0.1.1'), 'ERR_ADDRESS_OUT_OF_RANGE', 'bad-request'],
+    ['an auxiliary address that is the gateway', aux('10.0.0.1'), 'ERR_ADDRESS_IN_USE', 'forbidden'],
+    ['an auxiliary address that is none', aux('10.0.0'), 'ERR_INVALID_ADDRESS', 'bad-request'],
     ['a gateway of the other family', pool('10.0.0.0/24', 'fd00::1'), 'ERR_ADDRESS_OUT_OF_RANGE', 'bad-request'],
     ['a subnet that overlaps', pool('10.200.0.128/25'), 'ERR_POOL_OVERLAP', 'forbidden'],
     [
