@@ -24,8 +24,17 @@ export interface PortFact {
   readonly containerPort: number
 }
 
+/**
+ * The host forwards packets of this family only because networks need it: it is to forward none between
+ * interfaces that are no network's.
+ */
+export interface ForwardingFact {
+  readonly kind: 'forwarding'
+  readonly family: AddressFamily
+}
+
 /** One thing that the packet rules have to know. Facts are plain JSON. */
-export type FirewallFact = NetworkFact | PortFact
+export type FirewallFact = NetworkFact | PortFact | ForwardingFact
 
 /** What becomes true and what no longer is. */
 export interface FirewallChange {

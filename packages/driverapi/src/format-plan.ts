@@ -8,6 +8,7 @@ export function formatNetworkPlan(plan: NetworkPlan): string {
       `link add ${link.name} type ${link.kind} address ${link.macAddress}${mtu(link.mtu)} up`,
       ...link.addresses.map((address) => `addr add ${address} dev ${link.name}`),
     ]),
+    ...(plan.forwarding ?? []).map((family) => `forward IPv${family}`),
     ...plan.sysctls.map(formatSysctl),
     ...plan.firewall.map(formatFact),
   ].join('\n')
@@ -27,6 +28,7 @@ export function formatJoinPlan(plan: JoinPlan): string {
 
 /** One fact of the packet rules, in a line. */
 export function formatFact(fact: FirewallFact): string {
+  if (fact.kind === 'forwarding') return `firewall: IPv${fact.family} between networks and others only`
   if (fact.kind === 'port') {
     const host = fact.hostAddress === undefined ? '*' : bracketed(fact.hostAddress)
     return `firewall: ${fact.protocol} ${host}:${fact.hostPort} to ${bracketed(fact.containerAddress)}:${fact.containerPort}`

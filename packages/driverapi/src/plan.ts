@@ -1,3 +1,4 @@
+import type { AddressFamily } from '@net/types'
 import type { FirewallFact } from './firewall.ts'
 import type { PublishedPort } from './records.ts'
 
@@ -23,6 +24,8 @@ export interface BridgeLink {
 /** What a network wants on the host. Plain JSON, carried out in the order of its members. */
 export interface NetworkPlan {
   readonly links: readonly BridgeLink[]
+  /** Families whose packets the host has to forward. @defaultValue none */
+  readonly forwarding?: readonly AddressFamily[] | undefined
   readonly sysctls: readonly Sysctl[]
   readonly firewall: readonly FirewallFact[]
 }

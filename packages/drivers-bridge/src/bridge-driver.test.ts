@@ -58,12 +58,12 @@ describe('the plan of a network', () => {
         'link add br-0123456789ab type bridge address 02:42:01:23:45:67 up',
         'addr add 172.18.0.1/16 dev br-0123456789ab',
         'addr add fd00::1/64 dev br-0123456789ab',
-        'sysctl net.ipv4.ip_forward=1',
+        'forward IPv4',
+        'forward IPv6',
         'sysctl net.ipv4.conf.br-0123456789ab.route_localnet=1',
         'sysctl net.ipv6.conf.br-0123456789ab.disable_ipv6=0',
         'sysctl net.ipv6.conf.br-0123456789ab.accept_ra=0',
         'sysctl net.ipv6.conf.br-0123456789ab.accept_dad=0',
-        'sysctl net.ipv6.conf.all.forwarding=1',
         'firewall: network br-0123456789ab: masquerade IPv4 and IPv6',
       ].join('\n'),
     )
@@ -74,7 +74,7 @@ describe('the plan of a network', () => {
       [
         'link add br-0123456789ab type bridge address 02:42:01:23:45:67 up',
         'addr add 172.18.0.1/16 dev br-0123456789ab',
-        'sysctl net.ipv4.ip_forward=1',
+        'forward IPv4',
         'sysctl net.ipv4.conf.br-0123456789ab.route_localnet=1',
         'sysctl net.ipv6.conf.br-0123456789ab.disable_ipv6=1',
         'firewall: network br-0123456789ab: masquerade IPv4',
@@ -107,6 +107,26 @@ describe('the plan of a network', () => {
       'link add br-lab type bridge address 02:42:01:23:45:67 mtu 1400 up',
     )
     expect(formatNetworkPlan(driver.planNetwork(network({ options })))).toMatch(/firewall: network br-lab$/)
+  })
+})
+
+describe('the MTU of a network', () => {
+  it.each([1279, '68'])('is not %j where there is IPv6, which needs 1280', (mtu) => {
+    const options = { 'com.docker.network.driver.mtu': mtu }
+
+    expect(() => check(options)).toThrow(
+      expect.objectContaining({
+        code: 'ERR_INVALID_OPTION',
+        message: `invalid value ${JSON.stringify(mtu)} of com.docker.network.driver.mtu: expected 1280 or more on a network with IPv6`,
+      }) as Error,
+    )
+    expect(
+      driver.checkNetwork({ id, name: 'network1', internal: false, ipv6: false, options, existing: [] }),
+    ).toMatchObject({ mtu: Number(mtu) })
+  })
+
+  it.each([0, 1280, 9000])('can be %i where there is IPv6', (mtu) => {
+    expect(check({ 'com.docker.network.driver.mtu': mtu }).mtu).toBe(mtu === 0 ? undefined : mtu)
   })
 })
 
@@ -183,6 +203,9 @@ describe('options', () => {
   it.each([
     ['com.docker.network.bridge.name', 'sixteen-bytes-xx', /15 bytes/],
     ['com.docker.network.bridge.name', 'with space', /white space/],
+    ['com.docker.network.bridge.name', 'br%d', /"%"/],
+    ['com.docker.network.bridge.name', 'all', /interface name/],
+    ['com.docker.network.container_iface_prefix', 'eth%d', /interface name/],
     ['com.docker.network.bridge.name', '', /1 to 15/],
     ['com.docker.network.bridge.name', 7, /interface name/],
     ['com.docker.network.driver.mtu', '-2', /68 to 65535/],

@@ -27,7 +27,7 @@ export function bridgeDriver(): NetworkDriver<BridgeOptions, BridgeEndpointOptio
 }
 
 function checkNetwork(request: CheckNetworkRequest): BridgeOptions {
-  const options = parseNetworkOptions(request.options, request.id)
+  const options = parseNetworkOptions(request)
   const holder = request.existing.find((network) => (network.options as BridgeOptions).bridge === options.bridge)
   if (holder !== undefined) throw new BridgeInUseError(options.bridge, holder.name)
   return options

@@ -1,4 +1,5 @@
-import { labels, NotImplementedError } from '@net/types'
+import type { CheckNetworkRequest } from '@net/driverapi'
+import { isInterfaceName, labels, NotImplementedError } from '@net/types'
 import { z } from 'zod'
 import { InvalidOptionError } from './errors.ts'
 
@@ -38,20 +39,13 @@ const notYet: readonly string[] = [
   'com.docker.network.endpoint.sysctls',
 ]
 
-const MAX_INTERFACE_NAME_BYTES = 15
+/** RFC 8200, 5: no link that carries IPv6 takes less, and the kernel has none on such a link. */
+const MIN_IPV6_MTU = 1280
 /** Room for a number after the prefix. */
 const MAX_PREFIX_BYTES = 11
 
-// net/core/dev.c: dev_valid_name
-const interfaceName = (maxBytes: number): z.ZodType<string> =>
-  z
-    .string()
-    .refine(
-      (name) => new TextEncoder().encode(name).length <= maxBytes && /^[^\s/:\0]+$/.test(name) && !/^\.\.?$/.test(name),
-      {
-        error: `an interface name of 1 to ${maxBytes} bytes without white space, "/" or ":"`,
-      },
-    )
+const interfaceName = z.string().refine(isInterfaceName)
+const interfacePrefix = interfaceName.refine((prefix) => new TextEncoder().encode(prefix).length <= MAX_PREFIX_BYTES)
 
 /** The spellings that Go's strconv.ParseBool takes, and JSON's. */
 const boolean = z
@@ -63,34 +57,43 @@ const mtu = z
   .refine((value) => Number.isInteger(value) && (value === 0 || (value >= 68 && value <= 65_535)))
 
 const networkSchema = z.object({
-  [bridgeLabels.name]: interfaceName(MAX_INTERFACE_NAME_BYTES).optional(),
+  [bridgeLabels.name]: interfaceName.optional(),
   [bridgeLabels.masquerade]: boolean.optional(),
   [labels.mtu]: mtu.optional(),
-  [labels.containerInterfacePrefix]: interfaceName(MAX_PREFIX_BYTES).optional(),
+  [labels.containerInterfacePrefix]: interfacePrefix.optional(),
 })
 
 const endpointSchema = z.object({
-  [labels.interfaceName]: interfaceName(MAX_INTERFACE_NAME_BYTES).optional(),
+  [labels.interfaceName]: interfaceName.optional(),
 })
 
+const AN_INTERFACE_NAME = 'an interface name of 1 to 15 bytes without white space, "/", ":" or "%"'
+
 const expectations: Readonly<Record<string, string>> = {
-  [bridgeLabels.name]: `an interface name of 1 to ${MAX_INTERFACE_NAME_BYTES} bytes without white space, "/" or ":"`,
+  [bridgeLabels.name]: AN_INTERFACE_NAME,
   [bridgeLabels.masquerade]: 'true or false',
   [labels.mtu]: '68 to 65535, or 0 to leave it as it is',
   [labels.containerInterfacePrefix]: `an interface name of 1 to ${MAX_PREFIX_BYTES} bytes, for a number to follow`,
-  [labels.interfaceName]: `an interface name of 1 to ${MAX_INTERFACE_NAME_BYTES} bytes without white space, "/" or ":"`,
+  [labels.interfaceName]: AN_INTERFACE_NAME,
 }
 
+/** What the options of a network depend on. */
+type NetworkOptionsRequest = Pick<CheckNetworkRequest, 'id' | 'ipv6' | 'options'>
+
 /**
- * Reads the options of network `id`. Unknown labels are left to others.
+ * Reads the options of a network. Unknown labels are left to others.
  *
  * @throws InvalidOptionError (`ERR_INVALID_OPTION`), `ERR_NOT_IMPLEMENTED` for options that come later
  */
-export function parseNetworkOptions(options: Readonly<Record<string, unknown>>, id: string): BridgeOptions {
+export function parseNetworkOptions({ id, ipv6, options }: NetworkOptionsRequest): BridgeOptions {
   const values = parse(networkSchema, options)
+  const mtu = values[labels.mtu]
+  if (ipv6 && mtu !== undefined && mtu !== 0 && mtu < MIN_IPV6_MTU) {
+    throw new InvalidOptionError(labels.mtu, options[labels.mtu], `${MIN_IPV6_MTU} or more on a network with IPv6`)
+  }
   return {
     bridge: values[bridgeLabels.name] ?? `br-${id.slice(0, 12)}`,
-    mtu: values[labels.mtu] === 0 ? undefined : values[labels.mtu],
+    mtu: mtu === 0 ? undefined : mtu,
     masquerade: values[bridgeLabels.masquerade] ?? true,
     interfacePrefix: values[labels.containerInterfacePrefix] ?? 'eth',
   }

@@ -1,5 +1,5 @@
 import type { NetworkFact, NetworkPlan, NetworkRecord, Sysctl } from '@net/driverapi'
-import { macAddressFromBytes } from '@net/types'
+import { macAddressFromBytes, type AddressFamily } from '@net/types'
 import type { BridgeOptions } from './labels.ts'
 
 /** The bridge of a network with its addresses, and what the packet rules have to know of it. */
@@ -8,6 +8,7 @@ export function planNetwork(network: NetworkRecord<BridgeOptions>): NetworkPlan 
   const addresses = [network.ipv4?.gateway, network.ipv6?.gateway].filter((address) => address !== undefined)
   return {
     links: [{ kind: 'bridge', name: bridge, macAddress: bridgeMacAddress(network.id), mtu, addresses }],
+    forwarding: forwardingOf(network),
     sysctls: [...ipv4Sysctls(network), ...ipv6Sysctls(network)],
     firewall: [networkFact(network)],
   }
@@ -28,17 +29,19 @@ function networkFact(network: NetworkRecord<BridgeOptions>): NetworkFact {
   }
 }
 
-/** Forwarding, and published ports reachable on the host's 127.0.0.1. */
+function forwardingOf({ internal, ipv4, ipv6 }: NetworkRecord): AddressFamily[] {
+  if (internal) return []
+  return [...(ipv4 === undefined ? [] : ([4] as const)), ...(ipv6 === undefined ? [] : ([6] as const))]
+}
+
+/** Published ports are reachable on the host's 127.0.0.1. */
 function ipv4Sysctls({ ipv4, internal, options }: NetworkRecord<BridgeOptions>): Sysctl[] {
   if (ipv4 === undefined || internal) return []
-  return [
-    { path: 'net/ipv4/ip_forward', value: '1' },
-    { path: `net/ipv4/conf/${options.bridge}/route_localnet`, value: '1' },
-  ]
+  return [{ path: `net/ipv4/conf/${options.bridge}/route_localnet`, value: '1' }]
 }
 
 /** IPv6 only where it was asked for: an interface that has it joins multicast groups and hears advertisements. */
-function ipv6Sysctls({ ipv6, internal, options }: NetworkRecord<BridgeOptions>): Sysctl[] {
+function ipv6Sysctls({ ipv6, options }: NetworkRecord<BridgeOptions>): Sysctl[] {
   const own = `net/ipv6/conf/${options.bridge}`
   if (ipv6 === undefined) return [{ path: `${own}/disable_ipv6`, value: '1', optional: true }]
   return [
@@ -47,7 +50,6 @@ function ipv6Sysctls({ ipv6, internal, options }: NetworkRecord<BridgeOptions>):
     // Until its link-local address has passed detection, the kernel asks no neighbour for forwarded packets:
     // a published port would be deaf for its first second or two. Nobody else makes up this bridge's address.
     { path: `${own}/accept_dad`, value: '0' },
-    ...(internal ? [] : [{ path: 'net/ipv6/conf/all/forwarding', value: '1' }]),
   ]
 }
 

@@ -16,7 +16,14 @@ const NO_INTERFACE = ''
 
 /** The elements that a fact is in the kernel. */
 export function elementsOf(fact: CheckedFact): PlacedElement[] {
-  return fact.kind === 'network' ? networkElements(fact) : [portElement(fact)]
+  switch (fact.kind) {
+    case 'network':
+      return networkElements(fact)
+    case 'port':
+      return [portElement(fact)]
+    case 'forwarding':
+      return [{ set: 'between_others', key: [`ipv${fact.family}`], data: 'drop' }]
+  }
 }
 
 function networkElements(network: CheckedNetwork): PlacedElement[] {

@@ -49,6 +49,13 @@ export class NetworkKnownError extends NetError<'ERR_NETWORK_KNOWN'> {
   }
 }
 
+/** Packets of the family are kept from passing between others already. */
+export class ForwardingKnownError extends NetError<'ERR_FORWARDING_KNOWN'> {
+  constructor(family: number) {
+    super(`forwarding is for networks only already: IPv${family}`, { code: 'ERR_FORWARDING_KNOWN', kind: 'forbidden' })
+  }
+}
+
 /** What is asked for makes no sense. */
 export class InvalidFactError extends NetError<'ERR_INVALID_FACT'> {
   constructor(what: string, value: string, expected: string) {

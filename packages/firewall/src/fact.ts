@@ -1,4 +1,4 @@
-import type { FirewallFact, NetworkFact, PortFact } from '@net/driverapi'
+import type { FirewallFact, ForwardingFact, NetworkFact, PortFact } from '@net/driverapi'
 import { checkInterfaceName } from '@net/netlink-ffi'
 import {
   checkPort,
@@ -7,9 +7,10 @@ import {
   parseAddress,
   type Address,
   type AddressFamily,
+  type NetError,
   type Protocol,
 } from '@net/types'
-import { InvalidFactError, NetworkKnownError, PortPublishedError } from './errors.ts'
+import { ForwardingKnownError, InvalidFactError, NetworkKnownError, PortPublishedError } from './errors.ts'
 
 /** A network, checked. */
 export interface CheckedNetwork {
@@ -32,7 +33,7 @@ export interface CheckedPort {
 }
 
 /** A fact that has been checked, in the one spelling that facts are compared in. */
-export type CheckedFact = CheckedNetwork | CheckedPort
+export type CheckedFact = CheckedNetwork | CheckedPort | ForwardingFact
 
 /**
  * Checks a fact.
@@ -40,16 +41,31 @@ export type CheckedFact = CheckedNetwork | CheckedPort
  * @throws InvalidFactError (`ERR_INVALID_FACT`), and the errors of addresses, ports and interface names
  */
 export function checkFact(fact: FirewallFact): CheckedFact {
-  return fact.kind === 'network' ? checkNetwork(fact) : checkPublishedPort(fact)
+  switch (fact.kind) {
+    case 'network':
+      return checkNetwork(fact)
+    case 'port':
+      return checkPublishedPort(fact)
+    case 'forwarding':
+      return { kind: 'forwarding', family: fact.family }
+  }
 }
 
-/** What only one fact can have: the bridge of a network, the host's end of a port. */
+/** What only one fact can have: the bridge of a network, the host's end of a port, a family. */
 export function keyOf(fact: CheckedFact): string {
-  return fact.kind === 'network' ? `network ${fact.bridge}` : `port ${formatHostEnd(fact)}`
+  switch (fact.kind) {
+    case 'network':
+      return `network ${fact.bridge}`
+    case 'port':
+      return `port ${formatHostEnd(fact)}`
+    case 'forwarding':
+      return `forwarding ${fact.family}`
+  }
 }
 
 /** Whether both say the same. Facts of the same key may differ: in where a port leads to, say. */
 export function isSameFact(one: CheckedFact, other: CheckedFact): boolean {
+  if (one.kind === 'forwarding') return keyOf(one) === keyOf(other)
   if (one.kind === 'port') {
     return (
       other.kind === 'port' &&
@@ -68,8 +84,15 @@ export function isSameFact(one: CheckedFact, other: CheckedFact): boolean {
 }
 
 /** Says that a fact of the same key is there. */
-export function alreadyThere(fact: CheckedFact): NetworkKnownError | PortPublishedError {
-  return fact.kind === 'network' ? new NetworkKnownError(fact.bridge) : new PortPublishedError(formatHostEnd(fact))
+export function alreadyThere(fact: CheckedFact): NetError {
+  switch (fact.kind) {
+    case 'network':
+      return new NetworkKnownError(fact.bridge)
+    case 'port':
+      return new PortPublishedError(formatHostEnd(fact))
+    case 'forwarding':
+      return new ForwardingKnownError(fact.family)
+  }
 }
 
 function checkNetwork(fact: NetworkFact): CheckedNetwork {

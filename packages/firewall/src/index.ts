@@ -9,6 +9,7 @@ export {
   FirewallContendedError,
   FirewallNotPermittedError,
   FirewallUnsupportedError,
+  ForwardingKnownError,
   InvalidFactError,
   NetworkKnownError,
   PortPublishedError,

@@ -9,6 +9,7 @@ import {
 } from '@net/netlink-ffi'
 import { setsIn } from './sets.ts'
 import {
+  decideByFamily,
   decideByInterface,
   decideByInterfaces,
   inNetwork,
@@ -16,6 +17,7 @@ import {
   isPublished,
   masquerade,
   ofFamily,
+  ofNetworks,
   stateIs,
   toThisHost,
   translate,
@@ -96,6 +98,11 @@ const chains: Readonly<Record<string, ChainLayout>> = {
       [decideByInterfaces('intra')],
       [decideByInterface('iifname', 'from_network')],
       [decideByInterface('oifname', 'to_network')],
+      // What is left goes out of a network of ours, belongs to another controller, or is none of our business.
+      [interfaceIn('iifname', 'bridges'), verdict('accept')],
+      [ofNetworks('iifgroup'), verdict('accept')],
+      [ofNetworks('oifgroup'), verdict('accept')],
+      [decideByFamily('between_others')],
     ],
   },
   postrouting: {

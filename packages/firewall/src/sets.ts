@@ -14,6 +14,8 @@ export const sets = {
   own: { key: ['ifname', 'ifname'], data: 'verdict' },
   /** The bridges of all networks: what comes from a container. */
   bridges: { key: ['ifname'] },
+  /** What becomes of packets of a family between interfaces that are no network's. Empty unless forwarding is for networks. */
+  between_others: { key: ['nf_proto'], data: 'verdict' },
   /** Bridges whose packets leave with the host's address. */
   masquerade4: { key: ['ifname'] },
   masquerade6: { key: ['ifname'] },

@@ -1,3 +1,4 @@
+import { NETWORK_LINK_GROUP } from '@net/driverapi'
 import { nftExpression, type NftExpression, type NftField, type NftVerdict } from '@net/netlink-ffi'
 import { addressBits, addressToBytes, parseCidr, type AddressFamily } from '@net/types'
 import { sets, type SetName } from './sets.ts'
@@ -56,6 +57,16 @@ export function interfaceIn(which: 'iifname' | 'oifname', set: SetName): Stateme
 /** `oifname vmap @to_network` */
 export function decideByInterface(which: 'iifname' | 'oifname', map: SetName): Statement {
   return [meta(which), lookup(map, { into: 'verdict' })]
+}
+
+/** `iifgroup 7`: the interface is in the group of all bridges of networks, another controller's among them. */
+export function ofNetworks(which: 'iifgroup' | 'oifgroup'): Statement {
+  return [meta(which), cmp('eq', hostNumber(NETWORK_LINK_GROUP))]
+}
+
+/** `meta nfproto vmap @between_others` */
+export function decideByFamily(map: SetName): Statement {
+  return [meta('nfproto'), lookup(map, { into: 'verdict' })]
 }
 
 /** `iifname . oifname vmap @intra` */

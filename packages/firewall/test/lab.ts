@@ -22,7 +22,7 @@ const ANSWER_MS = 10_000
 /** Long enough for a packet to get through where nothing stops it. */
 const SILENCE_MS = 400
 
-/** What a container, or the machine outside, is in the lab. */
+/** What a container, or a machine outside, is in the lab. */
 interface Place {
   readonly name: string
   /** Bridge it is on; absent for the machine outside, which has a link to the host. */
@@ -38,6 +38,7 @@ const places = [
   { name: 'other', bridge: 'br-b', network: 2, host: 2 },
   { name: 'inner', bridge: 'br-i', network: 3, host: 2 },
   { name: 'outside', network: 9, host: 2 },
+  { name: 'beyond', network: 8, host: 2 },
 ] as const satisfies readonly Place[]
 
 /** Where somebody can ask from. */
@@ -61,7 +62,7 @@ export function addressOf(name: Exclude<PlaceName, 'host'>, family: 4 | 6): stri
 
 /**
  * A host (the namespace of the test's process) with three bridges, containers on them and a
- * machine outside that routes to all of it by way of the host. Everybody answers on port 80, and
+ * machines outside, on both sides of the host, that route to all of it by way of the host. Everybody answers on port 80, and
  * the host on 81, over TCP and UDP, IPv4 and IPv6.
  */
 export class Lab {
@@ -117,6 +118,12 @@ export class Lab {
     for (const family of ['ip', 'ip6']) {
       writeFileSync(`/proc/sys/net/bridge/bridge-nf-call-${family}tables`, on ? '1' : '0')
     }
+  }
+
+  /** Puts the bridge of a place into the group that another controller's networks are in, or takes it out. */
+  joinGroup(bridge: string, group: number): void {
+    using route = RouteSocket.open()
+    route.apply(setLink(route.getLink(bridge).index, { group }))
   }
 
   /** Has a place send packets for 127.0.0.2 to the host, as only somebody with bad intentions does. */

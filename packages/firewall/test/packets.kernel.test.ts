@@ -1,4 +1,4 @@
-import type { Firewall, FirewallFact, NetworkFact, PortFact } from '@net/driverapi'
+import { NETWORK_LINK_GROUP, type Firewall, type FirewallFact, type NetworkFact, type PortFact } from '@net/driverapi'
 import { describeKernel, enterFreshHost } from '@net/netlink-ffi/testing'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { openFirewall } from '../src/index.ts'
@@ -197,6 +197,41 @@ describeKernel('packets', () => {
         await lab.askInVain('outside', { protocol: 'tcp', address: hostAddress[family], port: 8080 })
         await lab.askInVain('outside', { protocol: 'udp', address: hostAddress[family], port: 8080 })
       }
+    })
+
+    it.each([4, 6] as const)(
+      'pass between machines outside unless forwarding is for networks, over IPv%i',
+      async (family) => {
+        const question = { protocol: 'tcp', address: addressOf('beyond', family), port: 80 } as const
+        expect(await lab.ask('outside', question)).toBe(`beyond sees ${addressOf('outside', family)}`)
+
+        await firewall.change({ add: [...published, { kind: 'forwarding', family }] })
+
+        await Promise.all([
+          lab.askInVain('outside', question),
+          lab.askInVain('outside', { ...question, protocol: 'udp' }),
+          lab.askInVain('beyond', { ...question, address: addressOf('outside', family) }),
+        ])
+        // Networks reach the outside, and their ports are reached from it.
+        expect(await lab.ask('web', question)).toMatch('beyond sees')
+        expect(await lab.ask('beyond', { ...question, address: hostAddress[family], port: 8080 })).toMatch('web sees')
+        expect(await lab.ask('peer', { ...question, address: addressOf('web', family) })).toMatch('web sees')
+        // The other family is as it was.
+        const other = family === 4 ? 6 : 4
+        expect(await lab.ask('outside', { ...question, address: addressOf('beyond', other) })).toMatch('beyond sees')
+      },
+    )
+
+    it('pass to and from the networks of another controller though forwarding is for networks', async () => {
+      const question = { protocol: 'tcp', address: addressOf('outside', 4), port: 80 } as const
+      await firewall.change({ remove: [network('br-b')], add: [{ kind: 'forwarding', family: 4 }] })
+      await lab.askInVain('other', question)
+
+      lab.joinGroup('br-b', NETWORK_LINK_GROUP)
+
+      expect(await lab.ask('other', question)).toMatch('outside sees')
+      expect(await lab.ask('outside', { ...question, address: addressOf('other', 4) })).toMatch('other sees')
+      lab.joinGroup('br-b', 0)
     })
 
     it.each([4, 6] as const)(

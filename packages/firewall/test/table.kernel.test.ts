@@ -66,7 +66,9 @@ class RefusingNetlink implements FirewallNetlink {
 describeKernel('the table', () => {
   it('has its fixed chains, and facts as elements', async () => {
     await using firewall = await openFirewall({ owner: 'me' })
-    await firewall.change({ add: [network, port(8080), { ...port(8443), hostAddress: '192.0.2.1' }] })
+    await firewall.change({
+      add: [network, port(8080), { ...port(8443), hostAddress: '192.0.2.1' }, { kind: 'forwarding', family: 4 }],
+    })
 
     expect(inOrder(list())).toBe(inOrder(readFileSync(new URL('fixtures/table.nft', import.meta.url), 'utf8')))
   })

@@ -24,7 +24,10 @@ afterEach(async () => {
 })
 
 async function start(number: number, poolId: string, way: string): Promise<void> {
-  const child = fork(worker, [path, poolId, way, String(number)], { stdio: ['ignore', 'ignore', 'inherit', 'ipc'] })
+  const child = fork(worker, [path, poolId, way, String(number)], {
+    execArgv: [],
+    stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
+  })
   running.set(number, child)
   await Promise.race([
     once(child, 'message'),

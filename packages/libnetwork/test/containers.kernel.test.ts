@@ -1,6 +1,7 @@
 import { execFileSync } from 'node:child_process'
 import { createServer } from 'node:net'
 import { existsSync } from 'node:fs'
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { JoinPlan } from '@net/driverapi'
 import { describeKernel, enterFreshHost, ip, ipIn } from '@net/netlink-ffi/testing'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
@@ -88,7 +89,7 @@ describeKernel('an endpoint', () => {
 
   it('can be deleted while it is being made: it is made first, then gone', async () => {
     const making = network.createEndpoint({ name: 'one', address: '10.8.0.60' })
-    while (network.endpoints().length === 0) await Promise.resolve()
+    while (network.endpoints().length === 0) await nextTurn()
     const [early] = network.endpoints()
 
     await Promise.all([making, early?.publish([{ containerPort: 80 }]), early?.delete()])

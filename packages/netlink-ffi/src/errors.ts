@@ -133,6 +133,20 @@ export class ValueOutOfRangeError extends NetError<'ERR_VALUE_OUT_OF_RANGE'> {
   }
 }
 
+/** Another process holds the name. */
+export class NameHeldError extends NetError<'ERR_NAME_HELD'> {
+  /** Who holds it, where the kernel tells. */
+  readonly pid: number | undefined
+
+  constructor(name: string, pid: number | undefined) {
+    super(`${name} is held by ${pid === undefined ? 'another process' : `process ${pid}`}`, {
+      code: 'ERR_NAME_HELD',
+      kind: 'forbidden',
+    })
+    this.pid = pid
+  }
+}
+
 /** Whether `error` is a refusal by the kernel (of a netlink request or system call) with the error number named. */
 export function isErrno(error: unknown, ...names: readonly string[]): boolean {
   return (

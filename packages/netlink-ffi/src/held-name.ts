@@ -1,7 +1,7 @@
 import { closeSync } from 'node:fs'
-import { isNetError, NetError } from '@net/types'
+import { isNetError } from '@net/types'
 import { viewOf } from './attributes.ts'
-import { isErrno } from './errors.ts'
+import { isErrno, NameHeldError } from './errors.ts'
 import { libc } from './libc.ts'
 import { check } from './netlink-socket.ts'
 import { littleEndian } from './writer.ts'
@@ -12,20 +12,6 @@ const SOCK_STREAM_CLOEXEC = 1 | 0o2000000
 const SOL_SOCKET = 1
 const SO_PEERCRED = 17
 const MAX_NAME_BYTES = 107
-
-/** Another process holds the name. */
-export class NameHeldError extends NetError<'ERR_NAME_HELD'> {
-  /** Who holds it, where the kernel tells. */
-  readonly pid: number | undefined
-
-  constructor(name: string, pid: number | undefined) {
-    super(`${name} is held by ${pid === undefined ? 'another process' : `process ${pid}`}`, {
-      code: 'ERR_NAME_HELD',
-      kind: 'forbidden',
-    })
-    this.pid = pid
-  }
-}
 
 /** Whether `error` says that another process holds the name. */
 export function isNameHeld(error: unknown): error is NameHeldError {

@@ -4,18 +4,21 @@
  * @packageDocumentation
  */
 
+export { ConntrackSocket } from './conntrack/conntrack-socket.ts'
+export type { Flow, FlowFilter, FlowTuple } from './conntrack/flow.ts'
 export {
   BatchTooLargeError,
   DumpInterruptedError,
   errnoName,
   isErrno,
   MalformedMessageError,
+  NameHeldError,
   NetlinkError,
   NoReplyError,
   SystemCallError,
   ValueOutOfRangeError,
 } from './errors.ts'
-export { holdName, isNameHeld, NameHeldError, type HeldName } from './held-name.ts'
+export { holdName, isNameHeld, type HeldName } from './held-name.ts'
 export { holdPort, type HeldPort } from './held-port.ts'
 export type { NetlinkMessage } from './message.ts'
 export {
@@ -57,6 +60,7 @@ export {
   checkInterfaceName,
   createLink,
   deleteLink,
+  makeDormant,
   setBridgePort,
   setLink,
   type BridgePortSettings,

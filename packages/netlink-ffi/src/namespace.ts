@@ -53,9 +53,18 @@ export function inNamespaceAt<T>(path: string, work: () => Synchronous<T>): T {
  */
 export function createNamespace<T>(path: string, work: () => Synchronous<T>): T {
   mkdirSync(dirname(path), { recursive: true, mode: 0o755 })
-  // Fails when something is there: a namespace is never mounted over another.
-  writeFileSync(path, '', { flag: 'wx', mode: 0o444 })
   const home = openSync(OWN_NAMESPACE, 'r')
+  try {
+    // Fails when something is there: a namespace is never mounted over another.
+    writeFileSync(path, '', { flag: 'wx', mode: 0o444 })
+    return inMountedNamespace(path, home, work)
+  } finally {
+    closeSync(home)
+  }
+}
+
+/** Mounts a new namespace on the file at `path`, which goes when that or `work` fails. */
+function inMountedNamespace<T>(path: string, home: number, work: () => Synchronous<T>): T {
   try {
     check(libc().unshare(CLONE_NEWNET), 'unshare', 'CLONE_NEWNET')
     try {
@@ -67,8 +76,6 @@ export function createNamespace<T>(path: string, work: () => Synchronous<T>): T 
   } catch (error) {
     deleteNamespace(path)
     throw error
-  } finally {
-    closeSync(home)
   }
 }
 

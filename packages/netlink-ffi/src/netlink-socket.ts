@@ -148,9 +148,28 @@ export class NetlinkSocket {
     const writer = new Writer()
     const first = this.#frame(writer, messages, messages.length - 1)
     const bytes = writer.written()
-    const sent = await libc().sendAsync(this.#fd, bytes, bytes.length, 0)
-    if (sent < 0) throw new NoReplyError(messages[0]?.describe() ?? '')
+    await this.#sendOffLoop(bytes, messages)
     return this.#collect(messages, first, messages.length - 1)
+  }
+
+  /**
+   * As {@link NetlinkSocket.dump}, for lists that the kernel searches long for few items: it begins to while the
+   * event loop goes on. As with {@link NetlinkSocket.requestOffLoop}, use a socket that serves nothing else.
+   */
+  async dumpOffLoop<T>(
+    message: NetlinkMessage,
+    decode: (message: ReceivedMessage) => T | undefined,
+    call?: CallOptions,
+  ): Promise<T[]> {
+    using _turn = await this.#offLoop.lock(call)
+    for (let attempt = 0; attempt < DUMP_ATTEMPTS; attempt++) {
+      const writer = new Writer()
+      const sequence = this.#frameDump(writer, message)
+      await this.#sendOffLoop(writer.written(), [message])
+      const items = this.#readDump(message, sequence, decode)
+      if (items !== undefined) return items
+    }
+    throw new DumpInterruptedError(message.describe(), DUMP_ATTEMPTS)
   }
 
   /**
@@ -208,6 +227,12 @@ export class NetlinkSocket {
     check(libc().send(this.#fd, bytes, bytes.length, 0), 'send', messages[0]?.describe())
   }
 
+  async #sendOffLoop(bytes: Uint8Array, messages: readonly NetlinkMessage[]): Promise<void> {
+    if (this.#closed) throw new ClosedError('netlink socket')
+    const sent = await libc().sendAsync(this.#fd, bytes, bytes.length, 0)
+    if (sent < 0) throw new NoReplyError(messages[0]?.describe() ?? '')
+  }
+
   /** Reads the answers. When some were lost (ENOBUFS), the rest is of no use, and must not fill the buffer. */
   #collect(messages: readonly NetlinkMessage[], first: number, acknowledged: number): BatchResult {
     try {
@@ -255,11 +280,24 @@ export class NetlinkSocket {
   }
 
   #dumpOnce<T>(request: NetlinkMessage, decode: (message: ReceivedMessage) => T | undefined): T[] | undefined {
-    const sequence = this.#nextSequence()
     this.#writer.clear()
-    writeMessage(this.#writer, request, NLM_F_DUMP, sequence)
+    const sequence = this.#frameDump(this.#writer, request)
     this.#send(this.#writer.written(), [request])
+    return this.#readDump(request, sequence, decode)
+  }
 
+  #frameDump(writer: Writer, request: NetlinkMessage): number {
+    const sequence = this.#nextSequence()
+    writeMessage(writer, request, NLM_F_DUMP, sequence)
+    return sequence
+  }
+
+  /** The items of a dump that was asked for; undefined when the list changed meanwhile. */
+  #readDump<T>(
+    request: NetlinkMessage,
+    sequence: number,
+    decode: (message: ReceivedMessage) => T | undefined,
+  ): T[] | undefined {
     const items: T[] = []
     const dump = { done: false, interrupted: false }
     while (!dump.done) {

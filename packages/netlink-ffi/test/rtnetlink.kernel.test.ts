@@ -91,13 +91,16 @@ describeKernel('links', () => {
     expect(routes.getLink('br-taken').alias).toBe('first')
   })
 
-  it.each(['', 'sixteen-bytes-xx', 'with space', 'with/slash', '.', 'äääääääää'])('refuses the name %j', (name) => {
-    using routes = RouteSocket.open()
+  it.each(['', 'sixteen-bytes-xx', 'with space', 'with/slash', '.', 'äääääääää', 'veth%d', 'all'])(
+    'refuses the name %j',
+    (name) => {
+      using routes = RouteSocket.open()
 
-    expect(() => routes.createLink({ kind: 'bridge', name })).toThrow(
-      expect.objectContaining({ code: 'ERR_VALUE_OUT_OF_RANGE', kind: 'bad-request' }) as Error,
-    )
-  })
+      expect(() => routes.createLink({ kind: 'bridge', name })).toThrow(
+        expect.objectContaining({ code: 'ERR_VALUE_OUT_OF_RANGE', kind: 'bad-request' }) as Error,
+      )
+    },
+  )
 
   it("carries the kernel's own words in the error", () => {
     using routes = RouteSocket.open()
@@ -105,6 +108,24 @@ describeKernel('links', () => {
     expect(() => {
       routes.apply(addRoute({ destination: '0.0.0.0/0', gateway: '10.99.0.1' }))
     }).toThrow(/RTM_NEWROUTE 0\.0\.0\.0\/0 via 10\.99\.0\.1: ENETUNREACH: .*gateway/)
+  })
+
+  it('leaves no link whose alias is refused', () => {
+    using routes = RouteSocket.open()
+
+    expect(() => routes.createLink({ kind: 'bridge', name: 'br-alias', alias: 'a'.repeat(300) })).toThrow(
+      expect.objectContaining({ code: 'ERR_NETLINK' }) as Error,
+    )
+
+    expect(routes.findLink('br-alias')).toBeUndefined()
+  })
+
+  it('puts links into a group', () => {
+    using routes = RouteSocket.open()
+
+    expect(routes.createLink({ kind: 'bridge', name: 'br-group', group: 4711 })).toMatchObject({ group: 4711 })
+
+    expect(ip('link', 'show', 'br-group')).toMatchObject([{ group: '4711' }])
   })
 
   it('disables and isolates a port of a bridge', () => {

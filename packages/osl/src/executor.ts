@@ -1,10 +1,20 @@
 import { closeSync } from 'node:fs'
-import type { BridgeLink, Firewall, FirewallChange, JoinPlan, NetworkPlan, SandboxLink } from '@net/driverapi'
+import {
+  NETWORK_LINK_GROUP,
+  type BridgeLink,
+  type Firewall,
+  type FirewallChange,
+  type JoinPlan,
+  type NetworkPlan,
+  type SandboxLink,
+} from '@net/driverapi'
 import {
   addAddress,
   addRoute,
+  ConntrackSocket,
   isErrno,
   isOnLink,
+  makeDormant,
   RouteSocket,
   setBridgePort,
   setLink,
@@ -13,15 +23,12 @@ import {
   type NetlinkMessage,
 } from '@net/netlink-ffi'
 import { Rollback, silentLogger, Turns, type CallOptions, type Logger } from '@net/types'
-import {
-  BridgeFullError,
-  InterfaceExistsError,
-  LinkNotFoundError,
-  NotPermittedError,
-  UnsupportedKernelError,
-} from './errors.ts'
+import { LinkNotFoundError } from './errors.ts'
+import { explainRefusal } from './explain.ts'
+import { Forwarding } from './forwarding.ts'
 import { Reaper } from './reaper.ts'
 import { createSandboxNamespace, deleteSandboxNamespace, inSandbox, openSandboxNamespace } from './sandbox-namespace.ts'
+import { flowsOfChange, flowsOfLinks, StaleFlows } from './stale-flows.ts'
 import { writeSysctls } from './sysctl.ts'
 
 /** What can be chosen about an {@link Executor}. */
@@ -37,6 +44,13 @@ export interface ExecutorDeps {
   readonly logger?: Logger | undefined
 }
 
+/** What an executor speaks to the kernel through. */
+interface Sockets {
+  readonly routes: RouteSocket
+  readonly forReaper: RouteSocket
+  readonly conntrack: ConntrackSocket
+}
+
 /** Room for the descriptions of all links that the reaper looks at in one exchange, some 5 KB each. */
 const REAPER_BUFFER_BYTES = 512 * 1024
 
@@ -50,27 +64,31 @@ export class Executor {
   readonly #turns: Turns
   readonly #logger: Logger
   readonly #routes: RouteSocket
+  readonly #conntrack: ConntrackSocket
   readonly #reaper: Reaper
+  readonly #forwarding: Forwarding
+  readonly #flows: StaleFlows
 
-  private constructor(owner: string, deps: ExecutorDeps, routes: RouteSocket, reaper: Reaper) {
+  private constructor(owner: string, deps: ExecutorDeps, { routes, forReaper, conntrack }: Sockets) {
     this.#owner = owner
     this.#firewall = deps.firewall
     this.#turns = deps.turns ?? new Turns()
     this.#logger = deps.logger ?? silentLogger
     this.#routes = routes
-    this.#reaper = reaper
+    this.#conntrack = conntrack
+    this.#reaper = new Reaper(forReaper, this.#logger)
+    this.#forwarding = new Forwarding(deps.firewall, routes, this.#logger)
+    this.#flows = new StaleFlows(conntrack)
   }
 
   /** Opens it in the calling thread's network namespace: that is the host from then on. */
   static open(options: ExecutorOptions, deps: ExecutorDeps): Executor {
     const { logger } = deps
-    const routes = RouteSocket.open({ logger })
-    return new Executor(
-      options.owner,
-      deps,
-      routes,
-      new Reaper(RouteSocket.open({ logger, bufferBytes: REAPER_BUFFER_BYTES }), logger),
-    )
+    return new Executor(options.owner, deps, {
+      routes: RouteSocket.open({ logger }),
+      forReaper: RouteSocket.open({ logger, bufferBytes: REAPER_BUFFER_BYTES }),
+      conntrack: ConntrackSocket.open({ logger }),
+    })
   }
 
   /**
@@ -83,11 +101,13 @@ export class Executor {
     await this.#turns.take(call)
     await using rollback = new Rollback()
 
+    rollback.defer('switch forwarding on', () => this.#forwarding.putBack())
     const bridges = plan.links.map((link) => {
       const bridge = this.#createBridge(link)
       rollback.defer(`create bridge ${link.name}`, () => this.#reaper.delete([bridge.index]))
       return bridge
     })
+    await this.#forwarding.switchOn(plan.forwarding ?? [], call)
     writeSysctls(plan.sysctls)
     plan.links.forEach((link, at) => {
       this.#configureBridge(link, bridges[at]?.index ?? 0)
@@ -97,11 +117,12 @@ export class Executor {
     rollback.commit()
   }
 
-  /** Unmakes a network. What is gone already is no error. */
+  /** Unmakes a network; forwarding that was switched on here goes off with the last one. What is gone already is no error. */
   async deleteNetwork(plan: NetworkPlan): Promise<void> {
     await this.#turns.take()
     await this.#firewall.change({ remove: plan.firewall })
     await this.#deleteOwn(plan.links.map(({ name }) => name))
+    await this.#forwarding.putBack()
   }
 
   /** Makes the namespace of a sandbox at path `key`. @throws `ERR_SANDBOX_EXISTS`, `ERR_NOT_PERMITTED` */
@@ -111,8 +132,8 @@ export class Executor {
   }
 
   /**
-   * Takes a sandbox away together with what `plans` made in it. Its traffic ends before this resolves;
-   * its links vanish from the host shortly after, see {@link Executor.settle}.
+   * Takes a sandbox away together with what `plans` made in it. Its traffic ends before this resolves, and
+   * its addresses can be given to others; its links vanish from the host shortly after, see {@link Executor.settle}.
    */
   async deleteSandbox(key: string, plans: readonly JoinPlan[]): Promise<void> {
     await this.#turns.take()
@@ -122,6 +143,7 @@ export class Executor {
     for (const link of links) this.#silence(link)
     deleteSandboxNamespace(key)
     this.#reaper.take(links.map(({ index }) => index))
+    await this.#flows.end(flowsOfLinks(plans.flatMap(({ sandbox }) => sandbox.links)))
   }
 
   /**
@@ -153,6 +175,7 @@ export class Executor {
     await this.#turns.take()
     if (plan.firewall.length > 0) await this.#firewall.change({ remove: plan.firewall })
     await this.#deleteOwn(plan.sandbox.links.map(({ create }) => create.hostName))
+    await this.#flows.end(flowsOfLinks(plan.sandbox.links))
   }
 
   /** Gives the sandbox at `key` default routes. @throws `ERR_SANDBOX_NOT_FOUND` */
@@ -170,10 +193,11 @@ export class Executor {
       .map(({ destination }) => destination)
   }
 
-  /** Adds and removes firewall facts, all or none. */
+  /** Adds and removes firewall facts, all or none. Traffic through ports that are taken back ends before this resolves. */
   async changeFirewall(change: FirewallChange, call?: CallOptions): Promise<void> {
     await this.#turns.take(call)
     await this.#firewall.change(change, call)
+    await this.#flows.end(flowsOfChange(change))
   }
 
   /** Resolves when the links of sandboxes that were taken away have vanished. */
@@ -184,15 +208,16 @@ export class Executor {
   /** Waits for what goes on in the background, then closes the sockets. Safe to call twice. */
   async close(): Promise<void> {
     await this.#reaper.close()
+    this.#conntrack.close()
     this.#routes.close()
   }
 
   #createBridge(link: BridgeLink): Link {
     const { kind, name, macAddress } = link
     try {
-      return this.#routes.createLink({ kind, name, macAddress, alias: this.#owner })
+      return this.#routes.createLink({ kind, name, macAddress, alias: this.#owner, group: NETWORK_LINK_GROUP })
     } catch (cause) {
-      throw explain(cause, name, kind)
+      throw explainRefusal(cause, link)
     }
   }
 
@@ -217,7 +242,7 @@ export class Executor {
         peer: { name: link.name, macAddress: link.macAddress, mtu: link.mtu, namespaceFd },
       })
     } catch (cause) {
-      throw isErrno(cause, 'EXFULL') ? new BridgeFullError(master, cause) : explain(cause, hostName, 'veth')
+      throw explainRefusal(cause, { name: hostName, kind: 'veth', master })
     } finally {
       closeSync(namespaceFd)
     }
@@ -243,12 +268,16 @@ export class Executor {
     await this.#turns.take(call)
     await this.#firewall.change({ add: facts }, call)
     rollback.defer('add firewall facts', () => this.#firewall.change({ remove: facts }))
+    await this.#flows.end(flowsOfChange({ add: facts }))
   }
 
-  /** Takes a veth off its bridge at once; deleting it takes the kernel its time. */
+  /**
+   * Takes a veth off its bridge at once; deleting it, or taking it down, takes the kernel its time. Dormant, so
+   * that the port stays disabled when what still runs in the sandbox takes the far end down and up again.
+   */
   #silence(link: Link): void {
     try {
-      this.#routes.apply(setBridgePort(link.index, { state: 'disabled' }))
+      this.#routes.apply(makeDormant(link.index), setBridgePort(link.index, { state: 'disabled' }))
     } catch (error) {
       // Gone meanwhile, or taken off the bridge by somebody.
       if (!isErrno(error, 'ENODEV', 'EINVAL', 'EOPNOTSUPP')) throw error
@@ -270,12 +299,4 @@ function defaultRoutes({ ipv4, ipv6 }: JoinPlan['sandbox']['gateways']): Netlink
     ...(ipv4 === undefined ? [] : [addRoute({ destination: '0.0.0.0/0', gateway: ipv4 })]),
     ...(ipv6 === undefined ? [] : [addRoute({ destination: '::/0', gateway: ipv6 })]),
   ]
-}
-
-/** What a refusal to make link `name` means. */
-function explain(cause: unknown, name: string, kind: string): unknown {
-  if (isErrno(cause, 'EEXIST')) return new InterfaceExistsError(name, cause)
-  if (isErrno(cause, 'EPERM')) return new NotPermittedError(`create link ${name}`, cause)
-  if (isErrno(cause, 'EOPNOTSUPP')) return new UnsupportedKernelError(`links of kind ${kind}`, cause)
-  return cause
 }

@@ -1,10 +1,10 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Firewall, FirewallChange, JoinPlan, NetworkPlan, SandboxLink } from '@net/driverapi'
-import { RouteSocket } from '@net/netlink-ffi'
+import { RouteSocket, setLink } from '@net/netlink-ffi'
 import { describeKernel, enterFreshHost, ip, ipIn } from '@net/netlink-ffi/testing'
 import { NetError } from '@net/types'
 import { afterAll, beforeEach, expect, it } from 'vitest'
@@ -309,6 +309,110 @@ describeKernel('a sandbox', () => {
     await executor.deleteNetwork(network)
   })
 })
+
+describeKernel('a sandbox that is taken away', () => {
+  it('stays silent though a program in it takes its link down and up again', async () => {
+    const key = freshKey()
+    const network = networkPlan('br-mute')
+    const plan = joinPlan('br-mute', 'vethmute')
+    await executor.createNetwork(network)
+    await executor.createSandbox(key)
+    await executor.join(key, plan)
+    expect(portState('vethmute')).toBe('forwarding')
+    using inside = inSandbox(key, () => RouteSocket.open())
+    const { index } = inside.getLink('eth0')
+
+    await executor.deleteSandbox(key, [plan])
+    inside.apply(setLink(index, { up: false }))
+    await expect.poll(() => operationalState('vethmute')).not.toBe('DORMANT')
+    inside.apply(setLink(index, { up: true }))
+    await expect.poll(() => operationalState('vethmute')).toBe('DORMANT')
+
+    expect(portState('vethmute')).toBe('disabled')
+    await executor.settle()
+    await executor.deleteNetwork(network)
+  })
+})
+
+describeKernel('forwarding', () => {
+  const settings = { 4: '/proc/sys/net/ipv4/ip_forward', 6: '/proc/sys/net/ipv6/conf/all/forwarding' } as const
+  const values = (): string[] => [settings[4], settings[6]].map((path) => readFileSync(path, 'utf8').trim())
+  const forwardings = (): unknown[] =>
+    firewall.changes.flatMap(({ add = [] }) => add).filter(({ kind }) => kind === 'forwarding')
+  const plan = networkPlan('br-forward', { forwarding: [4, 6] })
+
+  beforeEach(() => {
+    for (const path of Object.values(settings)) writeFileSync(path, '0')
+  })
+
+  it('that is switched on for a network is for networks only, and is put back after the last one', async () => {
+    await executor.createNetwork(plan)
+    const second = networkPlan('br-second', { forwarding: [4] })
+    await executor.createNetwork(second)
+
+    expect(values()).toEqual(['1', '1'])
+    const facts = [
+      { kind: 'forwarding', family: 4 },
+      { kind: 'forwarding', family: 6 },
+    ]
+    expect(forwardings()).toEqual(facts)
+
+    await executor.deleteNetwork(plan)
+    expect(values()).toEqual(['1', '1'])
+    await executor.deleteNetwork(second)
+
+    expect(values()).toEqual(['0', '0'])
+    expect(firewall.changes.slice(-2)).toEqual(facts.map((fact) => ({ remove: [fact] })))
+  })
+
+  it('goes off again when the network that wanted it could not be made', async () => {
+    const refused = { ...plan, sysctls: [{ path: 'net/ipv4/no_such_thing', value: '1' }] }
+
+    await expect(executor.createNetwork(refused)).rejects.toMatchObject({ code: 'ERR_SYSCTL' })
+
+    expect(values()).toEqual(['0', '0'])
+  })
+
+  it("that was on before is nobody's matter", async () => {
+    writeFileSync(settings[4], '1')
+
+    await executor.createNetwork(plan)
+    await executor.deleteNetwork(plan)
+
+    expect(forwardings()).toEqual([{ kind: 'forwarding', family: 6 }])
+    expect(values()).toEqual(['1', '0'])
+  })
+
+  it('stays on for the networks of another controller', async () => {
+    await executor.createNetwork(plan)
+    const other = Executor.open({ owner: 'net:other' }, { firewall })
+    const theirs = networkPlan('br-theirs', {
+      forwarding: [4, 6],
+      links: [{ kind: 'bridge', name: 'br-theirs', macAddress: '02:42:00:00:00:05', addresses: [] }],
+    })
+    await other.createNetwork(theirs)
+
+    await executor.deleteNetwork(plan)
+
+    expect(values()).toEqual(['1', '1'])
+    await other.deleteNetwork(theirs)
+    await other.close()
+  })
+
+  it('stays off when the rules are refused', async () => {
+    firewall.refuse = true
+
+    await expect(executor.createNetwork(plan)).rejects.toMatchObject({ code: 'ERR_REFUSED' })
+
+    expect(values()).toEqual(['0', '0'])
+  })
+})
+
+/** What `ip` says of the state of a link. */
+function operationalState(name: string): string | undefined {
+  return (ip('link', 'show') as { ifname: string; operstate: string }[]).find(({ ifname }) => ifname === name)
+    ?.operstate
+}
 
 /** What the bridge makes of a port, or undefined where there is none. */
 function portState(name: string): string | undefined {

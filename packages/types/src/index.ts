@@ -35,6 +35,7 @@ export {
   type NetErrorOptions,
 } from './errors.ts'
 export { randomBytes, randomId, shortId } from './id.ts'
+export { isInterfaceName } from './interface-name.ts'
 export { labels, parseLabel } from './labels.ts'
 export { silentLogger, type Logger } from './logger.ts'
 export {

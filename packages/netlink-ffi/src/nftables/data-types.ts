@@ -18,6 +18,7 @@ interface TypeDescription {
 
 /** The types of the values in sets, by the names that `nft` has for them. */
 const dataTypes = {
+  nf_proto: { number: 2, lengthBytes: 1, byteOrder: 'host', ...familyName() },
   ipv4_addr: { number: 7, lengthBytes: 4, byteOrder: 'big', ...address(4) },
   ipv6_addr: { number: 8, lengthBytes: 16, byteOrder: 'big', ...address(6) },
   inet_proto: { number: 12, lengthBytes: 1, byteOrder: 'big', ...unsigned('protocol', 1, false) },
@@ -103,6 +104,23 @@ function address(family: AddressFamily): Pick<TypeDescription, 'write' | 'read'>
       target.set(addressToBytes(parsed))
     },
     read: (bytes) => formatAddress(addressFromBytes(bytes)),
+  }
+}
+
+/** linux/netfilter.h: NFPROTO_IPV4, NFPROTO_IPV6; `nft` writes them so. */
+const familyNumbers = { ipv4: 2, ipv6: 10 } as const
+
+function familyName(): Pick<TypeDescription, 'write' | 'read'> {
+  return {
+    write(target, value) {
+      if (value !== 'ipv4' && value !== 'ipv6') throw new ValueOutOfRangeError('family', String(value), 'ipv4 or ipv6')
+      target[0] = familyNumbers[value]
+    },
+    read(bytes) {
+      const found = Object.entries(familyNumbers).find(([, number]) => number === bytes[0])
+      if (found === undefined) throw new MalformedMessageError(`family ${bytes[0] ?? 'missing'}`, 0)
+      return found[0]
+    },
   }
 }
 

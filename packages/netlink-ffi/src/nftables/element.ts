@@ -1,3 +1,4 @@
+import { NotImplementedError } from '@net/types'
 import { attributes, be32, bytes, list, writeAttribute, zstring, type AttributeCodec } from '../attributes.ts'
 import { MalformedMessageError } from '../errors.ts'
 import { NLM_F_CREATE, NLM_F_EXCL, type NetlinkMessage, type ReceivedMessage } from '../message.ts'
@@ -26,6 +27,7 @@ const NFTA_SET_ELEM_LIST_ELEMENTS = 3
 const NFTA_LIST_ELEM = 1
 /** enum nft_set_elem_flags */
 const NFT_SET_ELEM_INTERVAL_END = 1
+const NFT_SET_ELEM_CATCHALL = 2
 
 /** An attribute says its length in 16 bits, so a list of more bytes takes several messages. */
 const MAX_LIST_BYTES = 0xffff - 4
@@ -78,7 +80,12 @@ export function listElements(set: NftSet): NetlinkMessage {
   })
 }
 
-/** Reads an NFT_MSG_NEWSETELEM about `set`. @throws MalformedMessageError (`ERR_MALFORMED_MESSAGE`) */
+/**
+ * Reads an NFT_MSG_NEWSETELEM about `set`.
+ *
+ * @throws MalformedMessageError (`ERR_MALFORMED_MESSAGE`), NotImplementedError (`ERR_NOT_IMPLEMENTED`) for the element
+ *   that stands for all other keys (`*`), which only other programs make
+ */
 export function decodeElements(set: NftSet, message: ReceivedMessage): NftElementReport[] {
   const { elements = [] } = elementList.read(readHeader(message.payload).body)
   return elements.map((element) => decodeElement(set, element))
@@ -86,6 +93,7 @@ export function decodeElements(set: NftSet, message: ReceivedMessage): NftElemen
 
 function decodeElement(set: NftSet, element: ElementAttributes): NftElementReport {
   const { key, keyEnd, data, flags = 0, userdata } = element
+  if ((flags & NFT_SET_ELEM_CATCHALL) !== 0) throw new NotImplementedError(`catch-all element of ${describeSet(set)}`)
   if (key?.value === undefined) throw new MalformedMessageError('element without a key', 0)
   const comment = commentOf(userdata)
   return {

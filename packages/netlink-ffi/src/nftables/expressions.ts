@@ -92,7 +92,10 @@ function register(slot: number): number {
 }
 
 /** enum nft_meta_keys */
-const metaKeys = { mark: 3, iif: 4, oif: 5, iifname: 6, oifname: 7, nfproto: 15, l4proto: 16 } as const
+const metaKeys = {
+  ...{ mark: 3, iif: 4, oif: 5, iifname: 6, oifname: 7, nfproto: 15, l4proto: 16 },
+  ...{ iifgroup: 21, oifgroup: 22 },
+} as const
 
 /** Loads what the kernel knows of a packet besides its bytes. */
 function meta(key: keyof typeof metaKeys, slot = 0): NftExpression {

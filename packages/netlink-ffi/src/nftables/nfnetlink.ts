@@ -1,16 +1,12 @@
-import { attributes, be32, viewOf } from '../attributes.ts'
-import { MalformedMessageError } from '../errors.ts'
+import { attributes, be32 } from '../attributes.ts'
 import type { NetlinkMessage } from '../message.ts'
+import { readNfnetlinkHeader, writeNfnetlinkHeader } from '../nfnetlink-header.ts'
 import type { Writer } from '../writer.ts'
 
-// linux/netlink.h
-export const NETLINK_NETFILTER = 12
 // linux/netfilter/nfnetlink.h
 const NFNL_SUBSYS_NFTABLES = 10
 const NFNL_MSG_BATCH_BEGIN = 0x10
 const NFNL_MSG_BATCH_END = 0x11
-const NFNETLINK_V0 = 0
-const HEADER_LENGTH = 4
 
 /** Operations, enum nf_tables_msg_types of linux/netfilter/nf_tables.h. */
 const operations = {
@@ -62,7 +58,7 @@ export function operationMessage(request: OperationRequest): NetlinkMessage {
     flags,
     describe: () => [operation, about].filter((word) => word !== '').join(' '),
     write: (writer) => {
-      writeHeader(writer, family === undefined ? 0 : familyNumbers[family], 0)
+      writeNfnetlinkHeader(writer, family === undefined ? 0 : familyNumbers[family], 0)
       write(writer)
     },
   }
@@ -78,7 +74,7 @@ export function batchBegin(messages: readonly NetlinkMessage[], generation?: num
     flags: 0,
     describe: () => `nftables batch of ${messages.length} beginning with ${messages[0]?.describe() ?? 'nothing'}`,
     write: (writer) => {
-      writeHeader(writer, 0, NFNL_SUBSYS_NFTABLES)
+      writeNfnetlinkHeader(writer, 0, NFNL_SUBSYS_NFTABLES)
       batchAttributes.write(writer, { generation })
     },
   }
@@ -90,7 +86,7 @@ export const batchEnd: NetlinkMessage = {
   flags: 0,
   describe: () => 'NFNL_MSG_BATCH_END',
   write: (writer) => {
-    writeHeader(writer, 0, NFNL_SUBSYS_NFTABLES)
+    writeNfnetlinkHeader(writer, 0, NFNL_SUBSYS_NFTABLES)
   },
 }
 
@@ -99,18 +95,10 @@ export function readHeader(payload: Uint8Array): {
   readonly family: TableFamily | undefined
   readonly body: Uint8Array
 } {
-  if (payload.length < HEADER_LENGTH) throw new MalformedMessageError('nfnetlink header cut short', 0)
-  const number = viewOf(payload).getUint8(0)
-  return { family: familyNames.get(number), body: payload.subarray(HEADER_LENGTH) }
+  const { family, body } = readNfnetlinkHeader(payload)
+  return { family: familyNames.get(family), body }
 }
 
 const familyNames = new Map(
   Object.entries(familyNumbers).map(([name, number]) => [number as number, name as TableFamily]),
 )
-
-/** struct nfgenmsg, linux/netfilter/nfnetlink.h. */
-function writeHeader(writer: Writer, family: number, resource: number): void {
-  writer.u8(family)
-  writer.u8(NFNETLINK_V0)
-  writer.be16(resource)
-}

@@ -1,24 +1,26 @@
 import { attributes, be32 } from '../attributes.ts'
-import { BatchTooLargeError, isErrno, MalformedMessageError } from '../errors.ts'
+import { BatchTooLargeError, DumpInterruptedError, isErrno, MalformedMessageError } from '../errors.ts'
 import type { NetlinkMessage, ReceivedMessage } from '../message.ts'
 import { NetlinkSocket, type NetlinkSocketOptions } from '../netlink-socket.ts'
+import { NETLINK_NETFILTER } from '../nfnetlink-header.ts'
 import { decodeChain, listChains, type NftChain } from './chain.ts'
 import { decodeElements, listElements, type NftElementReport } from './element.ts'
 import {
   batchBegin,
   batchEnd,
-  NETLINK_NETFILTER,
   operationMessage,
   readHeader,
   type TableFamily,
   type TableReference,
 } from './nfnetlink.ts'
 import { decodeRule, listRules, type NftRule } from './rule.ts'
-import { decodeSet, listSets, type NftSet, type NftSetReport } from './set.ts'
+import { decodeSet, getSet, listSets, type NftSet, type NftSetReport } from './set.ts'
 import { decodeTable, getTable, listTables, type NftTable } from './table.ts'
 
 /** A batch travels in one piece: room for about 50 000 elements. */
 const BUFFER_BYTES = 8 * 1024 * 1024
+/** The kernel takes milliseconds to rearrange a set, and a list of it takes as long. */
+const LIST_ATTEMPTS = 50
 
 /** enum nft_gen_attributes */
 const generationAttributes = attributes({ id: [1, be32] })
@@ -100,13 +102,22 @@ export class NftablesSocket {
   }
 
   /**
-   * What a set holds, in no order. Just after a commit of thousands of elements, some can be missing
-   * or there twice: the kernel rearranges its hash table then, and does not say so.
+   * What a set holds, in no order.
    *
-   * @throws NetlinkError (`ERR_NETLINK`) with ENOENT when there is none
+   * @throws NetlinkError (`ERR_NETLINK`) with ENOENT when there is none, DumpInterruptedError (`ERR_DUMP_INTERRUPTED`)
+   *   when the set changed all the time, NotImplementedError (`ERR_NOT_IMPLEMENTED`) for a catch-all element
    */
   listElements(set: NftSet): NftElementReport[] {
-    return this.#socket.dump(listElements(set), (message: ReceivedMessage) => decodeElements(set, message)).flat()
+    let before: readonly string[] = []
+    for (let attempt = 0; attempt < LIST_ATTEMPTS; attempt++) {
+      const generation = this.generation()
+      const elements = new Map(this.#dumpElements(set).map((element) => [keyOf(element), element]))
+      const keys = [...elements.keys()].sort()
+      const isWhole = this.#isWhole(set, elements.size) ?? isAlike(keys, before)
+      if (isWhole && generation === this.generation()) return [...elements.values()]
+      before = keys
+    }
+    throw new DumpInterruptedError(listElements(set).describe(), LIST_ATTEMPTS)
   }
 
   /** Safe to call twice. */
@@ -116,6 +127,22 @@ export class NftablesSocket {
 
   [Symbol.dispose](): void {
     this.close()
+  }
+
+  #dumpElements(set: NftSet): NftElementReport[] {
+    return this.#socket.dump(listElements(set), (message: ReceivedMessage) => decodeElements(set, message)).flat()
+  }
+
+  /**
+   * After a commit of thousands of elements the kernel rearranges its hash table for a while. A list read
+   * meanwhile can lack some or have them twice, which the kernel does not say. Undefined where nothing tells:
+   * older kernels do not count, and of ranges they count ends as well.
+   */
+  #isWhole(set: NftSet, found: number): boolean | undefined {
+    if (set.interval === true) return undefined
+    const [reply] = this.#socket.request(getSet(set))
+    const count = reply === undefined ? undefined : decodeSet(reply)?.count
+    return count === undefined ? undefined : count === found
   }
 
   #exchange(batch: readonly NetlinkMessage[], acknowledged: number): ReturnType<NetlinkSocket['exchange']> {
@@ -130,6 +157,15 @@ export class NftablesSocket {
 
 /** NFT_MSG_GETGEN */
 const getGeneration = operationMessage({ operation: 'NFT_MSG_GETGEN', about: '', write: () => undefined })
+
+/** What tells an element from the others: where one range ends another can begin. */
+function keyOf({ key, keyEnd, isIntervalEnd }: NftElementReport): string {
+  return JSON.stringify([key, keyEnd, isIntervalEnd])
+}
+
+function isAlike(one: readonly string[], other: readonly string[]): boolean {
+  return one.length === other.length && one.every((key, at) => key === other[at])
+}
 
 function isSame(one: { family: TableFamily; name: string }, other: TableReference): boolean {
   return one.family === other.family && one.name === other.name

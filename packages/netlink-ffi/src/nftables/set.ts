@@ -1,4 +1,5 @@
 import { attributes, be32, be64, bytes, list, zstring } from '../attributes.ts'
+import { ValueOutOfRangeError } from '../errors.ts'
 import { NLM_F_CREATE, NLM_F_EXCL, type NetlinkMessage, type ReceivedMessage } from '../message.ts'
 import { byteOrderOf, lengthOf, partLengths, typeNumber, VERDICT_TYPE, type NftDataType } from './data-types.ts'
 import { operationMessage, readHeader, type TableReference } from './nfnetlink.ts'
@@ -21,6 +22,7 @@ const setAttributes = attributes({
   id: [10, be32],
   userdata: [13, bytes],
   handle: [16, be64],
+  count: [20, be32],
 })
 
 // enum nft_set_flags
@@ -56,10 +58,21 @@ export interface NftSetReport extends SetReference {
   readonly keyLength: number
   readonly comment: string | undefined
   readonly userdata: Uint8Array | undefined
+  /** How many elements it has, about, where it is one of intervals; undefined before Linux 6.16. */
+  readonly count: number | undefined
 }
 
-/** NFT_MSG_NEWSET. EEXIST when the name is taken. */
+/** enum nft_registers: keys are looked up in 64 bytes, and `nft` has room for so many type numbers. */
+const MAX_KEY_TYPES = 5
+
+/**
+ * NFT_MSG_NEWSET. EEXIST when the name is taken.
+ *
+ * @throws ValueOutOfRangeError (`ERR_VALUE_OUT_OF_RANGE`) for a key of more than five types, and for intervals of marks:
+ *   the kernel compares bytes, and those of a mark are in the machine's order
+ */
 export function addSet(set: NftSet): NetlinkMessage {
+  checkKey(set)
   const { table, name, key, data } = set
   const dataTypes = data === 'verdict' ? undefined : data
   const userdata = setUserdata(byteOrderOf(key), dataTypes && byteOrderOf(dataTypes), set.comment)
@@ -99,6 +112,18 @@ export function deleteSet(set: SetReference): NetlinkMessage {
   })
 }
 
+/** NFT_MSG_GETSET of one set. ENOENT when there is none. */
+export function getSet(set: SetReference): NetlinkMessage {
+  return operationMessage({
+    operation: 'NFT_MSG_GETSET',
+    family: set.table.family,
+    about: describeSet(set),
+    write: (writer) => {
+      setAttributes.write(writer, { table: set.table.name, name: set.name })
+    },
+  })
+}
+
 /** NFT_MSG_GETSET, to be dumped: the sets of a table. */
 export function listSets(table: TableReference): NetlinkMessage {
   return operationMessage({
@@ -127,6 +152,7 @@ export function decodeSet(message: ReceivedMessage): NftSetReport | undefined {
     keyLength,
     comment: setCommentOf(userdata),
     userdata,
+    count: values.count,
   }
 }
 
@@ -138,6 +164,15 @@ export function isConcatenatedInterval(set: NftSet): boolean {
 /** `inet net ports4`, as `nft` writes it. */
 export function describeSet(set: SetReference): string {
   return `${describeTable(set.table)} ${set.name}`
+}
+
+function checkKey({ name, key, interval }: NftSet): void {
+  if (key.length < 1 || key.length > MAX_KEY_TYPES) {
+    throw new ValueOutOfRangeError(`key of set ${name}`, key.join(' . '), `1 to ${MAX_KEY_TYPES} types`)
+  }
+  if (interval === true && key.includes('mark')) {
+    throw new ValueOutOfRangeError(`key of interval set ${name}`, key.join(' . '), 'types other than mark')
+  }
 }
 
 function flagsOf(set: NftSet): number {

@@ -1,4 +1,4 @@
-import { macAddressFromBytes, macAddressToBytes } from '@net/types'
+import { isInterfaceName, macAddressFromBytes, macAddressToBytes } from '@net/types'
 import { attributes, i32, u32, u8, viewOf, writeAttribute, zstring, type AttributeCodec } from '../attributes.ts'
 import { MalformedMessageError, ValueOutOfRangeError } from '../errors.ts'
 import { NLM_F_CREATE, NLM_F_EXCL, type NetlinkMessage, type ReceivedMessage } from '../message.ts'
@@ -12,7 +12,8 @@ export const RTM_SETLINK = 19
 const AF_BRIDGE = 7
 const IFF_UP = 1
 const LINK_HEADER_LENGTH = 16
-const IFNAMSIZ = 16
+/** IF_OPER_DORMANT and IF_LINK_MODE_DORMANT, linux/if.h. */
+const dormancy = { operationalState: 5, linkMode: 1 } as const
 /** linux/veth.h */
 const VETH_INFO_PEER = 1
 /** BR_STATE_*, linux/if_bridge.h. */
@@ -53,8 +54,11 @@ const linkAttributes = attributes({
   peerIndex: [5, i32],
   master: [10, u32],
   bridgePort: [12, bridgePort],
+  operationalState: [16, u8],
+  linkMode: [17, u8],
   info: [18, linkInfo],
   alias: [20, zstring],
+  group: [27, u32],
   namespaceFd: [28, u32],
 })
 
@@ -92,6 +96,8 @@ export interface LinkSettings {
   readonly master?: number | undefined
   /** Free text that travels with the link: who made it. Up to 255 bytes. */
   readonly alias?: string | undefined
+  /** A number that links have in common; packet rules can ask for it. @defaultValue 0 */
+  readonly group?: number | undefined
   readonly up?: boolean | undefined
 }
 
@@ -110,6 +116,7 @@ export interface Link {
   readonly macAddress: string | undefined
   readonly master: number | undefined
   readonly alias: string | undefined
+  readonly group: number
   /** Index of the other end of a veth, in its namespace. */
   readonly peerIndex: number | undefined
 }
@@ -147,6 +154,22 @@ export function setLink(
       writeLinkHeader(writer, typeof reference === 'number' ? reference : 0, settings.up)
       const name = settings.rename ?? (typeof reference === 'string' ? reference : undefined)
       linkAttributes.write(writer, { name, ...settingsOf(settings) })
+    },
+  }
+}
+
+/**
+ * RTM_SETLINK: whatever its carrier does, link `index` counts as not ready to pass packets. Its bridge keeps
+ * the port disabled then, though somebody at the far end of a veth takes his end down and up again.
+ */
+export function makeDormant(index: number): NetlinkMessage {
+  return {
+    type: RTM_SETLINK,
+    flags: 0,
+    describe: () => `RTM_SETLINK ${index} dormant`,
+    write: (writer) => {
+      writeLinkHeader(writer, index)
+      linkAttributes.write(writer, dormancy)
     },
   }
 }
@@ -230,30 +253,25 @@ export function decodeLink(message: ReceivedMessage): Link {
     macAddress: values.macAddress,
     master: values.master,
     alias: values.alias,
+    group: values.group ?? 0,
     peerIndex: values.peerIndex,
   }
 }
 
 /**
- * An interface name that the kernel takes: 1 to 15 bytes without white space, `/` or `:`, and not `.` or `..`.
+ * An interface name that the kernel takes as it is: see `isInterfaceName` of `@net/types`.
  *
  * @throws ValueOutOfRangeError (`ERR_VALUE_OUT_OF_RANGE`)
  */
 export function checkInterfaceName(name: string): void {
-  const lengthBytes = new TextEncoder().encode(name).length
-  // net/core/dev.c: dev_valid_name
-  if (lengthBytes < 1 || lengthBytes >= IFNAMSIZ || /[\s/:\0]/.test(name) || name === '.' || name === '..') {
-    throw new ValueOutOfRangeError(
-      'interface name',
-      JSON.stringify(name),
-      `1 to ${IFNAMSIZ - 1} bytes without white space, "/" or ":"`,
-    )
-  }
+  if (isInterfaceName(name)) return
+  const expected = '1 to 15 bytes without white space, "/", ":" or "%", and none that settings have'
+  throw new ValueOutOfRangeError('interface name', JSON.stringify(name), expected)
 }
 
-function settingsOf(link: LinkSettings): Pick<LinkSettings, 'mtu' | 'macAddress' | 'master' | 'alias'> {
-  const { mtu, macAddress, master, alias } = link
-  return { mtu, macAddress, master, alias }
+function settingsOf(link: LinkSettings): Omit<LinkSettings, 'up'> {
+  const { mtu, macAddress, master, alias, group } = link
+  return { mtu, macAddress, master, alias, group }
 }
 
 function writeReference(writer: Writer, reference: LinkReference): void {

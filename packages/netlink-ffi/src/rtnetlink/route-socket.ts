@@ -42,8 +42,8 @@ export class RouteSocket {
   }
 
   /**
-   * Makes a link and says what became of it. EEXIST when the name is taken. The kernel takes an alias
-   * only for a link that is there: that is a second message.
+   * Makes a link, or leaves nothing behind, and says what became of it. EEXIST when the name is taken. The kernel
+   * takes an alias only for a link that is there: that is a second message.
    */
   createLink(link: NewLink): Link {
     const message = createLink(link)
@@ -51,7 +51,12 @@ export class RouteSocket {
     const created = reply === undefined ? this.getLink(link.name) : decodeLink(reply)
     if (link.alias === undefined) return created
     // Not in the same exchange: had the name been taken, the other's link would get our alias.
-    this.#socket.request(setLink(created.index, { alias: link.alias }))
+    try {
+      this.#socket.request(setLink(created.index, { alias: link.alias }))
+    } catch (error) {
+      this.#socket.exchange([deleteLink(created.index)])
+      throw error
+    }
     return { ...created, alias: link.alias }
   }
 

@@ -1,0 +1,5 @@
+/**
+ * The group (IFLA_GROUP) that every bridge of a network is in, whichever controller of the host made it: the
+ * packet rules of one tell by it the networks of others from interfaces that are no network's. Letters `net`.
+ */
+export const NETWORK_LINK_GROUP = 0x6e6574

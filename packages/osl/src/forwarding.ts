@@ -1,0 +1,70 @@
+import { readFileSync } from 'node:fs'
+import { NETWORK_LINK_GROUP, type Firewall } from '@net/driverapi'
+import type { RouteSocket } from '@net/netlink-ffi'
+import { Mutex, type AddressFamily, type CallOptions, type Logger } from '@net/types'
+import { writeSysctls } from './sysctl.ts'
+
+const paths = { 4: 'net/ipv4/ip_forward', 6: 'net/ipv6/conf/all/forwarding' } as const
+
+/**
+ * Switches on that the host forwards packets, without making a router of it: where it did not before, the packet
+ * rules are told to forward nothing between interfaces that are no network's.
+ */
+export class Forwarding {
+  readonly #firewall: Firewall
+  readonly #routes: Pick<RouteSocket, 'listLinks'>
+  readonly #logger: Logger
+  readonly #mutex = new Mutex()
+  /** What was off, until it was switched on here. */
+  readonly #switchedOn = new Set<AddressFamily>()
+
+  constructor(firewall: Firewall, routes: Pick<RouteSocket, 'listLinks'>, logger: Logger) {
+    this.#firewall = firewall
+    this.#routes = routes
+    this.#logger = logger
+  }
+
+  /** Has the host forward packets of these families. @throws SysctlError (`ERR_SYSCTL`), and what the firewall throws */
+  async switchOn(families: readonly AddressFamily[], call?: CallOptions): Promise<void> {
+    using _lock = await this.#mutex.lock(call)
+    for (const family of families) {
+      if (valueOf(family) === '1') continue
+      // Before, not after: there is no moment in which everything is forwarded.
+      if (!this.#switchedOn.has(family)) await this.#firewall.change({ add: [{ kind: 'forwarding', family }] }, call)
+      this.#switchedOn.add(family)
+      writeSysctls([{ path: paths[family], value: '1' }])
+    }
+  }
+
+  /**
+   * Switches off again what was switched on here once no network is left, another controller's included. What
+   * somebody switched off since, or cannot be switched off, stays as it is.
+   */
+  async putBack(): Promise<void> {
+    using _lock = await this.#mutex.lock()
+    if (this.#switchedOn.size === 0 || this.#isNetworkLeft()) return
+    for (const family of this.#switchedOn) {
+      try {
+        if (valueOf(family) === '1') writeSysctls([{ path: paths[family], value: '0' }])
+        // After, not before: as above.
+        await this.#firewall.change({ remove: [{ kind: 'forwarding', family }] })
+        this.#switchedOn.delete(family)
+      } catch (error) {
+        this.#logger.warn({ error, family }, 'could not put the forwarding of packets back')
+      }
+    }
+  }
+
+  #isNetworkLeft(): boolean {
+    return this.#routes.listLinks().some(({ group }) => group === NETWORK_LINK_GROUP)
+  }
+}
+
+/** The setting; undefined where the kernel does not have it. */
+function valueOf(family: AddressFamily): string | undefined {
+  try {
+    return readFileSync(`/proc/sys/${paths[family]}`, 'utf8').trim()
+  } catch {
+    return undefined // Writing it says why.
+  }
+}
