@@ -143,8 +143,10 @@ async function takeAddress(
   call: CallOptions | undefined,
 ): Promise<string | undefined> {
   if (subnet === undefined) return undefined
-  const { poolId } = subnet
-  const { address } = await network.ipam.requestAddress(poolId, { address: wanted, owner: entry.record.id }, call)
+  const { poolId, pool } = subnet
+  // IPv6 has addresses enough to let those rest that were let go: ending the flows of one takes the kernel a while.
+  const request = { address: wanted, serial: pool.includes(':'), owner: entry.record.id }
+  const { address } = await network.ipam.requestAddress(poolId, request, call)
   rollback.defer(`take address ${address}`, () => network.ipam.releaseAddress(poolId, withoutPrefixLength(address)))
   return address
 }

@@ -28,7 +28,7 @@ import { explainRefusal } from './explain.ts'
 import { Forwarding } from './forwarding.ts'
 import { Reaper } from './reaper.ts'
 import { createSandboxNamespace, deleteSandboxNamespace, inSandbox, openSandboxNamespace } from './sandbox-namespace.ts'
-import { flowsOfChange, flowsOfLinks, StaleFlows } from './stale-flows.ts'
+import { flowsOfChange, StaleFlows } from './stale-flows.ts'
 import { writeSysctls } from './sysctl.ts'
 
 /** What can be chosen about an {@link Executor}. */
@@ -78,7 +78,7 @@ export class Executor {
     this.#conntrack = conntrack
     this.#reaper = new Reaper(forReaper, this.#logger)
     this.#forwarding = new Forwarding(deps.firewall, routes, this.#logger)
-    this.#flows = new StaleFlows(conntrack)
+    this.#flows = new StaleFlows(conntrack, this.#logger)
   }
 
   /** Opens it in the calling thread's network namespace: that is the host from then on. */
@@ -143,7 +143,7 @@ export class Executor {
     for (const link of links) this.#silence(link)
     deleteSandboxNamespace(key)
     this.#reaper.take(links.map(({ index }) => index))
-    await this.#flows.end(flowsOfLinks(plans.flatMap(({ sandbox }) => sandbox.links)))
+    this.#flows.leave(plans.flatMap(({ sandbox }) => sandbox.links))
   }
 
   /**
@@ -155,6 +155,7 @@ export class Executor {
   async join(key: string, plan: JoinPlan, call?: CallOptions): Promise<void> {
     await using rollback = new Rollback()
 
+    await this.#flows.whenEnded(plan.sandbox.links)
     for (const link of plan.sandbox.links) {
       await this.#turns.take(call)
       const near = this.#createVeth(key, link)
@@ -175,7 +176,7 @@ export class Executor {
     await this.#turns.take()
     if (plan.firewall.length > 0) await this.#firewall.change({ remove: plan.firewall })
     await this.#deleteOwn(plan.sandbox.links.map(({ create }) => create.hostName))
-    await this.#flows.end(flowsOfLinks(plan.sandbox.links))
+    this.#flows.leave(plan.sandbox.links)
   }
 
   /** Gives the sandbox at `key` default routes. @throws `ERR_SANDBOX_NOT_FOUND` */
@@ -193,7 +194,7 @@ export class Executor {
       .map(({ destination }) => destination)
   }
 
-  /** Adds and removes firewall facts, all or none. Traffic through ports that are taken back ends before this resolves. */
+  /** Adds and removes firewall facts, all or none. No packet comes through ports that are taken back once this resolves, save those of TCP connections that are open. */
   async changeFirewall(change: FirewallChange, call?: CallOptions): Promise<void> {
     await this.#turns.take(call)
     await this.#firewall.change(change, call)
@@ -208,6 +209,7 @@ export class Executor {
   /** Waits for what goes on in the background, then closes the sockets. Safe to call twice. */
   async close(): Promise<void> {
     await this.#reaper.close()
+    await this.#flows.settle()
     this.#conntrack.close()
     this.#routes.close()
   }

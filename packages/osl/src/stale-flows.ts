@@ -1,25 +1,33 @@
 import type { FirewallChange, FirewallFact, PortFact, SandboxLink } from '@net/driverapi'
 import type { ConntrackSocket, FlowFilter } from '@net/netlink-ffi'
-import { formatAddress, parseAddress, parseCidr, protocolNumbers } from '@net/types'
+import { formatAddress, parseAddress, parseCidr, protocolNumbers, type Logger } from '@net/types'
 
 /** linux/netfilter/nf_conntrack_common.h: IPS_SRC_NAT, as flows of containers to elsewhere have it, and IPS_DST_NAT. */
-const UNTRANSLATED = { mask: 0x10 | 0x20, value: 0 } as const
+const IPS_SRC_NAT = 0x10
+const IPS_DST_NAT = 0x20
+const UNTRANSLATED = { mask: IPS_SRC_NAT | IPS_DST_NAT, value: 0 } as const
+const LED_ELSEWHERE = { mask: IPS_DST_NAT, value: IPS_DST_NAT } as const
 
 /**
  * Ends the flows that the kernel still tracks when what they were translated to is gone. Its memory of a flow
  * outlives rules and addresses: without this, packets of an old flow would reach whoever gets the address next.
  *
- * The kernel walks its whole table for that. While it does, those who come wait together for the next walk.
+ * The kernel walks its whole table for that. While it does, those who come wait together for the next walk. Nobody
+ * who lets an address go waits: who gets it next does, in the rare case that the walk is not done by then.
  */
 export class StaleFlows {
   readonly #conntrack: Pick<ConntrackSocket, 'deleteBy'>
+  readonly #logger: Logger
   #waiting: FlowFilter[] = []
   #next: Promise<void> | undefined
   #current: Promise<void> = Promise.resolve()
+  /** By address: the walk that ends its flows. */
+  readonly #ending = new Map<string, Promise<void>>()
 
   /** `conntrack` is borrowed. */
-  constructor(conntrack: Pick<ConntrackSocket, 'deleteBy'>) {
+  constructor(conntrack: Pick<ConntrackSocket, 'deleteBy'>, logger: Logger) {
     this.#conntrack = conntrack
+    this.#logger = logger
   }
 
   /** Resolves when no flow is left that passes one of `filters`. @throws NetlinkError (`ERR_NETLINK`) */
@@ -28,6 +36,29 @@ export class StaleFlows {
     this.#waiting.push(...filters)
     this.#next ??= this.#current.then(() => this.#walk())
     await this.#next
+  }
+
+  /** Begins to end all flows of the addresses of interfaces that are gone. {@link StaleFlows.whenEnded} waits for it. */
+  leave(links: readonly SandboxLink[]): void {
+    const addresses = addressesOf(links)
+    const ending = this.end(addresses.flatMap(flowsOf)).catch((error: unknown) => {
+      this.#logger.error({ error, addresses }, 'the flows of addresses that were let go could not be ended')
+    })
+    for (const address of addresses) this.#ending.set(address, ending)
+    void ending.then(() => {
+      for (const address of addresses) if (this.#ending.get(address) === ending) this.#ending.delete(address)
+    })
+  }
+
+  /** What has to be waited for before the addresses of interfaces are somebody else's. */
+  whenEnded(links: readonly SandboxLink[]): Promise<unknown> | undefined {
+    if (this.#ending.size === 0) return undefined
+    return Promise.all(addressesOf(links).flatMap((address) => this.#ending.get(address) ?? []))
+  }
+
+  /** Waits for what goes on in the background. */
+  async settle(): Promise<void> {
+    await Promise.all(this.#ending.values())
   }
 
   #walk(): Promise<void> {
@@ -41,59 +72,48 @@ export class StaleFlows {
   }
 }
 
-/** Flows from and to the addresses of interfaces that are gone, translated or not. */
-export function flowsOfLinks(links: readonly SandboxLink[]): FlowFilter[] {
-  return links
-    .flatMap(({ addresses }) => addresses)
-    .flatMap((cidr) => {
-      const { address } = parseCidr(cidr)
-      const source = formatAddress(address)
-      return [
-        { family: address.family, original: { source } },
-        { family: address.family, reply: { source } },
-      ]
-    })
+function addressesOf(links: readonly SandboxLink[]): string[] {
+  return links.flatMap(({ addresses }) => addresses.map((cidr) => formatAddress(parseCidr(cidr).address)))
 }
 
-/**
- * Flows that a change makes stale: those through ports that are taken back and, since a UDP client may go on
- * with the flow that it began before, those that asked for a UDP port before it was published.
- */
-export function flowsOfChange({ add = [], remove = [] }: FirewallChange): FlowFilter[] {
+/** Flows from and to an address, translated or not. */
+function flowsOf(source: string): FlowFilter[] {
+  const { family } = parseAddress(source)
   return [
-    ...remove.filter(isPort).map((port) => ({ ...flowsTo(port), reply: replyOf(port) })),
-    ...add
-      .filter(isPort)
-      .flatMap((port) => (port.protocol === 'udp' ? [{ ...flowsTo(port), status: UNTRANSLATED }] : [])),
+    { family, original: { source } },
+    { family, reply: { source } },
   ]
 }
 
-function isPort(fact: FirewallFact): fact is PortFact {
-  return fact.kind === 'port'
+/**
+ * The UDP flows that a change of ports makes stale: those through ports that are taken back, and those that asked for
+ * a port before it was published, for a client may go on with the flow that it began. A TCP connection that is open
+ * outlives its publication, and a new one begins a new flow.
+ *
+ * Ports tell them apart, where the kernel cannot look for addresses itself: IPv6.
+ */
+export function flowsOfChange({ add = [], remove = [] }: FirewallChange): FlowFilter[] {
+  return [
+    ...remove.filter(isUdpPort).map((port) => ({ ...flowsTo(port), reply: replyOf(port), status: LED_ELSEWHERE })),
+    ...add.filter(isUdpPort).map((port) => ({ ...flowsTo(port), status: UNTRANSLATED })),
+  ]
+}
+
+function isUdpPort(fact: FirewallFact): fact is PortFact {
+  return fact.kind === 'port' && fact.protocol === 'udp'
 }
 
 /** Flows to the host's port. */
 function flowsTo({ protocol, hostAddress, hostPort, containerAddress }: PortFact): FlowFilter {
-  return {
-    family: parseAddress(containerAddress).family,
-    original: {
-      protocol: protocolNumbers[protocol],
-      destinationPort: hostPort,
-      destination:
-        hostAddress === undefined || isAny(hostAddress) ? undefined : formatAddress(parseAddress(hostAddress)),
-    },
-  }
+  const { family } = parseAddress(containerAddress)
+  const isOne = family === 4 && hostAddress !== undefined && parseAddress(hostAddress).value !== 0n
+  const destination = isOne ? formatAddress(parseAddress(hostAddress)) : undefined
+  return { family, original: { protocol: protocolNumbers[protocol], destinationPort: hostPort, destination } }
 }
 
 /** How answers of the container look: its port may be the host's port of something else, and the other way round. */
 function replyOf({ protocol, containerAddress, containerPort }: PortFact): FlowFilter['reply'] {
-  return {
-    protocol: protocolNumbers[protocol],
-    source: formatAddress(parseAddress(containerAddress)),
-    sourcePort: containerPort,
-  }
-}
-
-function isAny(address: string): boolean {
-  return parseAddress(address).value === 0n
+  const { family } = parseAddress(containerAddress)
+  const source = family === 4 ? formatAddress(parseAddress(containerAddress)) : undefined
+  return { protocol: protocolNumbers[protocol], source, sourcePort: containerPort }
 }
