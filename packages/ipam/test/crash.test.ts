@@ -10,7 +10,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { defaultIpam } from '../src/index.ts'
 
 const PROCESSES = 4
-const KILLS = 25
+const KILLS = 8
 const worker = join(import.meta.dirname, 'crash-worker.mjs')
 
 let path: string

@@ -2,6 +2,7 @@ import { stat } from 'node:fs/promises'
 import { enterNewNamespace, RouteSocket, setLink } from '@net/netlink-ffi'
 import { Command, InvalidArgumentError } from 'commander'
 import { measureBitseq } from './allocators/bitseq-bench.ts'
+import { measureDurable } from './allocators/durable-bench.ts'
 import { measureIpam } from './allocators/ipam-bench.ts'
 import { measureAttach } from './attach-bench.ts'
 import type { Measurement } from './measure.ts'
@@ -23,7 +24,7 @@ interface Bench {
 /** Benches of what touches no kernel: they need neither root nor a host. */
 const allocatorBenches: readonly { readonly names: readonly string[]; measure(): Promise<Measurement[]> }[] = [
   { names: ['bitseq'], measure: measureBitseq },
-  { names: ['ipam'], measure: measureIpam },
+  { names: ['ipam'], measure: async () => [...(await measureIpam()), ...(await measureDurable())] },
 ]
 
 const benches: readonly Bench[] = [

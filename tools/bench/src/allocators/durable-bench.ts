@@ -1,0 +1,99 @@
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { openLmdbStore } from '@net/datastore-lmdb'
+import { defaultIpam } from '@net/ipam'
+import type { IpamDriver } from '@net/ipamapi'
+import { open } from 'lmdb'
+import { longestStall, median, timed, type Measurement } from '../measure.ts'
+
+const addressSpace = 'LocalDefault'
+const SINGLE = 200
+const CALLERS = 64
+const ROUNDS = 20
+const POOLS = 10_000
+const ADDRESSES = 1_000_000
+
+/** Addresses taken durably in a folder, beside a bare durable put; and the opening of one with a million of them. */
+export async function measureDurable(): Promise<Measurement[]> {
+  return [...(await inFolder(measureRequests)), ...(await inFolder(measureOpening))]
+}
+
+async function measureRequests(path: string): Promise<Measurement[]> {
+  const bare = open({ path: join(path, 'bare'), overlappingSync: false })
+  const store = await openLmdbStore({ path: join(path, 'store') })
+  const ipam = defaultIpam({}, { store })
+  const { id } = await ipam.requestPool({ addressSpace, pool: '10.0.0.0/8' })
+
+  const floor: number[] = []
+  const puts: number[] = []
+  const requests: number[] = []
+  for (let at = 0; at < SINGLE; at++) {
+    floor.push(await timed(() => bare.put(`key${at}`, 'value')))
+    puts.push(await timed(() => store.put(`key${at}`, new Uint8Array(16))))
+    requests.push(await timed(() => ipam.requestAddress(id, { owner: `single${at}` })))
+  }
+  const together: number[] = []
+  for (let round = 0; round < ROUNDS; round++) {
+    const all = (): Promise<unknown> =>
+      Promise.all(Array.from({ length: CALLERS }, (_, at) => ipam.requestAddress(id, { owner: `${round}-${at}` })))
+    together.push((await timed(all)) / CALLERS)
+  }
+  await store.close()
+  await bare.close()
+  const recorded = { 'libnetwork (recorded)': 0.74 }
+  return [
+    { name: 'ipam-durable-put', unit: 'ms', ours: median(puts), floor: median(floor) },
+    { name: 'ipam-durable-request', unit: 'ms', ours: median(requests), floor: median(floor), peers: recorded },
+    { name: `ipam-durable-of-${CALLERS}-callers`, unit: 'ms', ours: median(together), floor: median(floor) },
+  ]
+}
+
+async function measureOpening(path: string): Promise<Measurement[]> {
+  await fill(path)
+  let store = await openLmdbStore({ path })
+  await store.close()
+  const pool = (number: number): string => `${addressSpace}/10.${number >> 8}.${number & 255}.0/24`
+  let first = 0
+  let all = 0
+  const stall = await longestStall(async () => {
+    const start = performance.now()
+    store = await openLmdbStore({ path })
+    const ipam = defaultIpam({}, { store })
+    await ipam.requestAddress(pool(0))
+    first = performance.now() - start
+    for (let number = 0; number < POOLS; number++) await ipam.poolStatus?.(pool(number))
+    all = performance.now() - start
+  })
+  await store.close()
+  return [
+    { name: 'ipam-open', unit: 'ms', ours: first },
+    { name: 'ipam-open-and-read-all', unit: 'ms', ours: all },
+    { name: 'ipam-open-stall', unit: 'ms', ours: stall },
+  ]
+}
+
+/** 10 000 pools of a hundred addresses each. */
+async function fill(path: string): Promise<void> {
+  const store = await openLmdbStore({ path })
+  const ipam = defaultIpam({ pools: [{ base: '10.0.0.0/8', size: 24 }] }, { store })
+  for (let taken = 0; taken < POOLS;) {
+    const pools = await Promise.all(Array.from({ length: 100 }, () => ipam.requestPool({ addressSpace })))
+    await Promise.all(pools.flatMap(({ id }) => requestMany(ipam, id, ADDRESSES / POOLS)))
+    taken += pools.length
+  }
+  await store.close()
+}
+
+function requestMany(ipam: IpamDriver, id: string, count: number): Promise<unknown>[] {
+  return Array.from({ length: count }, () => ipam.requestAddress(id))
+}
+
+async function inFolder(work: (path: string) => Promise<Measurement[]>): Promise<Measurement[]> {
+  const path = mkdtempSync(join(tmpdir(), 'net-bench-'))
+  try {
+    return await work(path)
+  } finally {
+    rmSync(path, { recursive: true })
+  }
+}
