@@ -15,8 +15,8 @@ const bin = join(root, 'node_modules/.bin')
 const stamp = join(root, 'node_modules/.cache/net-setup.json')
 const PNPM = 'pnpm@12.21.0'
 
-/** Tools that tests look at the kernel with, and the Debian packages they come from. */
-const testTools = { ip: 'iproute2', nft: 'nftables', etcd: 'etcd-server' }
+/** Programs that tests use, and the Debian packages they come from. */
+const testTools = { ip: 'iproute2', nft: 'nftables', etcd: 'etcd-server', openssl: 'openssl' }
 
 /** Dependencies are there and fit the lock file. */
 export function ensureInstalled() {
@@ -45,13 +45,13 @@ export function ensureBuilt(filter) {
   ])
 }
 
-/** The tools that kernel tests need are there, or it is said why not; such tests are skipped then. */
+/** The programs that tests need are there, or it is said why not; such tests are skipped then. */
 export function ensureTestTools() {
   const missing = Object.keys(testTools).filter((tool) => !isOnPath(tool))
   if (missing.length === 0) return
   const packages = [...new Set(missing.map((tool) => testTools[tool]))]
   if (process.getuid?.() !== 0 || !isOnPath('apt-get')) {
-    say(`${missing.join(', ')} missing: kernel tests will be skipped (install ${packages.join(' ')}, and run as root)`)
+    say(`${missing.join(', ')} missing: tests that need them will be skipped (install ${packages.join(' ')}, and run as root)`)
     return
   }
   say(`installing ${packages.join(' ')}`)

@@ -7,6 +7,7 @@ const code = (name: string): object => expect.objectContaining({ code: name }) a
 const value = new Uint8Array([1])
 
 describeStore('in memory', {
+  lacks: ['openAgain', 'damage', 'expireLease'],
   open: () => {
     const store = memoryStore({ history: HISTORY })
     const forgetHistory = async (): Promise<void> => {

@@ -35,11 +35,13 @@ export interface WriteCondition {
   readonly ifVersion?: number | undefined
 }
 
+/** How to put an entry. */
 export interface PutOptions extends WriteCondition, CallOptions {
   /** Id of a {@link StoreLease}: the entry goes when the lease ends. */
   readonly lease?: string | undefined
 }
 
+/** Which part of a listing to give. */
 export interface ListOptions extends CallOptions {
   /** Begins behind this key. */
   readonly after?: string | undefined
@@ -58,6 +60,7 @@ export interface StoreListing {
   readonly more: boolean
 }
 
+/** What became of a key. */
 export type StoreEvent =
   | { readonly type: 'put'; readonly key: string; readonly value: Uint8Array; readonly version: number }
   | { readonly type: 'delete'; readonly key: string }
@@ -70,6 +73,7 @@ export interface StoreChange {
   readonly events: readonly StoreEvent[]
 }
 
+/** Where a watch begins, and what ends it. */
 export interface WatchOptions extends CallOptions {
   /** Reports what was changed after this revision. Absent: from now on. */
   readonly from?: number | undefined
@@ -118,8 +122,9 @@ export interface Store {
    */
   transaction(operations: readonly StoreOperation[], call?: CallOptions): Promise<number>
   /**
-   * Changes under `prefix`, a transaction at a time and in order, from the moment of the call. Ends when `call.signal`
-   * is aborted or the reader stops; a reader too slow for a bounded history gets `ERR_HISTORY_LOST` and lists anew.
+   * Changes under `prefix`, a transaction at a time and in order: all that this object writes after the call, and what
+   * others write from about then on; `from` the revision of a listing leaves no gap. Ends when `call.signal` is
+   * aborted or the reader stops; a reader too slow for a bounded history gets `ERR_HISTORY_LOST` and lists anew.
    */
   watch(prefix: string, options?: WatchOptions): AsyncIterable<StoreChange>
   /** @param ttlMs - how long it outlives its holder: 1 000 to 3 600 000 */

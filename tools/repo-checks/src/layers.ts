@@ -4,7 +4,7 @@ export const layers: readonly (readonly string[])[] = [
   ['bitseq', 'netlink-ffi', 'datastore', 'driverapi'],
   ['ipamapi', 'datastore-lmdb', 'datastore-etcd', 'idm', 'portallocator', 'firewall', 'osl'],
   ['ipam'],
-  ['drivers-bridge'],
+  ['drivers-bridge', 'resolver'],
   ['libnetwork'],
 ]
 

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import type { Store } from '../store.ts'
-import { bytes, code, firstChange, nextEvents, reader, setUp, text, type OpenPlace } from './store-place.ts'
+import { bytes, code, firstChange, nextEvents, reader, setUp, text, type Can, type OpenPlace } from './store-place.ts'
 
 /** Everything that can be asked of a store. */
 const calls: [string, (store: Store, signal?: AbortSignal) => Promise<unknown>][] = [
@@ -14,7 +14,7 @@ const calls: [string, (store: Store, signal?: AbortSignal) => Promise<unknown>][
 ]
 
 /** Giving up, closing, opening again. */
-export function describeLifetime(open: OpenPlace): void {
+export function describeLifetime(open: OpenPlace, can: Can): void {
   describe('a call that is given up', () => {
     const here = setUp(open)
 
@@ -85,11 +85,11 @@ export function describeLifetime(open: OpenPlace): void {
     })
   })
 
+  if (!can('openAgain')) return
   describe('a store that is opened again', () => {
     const here = setUp(open)
 
-    it('has what was written, at the versions that were given', async ({ skip }) => {
-      if (here.place.openAgain === undefined) return skip('nothing of this store outlives it')
+    it('has what was written, at the versions that were given', async () => {
       const version = await here.store.put('a', bytes('1'))
       await here.store.put('b', bytes('2'))
       await here.store.delete('b')
@@ -99,8 +99,7 @@ export function describeLifetime(open: OpenPlace): void {
       expect(entries).toEqual([{ key: 'a', value: bytes('1'), version }])
     })
 
-    it('counts its revision on, though the latest entry is gone', async ({ skip }) => {
-      if (here.place.openAgain === undefined) return skip('nothing of this store outlives it')
+    it('counts its revision on, though the latest entry is gone', async () => {
       const version = await here.store.put('a', bytes('1'))
       await here.store.delete('a')
       const { revision } = await here.store.list('')
@@ -113,8 +112,7 @@ export function describeLifetime(open: OpenPlace): void {
       expect(revision).toBeGreaterThan(version)
     })
 
-    it('still knows what changed before', async ({ skip }) => {
-      if (here.place.openAgain === undefined) return skip('nothing of this store outlives it')
+    it('still knows what changed before', async () => {
       const from = await here.store.put('a', bytes('1'))
       await here.store.put('a', bytes('2'))
       await here.store.close()
@@ -123,8 +121,7 @@ export function describeLifetime(open: OpenPlace): void {
       expect(await nextEvents(reader(store.watch('', { from })))).toEqual(['put a = 2'])
     })
 
-    it('has all of a transaction', async ({ skip }) => {
-      if (here.place.openAgain === undefined) return skip('nothing of this store outlives it')
+    it('has all of a transaction', async () => {
       await here.store.transaction([
         { type: 'put', key: 'a', value: bytes('1') },
         { type: 'put', key: 'b', value: bytes('2') },

@@ -9,20 +9,29 @@ import { describeLists } from './describe-lists.ts'
 import { describeModel } from './describe-model.ts'
 import { describeTransactions } from './describe-transactions.ts'
 import { describeWatches } from './describe-watches.ts'
-import type { OpenPlace } from './store-place.ts'
+import type { Ability, Can, OpenPlace } from './store-place.ts'
 
-/** Describes, as vitest tests, what a store does. `open` gives a fresh, empty place each time. */
-export function describeStore(name: string, { open }: { readonly open: OpenPlace }): void {
+/** How to describe a store. */
+export interface DescribeStoreOptions {
+  /** Gives a fresh, empty place each time. */
+  readonly open: OpenPlace
+  /** What its places cannot do, and so is not looked at. @defaultValue nothing */
+  readonly lacks?: readonly Ability[] | undefined
+}
+
+/** Describes, as vitest tests, what a store does. */
+export function describeStore(name: string, { open, lacks = [] }: DescribeStoreOptions): void {
+  const can: Can = (ability) => !lacks.includes(ability)
   describe(`store ${name}`, () => {
     describeEntries(open)
     describeLists(open)
     describeLimits(open)
     describeTransactions(open)
     describeWatches(open)
-    describeLeases(open)
-    describeConcurrency(open)
-    describeDamage(open)
-    describeLifetime(open)
+    describeLeases(open, can)
+    describeConcurrency(open, can)
+    if (can('damage')) describeDamage(open)
+    describeLifetime(open, can)
     describeModel(open)
   })
 }

@@ -4,6 +4,6 @@
  * @packageDocumentation
  */
 
-export { describeStore } from './describe-store.ts'
+export { describeStore, type DescribeStoreOptions } from './describe-store.ts'
 export { followModel, modelSteps, type ModelOperation, type ModelStep } from './model.ts'
-export type { StorePlace } from './store-place.ts'
+export type { Ability, OpenPlace, StorePlace } from './store-place.ts'

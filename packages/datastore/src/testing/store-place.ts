@@ -17,6 +17,12 @@ export interface StorePlace {
   readonly remove?: (() => Promise<void>) | undefined
 }
 
+/** What not every place can do. */
+export type Ability = 'openAgain' | 'damage' | 'expireLease'
+
+/** Whether places can do it. Of what they cannot, there are no tests. */
+export type Can = (ability: Ability) => boolean
+
 /** Opens a fresh place. */
 export type OpenPlace = () => Promise<StorePlace>
 

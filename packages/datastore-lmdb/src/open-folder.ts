@@ -1,0 +1,138 @@
+import { StoreReadOnlyError, StoreUnavailableError, StoreVersionError } from '@net/datastore'
+import { isNetError } from '@net/types'
+import { access, mkdir } from 'node:fs/promises'
+import { isClean, markClean, removeCleanMark } from './clean-mark.ts'
+import { StoreDamagedError } from './errors.ts'
+import type { StoreFolder } from './folder.ts'
+import type { Frame } from './frames.ts'
+import { passGate } from './gate.ts'
+import { addHolder, listHolders, removeHolders, type Holder } from './holders.ts'
+import { probe } from './probe.ts'
+import { rebuild } from './rebuild.ts'
+import { hasSnapshot } from './snapshot.ts'
+import { decodeState, FORMAT, STATE_KEY } from './store-state.ts'
+import { openTables, TABLE_NAMES, type Tables } from './tables.ts'
+
+/** A folder whose data file is open, and known to be sound. */
+export interface OpenFolder {
+  readonly tables: Tables
+  readonly hasSnapshot: boolean
+  /** Closes the file; who is the last to do so marks it clean. */
+  close(): Promise<void>
+}
+
+/** Opens a folder for writing, and makes it where there is none. */
+export async function openFolder(
+  folder: StoreFolder,
+  probeTimeoutMs: number,
+  signal: AbortSignal | undefined,
+): Promise<OpenFolder> {
+  try {
+    await mkdir(folder.path, { recursive: true, mode: 0o700 })
+    await using _gate = await passGate(folder, signal)
+    const holders = await listHolders(folder.holders)
+    await makeSound(folder, holders, probeTimeoutMs)
+    const own = await addHolder(folder.holders)
+    try {
+      await removeCleanMark(folder)
+      const tables = await openSound(folder, false)
+      await removeHolders(folder.holders, namesOf(holders, false))
+      return { tables, hasSnapshot: await hasSnapshot(folder), close: () => closeFolder(folder, tables, own) }
+    } catch (error) {
+      await removeHolders(folder.holders, [own])
+      throw error
+    }
+  } catch (error) {
+    throw isReadOnlyMedium(error) ? new StoreReadOnlyError(folder.path, error) : error
+  }
+}
+
+/** Opens a folder for reading, and leaves no mark in it. */
+export async function openFolderToRead(folder: StoreFolder, probeTimeoutMs: number): Promise<OpenFolder> {
+  if (!(await isThere(folder.data))) throw new StoreUnavailableError(folder.path, 'there is no store', 'none')
+  const holders = await listHolders(folder.holders)
+  if (namesOf(holders, true).length === 0 && !(await isClean(folder))) await readThrough(folder, probeTimeoutMs)
+  const tables = await openSound(folder, true)
+  return { tables, hasSnapshot: await hasSnapshot(folder), close: () => tables.root.close() }
+}
+
+/** Has a file that was not closed as it should be read by another process first, and by this one only if that went well. */
+async function makeSound(folder: StoreFolder, holders: readonly Holder[], probeTimeoutMs: number): Promise<void> {
+  if (!(await isThere(folder.data))) {
+    if (await hasSnapshot(folder)) throw new StoreDamagedError(folder.data, folder.snapshot, 'the file is gone')
+    return
+  }
+  const isHeld = namesOf(holders, true).length > 0
+  const hasDead = namesOf(holders, false).length > 0
+  if (isHeld) {
+    // Others work with it: it cannot be replaced under their hands.
+    if (hasDead) await readThrough(folder, probeTimeoutMs)
+  } else if (hasDead || !(await isClean(folder))) {
+    await takeOver(folder, probeTimeoutMs)
+  }
+}
+
+/** Rebuilds the file from its records; where there is no room for a second one, it has to do that it could be read. */
+async function takeOver(folder: StoreFolder, probeTimeoutMs: number): Promise<void> {
+  try {
+    await rebuild(folder, refuseNewer(folder, probe(folder, probeTimeoutMs)), (state) => state)
+  } catch (error) {
+    if (isNetError(error)) throw error
+    await readThrough(folder, probeTimeoutMs)
+  }
+}
+
+async function readThrough(folder: StoreFolder, probeTimeoutMs: number): Promise<void> {
+  const frames = refuseNewer(folder, probe(folder, probeTimeoutMs))
+  while ((await frames.next()).done !== true);
+}
+
+/** Passes frames on, unless they are of a format that this version does not know. */
+async function* refuseNewer(folder: StoreFolder, frames: AsyncIterable<Frame>): AsyncGenerator<Frame> {
+  for await (const frame of frames) {
+    if (TABLE_NAMES[frame.table] === 'state') checkFormat(folder, frame.value)
+    yield frame
+  }
+}
+
+async function openSound(folder: StoreFolder, readOnly: boolean): Promise<Tables> {
+  const tables = openTables(folder.data, readOnly)
+  try {
+    const state = tables.state.get(STATE_KEY)
+    if (state !== undefined) checkFormat(folder, state)
+    return tables
+  } catch (error) {
+    await tables.root.close()
+    throw error
+  }
+}
+
+function checkFormat(folder: StoreFolder, state: Uint8Array): void {
+  const { format } = decodeState(state)
+  if (format > FORMAT) throw new StoreVersionError(folder.path, format, FORMAT)
+}
+
+async function closeFolder(folder: StoreFolder, tables: Tables, own: string): Promise<void> {
+  await tables.root.close()
+  await using _gate = await passGate(folder)
+  await removeHolders(folder.holders, [own])
+  if ((await listHolders(folder.holders)).length > 0) return
+  // On a full disk there is no mark: the next to open the store reads it through, and finds it sound.
+  await markClean(folder).catch(() => undefined)
+}
+
+function namesOf(holders: readonly Holder[], isAlive: boolean): string[] {
+  return holders.filter((holder) => holder.isAlive === isAlive).map(({ name }) => name)
+}
+
+function isThere(file: string): Promise<boolean> {
+  return access(file).then(
+    () => true,
+    () => false,
+  )
+}
+
+function isReadOnlyMedium(error: unknown): boolean {
+  const { code } = error as NodeJS.ErrnoException
+  return code === 'EACCES' || code === 'EROFS' || code === 'EPERM'
+}

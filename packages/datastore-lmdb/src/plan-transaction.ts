@@ -1,0 +1,132 @@
+import {
+  NoSuchLeaseError,
+  ValueDamagedError,
+  VersionConflictError,
+  type StoreEvent,
+  type StoreOperation,
+} from '@net/datastore'
+import { isNetError } from '@net/types'
+import type { Draft } from './draft.ts'
+import {
+  boundKey,
+  decodeEntry,
+  decodeLease,
+  encodeEntry,
+  encodeLease,
+  type EntryRecord,
+  type LeaseRecord,
+} from './records.ts'
+import { asideKey } from './set-aside.ts'
+
+/** What a transaction came to. */
+export interface TransactionResult {
+  readonly revision: number
+  /** How many entries there were to delete. */
+  readonly deleted: number
+}
+
+/** What lies under a key: `damaged` where it cannot be read. */
+type Found = EntryRecord | 'damaged' | undefined
+
+/** Carries out all operations on the draft, or throws before it has touched it. */
+export function planTransaction(draft: Draft, operations: readonly StoreOperation[], now: number): TransactionResult {
+  const found = operations.map(({ key }) => findEntry(draft, key, now))
+  operations.forEach((operation, at) => {
+    checkCondition(draft, operation, found[at], now)
+  })
+  const revision = draft.state.revision + 1
+  const events: StoreEvent[] = []
+  operations.forEach((operation, at) => {
+    const { type, key } = operation
+    if (type === 'check' || (type === 'delete' && found[at] === undefined)) return
+    clear(draft, key, found[at])
+    if (type === 'delete') return events.push({ type, key })
+    const { lease, value } = operation
+    draft.put('entries', Buffer.from(key), encodeEntry(key, { version: revision, lease, value }))
+    if (lease !== undefined) draft.put('bound', boundKey(lease, key), new Uint8Array(1))
+    return events.push({ type, key, value, version: revision })
+  })
+  if (events.length > 0) draft.log(events)
+  return { revision: draft.state.revision, deleted: events.filter(({ type }) => type === 'delete').length }
+}
+
+/** Adds a lease, or renews one. */
+export function planLease(draft: Draft, id: string, lease: LeaseRecord): void {
+  draft.put('leases', Buffer.from(id), encodeLease(id, lease))
+}
+
+/** Renews a lease if it is not over. */
+export function planRenewal(draft: Draft, id: string, ttlMs: number, now: number): boolean {
+  if (!isAlive(draft, id, now)) return false
+  planLease(draft, id, { ttlMs, expiresAt: now + ttlMs })
+  return true
+}
+
+/** Removes a lease and those of the entries bound to it, by their keys, that still are. */
+export function planLeaseEnd(draft: Draft, id: string, keys: readonly string[]): void {
+  const events: StoreEvent[] = []
+  for (const key of keys) {
+    draft.remove('bound', boundKey(id, key))
+    const found = readEntry(draft, key)
+    if (found === undefined || found === 'damaged' || found.lease !== id) continue
+    draft.remove('entries', Buffer.from(key))
+    events.push({ type: 'delete', key })
+  }
+  draft.remove('leases', Buffer.from(id))
+  if (events.length > 0) draft.log(events)
+}
+
+/** Whether a lease record says that the lease is not over. */
+export function isLeaseAlive(id: string, record: Uint8Array | undefined, now: number): boolean {
+  if (record === undefined) return false
+  try {
+    return decodeLease(id, record).expiresAt > now
+  } catch (error) {
+    // Nobody can say when it ends, so it ends now: its holder learns it when it renews.
+    if (isNetError(error, 'ERR_VALUE_DAMAGED')) return false
+    throw error
+  }
+}
+
+function isAlive(draft: Draft, id: string, now: number): boolean {
+  return isLeaseAlive(id, draft.get('leases', Buffer.from(id)), now)
+}
+
+/** As {@link readEntry}, without what a lease that is over has left. */
+function findEntry(draft: Draft, key: string, now: number): Found {
+  const found = readEntry(draft, key)
+  if (found === undefined || found === 'damaged' || found.lease === undefined) return found
+  return isAlive(draft, found.lease, now) ? found : undefined
+}
+
+function readEntry(draft: Draft, key: string): Found {
+  const record = draft.get('entries', Buffer.from(key))
+  if (record === undefined) return undefined
+  try {
+    return decodeEntry(key, record)
+  } catch (error) {
+    if (isNetError(error, 'ERR_VALUE_DAMAGED')) return 'damaged'
+    throw error
+  }
+}
+
+function checkCondition(draft: Draft, operation: StoreOperation, found: Found, now: number): void {
+  const { type, key, ifVersion } = operation
+  if (ifVersion !== undefined) {
+    if (found === 'damaged') throw new ValueDamagedError(key, 'its version cannot be compared')
+    const actual = found?.version ?? 0
+    if (actual !== ifVersion) throw new VersionConflictError(key, ifVersion, actual)
+  }
+  if (type === 'put' && operation.lease !== undefined && !isAlive(draft, operation.lease, now))
+    throw new NoSuchLeaseError(operation.lease)
+}
+
+/** Takes away what lies under a key. A damaged record is kept aside. */
+function clear(draft: Draft, key: string, found: Found): void {
+  const record = draft.get('entries', Buffer.from(key))
+  if (found === 'damaged' && record !== undefined) draft.put('aside', asideKey(key, record), Buffer.from(record))
+  // Also where its lease is over and `found` says nothing: its record is still there.
+  const old = record === undefined || found === 'damaged' ? undefined : decodeEntry(key, record)
+  if (old?.lease !== undefined) draft.remove('bound', boundKey(old.lease, key))
+  draft.remove('entries', Buffer.from(key))
+}
