@@ -15,6 +15,14 @@ describe('a sealed value', () => {
     expect(openValue('a', sealValue('a', bytes))).toEqual(bytes)
   })
 
+  it.each([new Uint8Array(), new TextEncoder().encode(''), value.subarray(3), Buffer.alloc(0), Buffer.from('')])(
+    'is the same for nothing, wherever that nothing lies',
+    (nothing) => {
+      expect(sealValue('a', nothing)).toEqual(sealValue('a', new Uint8Array()))
+      expect(openValue('a', sealValue('a', nothing))).toHaveLength(0)
+    },
+  )
+
   it('does not open when any bit of it differs', () => {
     const sealed = sealValue('a', value)
     for (let bit = 0; bit < sealed.length * 8; bit++) {

@@ -54,22 +54,27 @@ async function measureOpening(path: string): Promise<Measurement[]> {
   let store = await openLmdbStore({ path })
   await store.close()
   const pool = (number: number): string => `${addressSpace}/10.${number >> 8}.${number & 255}.0/24`
-  let first = 0
+  let ipam = defaultIpam()
+  let passed = 0
+  const opening = await longestStall(async () => {
+    passed = await timed(async () => {
+      store = await openLmdbStore({ path })
+      ipam = defaultIpam({}, { store })
+      await ipam.requestAddress(pool(0))
+    })
+  })
   let all = 0
-  const stall = await longestStall(async () => {
-    const start = performance.now()
-    store = await openLmdbStore({ path })
-    const ipam = defaultIpam({}, { store })
-    await ipam.requestAddress(pool(0))
-    first = performance.now() - start
-    for (let number = 0; number < POOLS; number++) await ipam.poolStatus?.(pool(number))
-    all = performance.now() - start
+  const reading = await longestStall(async () => {
+    all = await timed(async () => {
+      for (let number = 0; number < POOLS; number++) await ipam.poolStatus?.(pool(number))
+    })
   })
   await store.close()
   return [
-    { name: 'ipam-open', unit: 'ms', ours: first },
-    { name: 'ipam-open-and-read-all', unit: 'ms', ours: all },
-    { name: 'ipam-open-stall', unit: 'ms', ours: stall },
+    { name: 'ipam-open', unit: 'ms', ours: passed },
+    { name: 'ipam-open-stall', unit: 'ms', ours: opening },
+    { name: 'ipam-read-all', unit: 'ms', ours: all },
+    { name: 'ipam-read-all-stall', unit: 'ms', ours: reading },
   ]
 }
 
