@@ -51,7 +51,9 @@ export function ensureTestTools() {
   if (missing.length === 0) return
   const packages = [...new Set(missing.map((tool) => testTools[tool]))]
   if (process.getuid?.() !== 0 || !isOnPath('apt-get')) {
-    say(`${missing.join(', ')} missing: tests that need them will be skipped (install ${packages.join(' ')}, and run as root)`)
+    say(
+      `${missing.join(', ')} missing: tests that need them will be skipped (install ${packages.join(' ')}, and run as root)`,
+    )
     return
   }
   say(`installing ${packages.join(' ')}`)
