@@ -1,4 +1,4 @@
-/** `npm run check`: format, lint, types, unit tests, then packages as others see them. A warning is an error. */
+/** `npm run check`: format, lint, types, unused code, then packages as others see them. A warning is an error. */
 import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { ensureBuilt, ensureInstalled, root, run, say, tool } from './ensure.mjs'
@@ -16,7 +16,6 @@ step('lint', () =>
   run(tool('eslint'), ['--max-warnings', '0', '--cache', '--cache-location', 'node_modules/.cache/eslint/', '.']),
 )
 step('types', () => folders.forEach((folder) => run(tool('tsc'), ['-p', folder])))
-step('unit tests', () => run(tool('vitest'), ['run', '--project', 'unit', '--reporter=dot']))
 step('unused code and dependencies', () => run(tool('knip'), []))
 step('packages as others see them', () => {
   for (const folder of publishable) {
