@@ -30,7 +30,8 @@ export class AddressPool implements Range {
   isHeld = false
   readonly subPools = new RangeIndex<HeldPool>()
   readonly #hasReserved: boolean
-  readonly #addresses: AddressSet
+  /** Made when it is needed: of most pools, nobody here asks for an address. */
+  #madeAddresses: AddressSet | undefined
   readonly #owners = new Owners()
 
   /** `cidr` must have no host bits. */
@@ -40,11 +41,8 @@ export class AddressPool implements Range {
     const { first, last } = rangeOf(cidr)
     this.first = first
     this.last = last
-    const hostBits = addressBits(cidr.address.family) - cidr.prefixLength
-    this.#addresses = new AddressSet(hostBits)
     // RFC 3021, RFC 6164: on a link of two, both addresses are those of hosts.
-    this.#hasReserved = hostBits > 1
-    this.#holdReserved()
+    this.#hasReserved = this.#hostBits > 1
   }
 
   /** Whether nobody holds it or a part of it any more. */
@@ -112,6 +110,17 @@ export class AddressPool implements Range {
       throw new AddressOutOfRangeError(text, this.text)
     }
     return value - this.first
+  }
+
+  get #hostBits(): number {
+    return addressBits(this.cidr.address.family) - this.cidr.prefixLength
+  }
+
+  get #addresses(): AddressSet {
+    if (this.#madeAddresses !== undefined) return this.#madeAddresses
+    this.#madeAddresses = new AddressSet(this.#hostBits)
+    this.#holdReserved()
+    return this.#madeAddresses
   }
 
   #holdReserved(): void {

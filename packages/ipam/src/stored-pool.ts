@@ -28,15 +28,19 @@ export class StoredPool {
   /** Version of the pool's record. It is checked with every address that is taken: no pool, no address. */
   version = 0
   readonly #cidr: Cidr
-  readonly #known: AddressPool
+  #remembered: AddressPool | undefined
   readonly #deps: StoredPoolDeps
   #loading: Promise<void> | undefined
 
   constructor(cidr: Cidr, incarnation: string, deps: StoredPoolDeps) {
     this.incarnation = incarnation
     this.#cidr = cidr
-    this.#known = new AddressPool(cidr)
     this.#deps = deps
+  }
+
+  /** What is likely to be taken. Made when it is needed: most pools of a store are others'. */
+  get #known(): AddressPool {
+    return (this.#remembered ??= new AddressPool(this.#cidr))
   }
 
   /** Takes an address for whoever holds `pool`. */
