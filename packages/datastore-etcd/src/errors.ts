@@ -44,14 +44,3 @@ export class EtcdAccessDeniedError extends NetError<'ERR_ETCD_ACCESS_DENIED'> {
     super(`etcd denied access: ${reason}`, { code: 'ERR_ETCD_ACCESS_DENIED', kind: 'forbidden' })
   }
 }
-
-/** A transaction that has more bytes than etcd takes in one request. Nothing of it took place. */
-export class TransactionTooLargeError extends NetError<'ERR_TRANSACTION_TOO_LARGE'> {
-  /** @param expected - such as `1000 at most` */
-  constructor(bytes: number, expected: string) {
-    super(`a transaction of about ${bytes} bytes: expected ${expected}`, {
-      code: 'ERR_TRANSACTION_TOO_LARGE',
-      kind: 'bad-request',
-    })
-  }
-}

@@ -161,7 +161,7 @@ export class GatewayStore implements EtcdStore {
     const decode = (reply: unknown): TransactionReply => decodeTransaction(reply, steps)
     const write = this.#gateway.write({ path: 'kv/txn', body, decode, signal })
     const reply = await this.#awaited(write).catch((error: unknown) => {
-      throw explainRefusal(error, operations, this.#keys)
+      throw explainRefusal(error, operations)
     })
     if (!reply.succeeded) throw conflictIn(operations, reply)
     return reply

@@ -57,6 +57,6 @@ describe('a transaction', () => {
     [8, 'grpc: received message larger than max (2172882 vs. 2097152)', 'ERR_TRANSACTION_TOO_LARGE'],
     [3, 'etcdserver: too many operations in txn request', 'ERR_ETCD_REFUSED'],
   ])('that etcd refuses with status %d and “%s” is %s', (status, reason, code) => {
-    expect(explainRefusal(new EtcdRefusedError(status, reason), operations, keys)).toMatchObject({ code })
+    expect(explainRefusal(new EtcdRefusedError(status, reason), operations)).toMatchObject({ code })
   })
 })

@@ -1,14 +1,15 @@
-import { NoSuchLeaseError, sealValue, VersionConflictError, type StoreOperation } from '@net/datastore'
+import {
+  NoSuchLeaseError,
+  sealValue,
+  TransactionTooLargeError,
+  VersionConflictError,
+  type StoreOperation,
+} from '@net/datastore'
 import { encodeBase64 } from './base64.ts'
-import { EtcdRefusedError, EtcdReplyError, TransactionTooLargeError } from './errors.ts'
+import { EtcdRefusedError, EtcdReplyError } from './errors.ts'
 import type { KeySpace } from './key-space.ts'
 import { sortOf } from './refusal.ts'
 import { isLeaseId, type TransactionReply } from './replies.ts'
-
-/** etcd's `--max-request-bytes`, of 1.5 MiB unless it is told otherwise, less its own header. */
-const MAX_TRANSACTION_BYTES = 1_572_864 - 1024
-/** Tags, lengths and versions of an operation with its comparison and look-up, in protobuf. */
-const OPERATION_BYTES = 64
 
 /** A transaction as etcd takes it. */
 export interface EtcdTransaction {
@@ -20,10 +21,8 @@ export interface EtcdTransaction {
 
 type Condition = StoreOperation & { readonly ifVersion: number }
 
-/** @throws `ERR_TRANSACTION_TOO_LARGE`; `ERR_NO_SUCH_LEASE` for what cannot be the id of one */
+/** @throws `ERR_NO_SUCH_LEASE` for what cannot be the id of one */
 export function encodeTransaction(operations: readonly StoreOperation[], keys: KeySpace): EtcdTransaction {
-  const bytes = sizeOf(operations, keys)
-  if (bytes > MAX_TRANSACTION_BYTES) throw new TransactionTooLargeError(bytes, `${MAX_TRANSACTION_BYTES} at most`)
   const conditions = conditionsOf(operations)
   return {
     compare: conditions.map(({ key, ifVersion }) => ({
@@ -48,12 +47,12 @@ export function conflictIn(operations: readonly StoreOperation[], reply: Transac
 }
 
 /** A refusal in the store's words. */
-export function explainRefusal(error: unknown, operations: readonly StoreOperation[], keys: KeySpace): unknown {
+export function explainRefusal(error: unknown, operations: readonly StoreOperation[]): unknown {
   if (!(error instanceof EtcdRefusedError)) return error
   const sort = sortOf(error)
   if (sort === 'no-lease') return new NoSuchLeaseError(leasesOf(operations).join(', '))
   if (sort !== 'too-large') return error
-  return new TransactionTooLargeError(sizeOf(operations, keys), 'what --max-request-bytes of etcd allows')
+  return new TransactionTooLargeError(sizeOf(operations), 'what --max-request-bytes of etcd allows')
 }
 
 function conditionsOf(operations: readonly StoreOperation[]): readonly Condition[] {
@@ -80,11 +79,7 @@ function encodeOperation(operation: StoreOperation, keys: KeySpace): object[] {
   }
 }
 
-/** At least what the request has in protobuf: that is what etcd measures, not the text that carries it. */
-function sizeOf(operations: readonly StoreOperation[], keys: KeySpace): number {
-  return operations.reduce((sum, operation) => {
-    const keyBytes = (keys.key(operation.key).length * 3) / 4
-    const valueBytes = operation.type === 'put' ? operation.value.length : 0
-    return sum + OPERATION_BYTES + 3 * keyBytes + valueBytes
-  }, 0)
+/** The bytes of all values: what can be chosen, and is mostly the reason. */
+function sizeOf(operations: readonly StoreOperation[]): number {
+  return operations.reduce((sum, operation) => sum + (operation.type === 'put' ? operation.value.length : 0), 0)
 }

@@ -3,6 +3,7 @@ import {
   InvalidKeyError,
   InvalidStoreOptionError,
   TooManyOperationsError,
+  TransactionTooLargeError,
   ValueTooLargeError,
 } from './errors.ts'
 import { LIMITS, type StoreOperation } from './store.ts'
@@ -48,13 +49,18 @@ export function checkOperations(operations: readonly StoreOperation[]): void {
   if (operations.length === 0 || operations.length > LIMITS.operations)
     throw new TooManyOperationsError(operations.length)
   const keys = new Set<string>()
+  let bytes = 0
   for (const operation of operations) {
     checkKey(operation.key)
-    if (operation.type === 'put') checkValue(operation.key, operation.value)
+    if (operation.type === 'put') {
+      checkValue(operation.key, operation.value)
+      bytes += operation.value.length
+    }
     checkVersion('ifVersion', operation.ifVersion)
     if (keys.has(operation.key)) throw new DuplicateKeyError(operation.key)
     keys.add(operation.key)
   }
+  if (bytes > LIMITS.transactionBytes) throw new TransactionTooLargeError(bytes)
 }
 
 /** Refuses a lease that is too short to be renewed in time, or longer than anybody waits. */

@@ -31,6 +31,17 @@ export class TooManyOperationsError extends NetError<'ERR_TOO_MANY_OPERATIONS'> 
   }
 }
 
+/** The values of a transaction are more than any store takes at once. Nothing of it took place. */
+export class TransactionTooLargeError extends NetError<'ERR_TRANSACTION_TOO_LARGE'> {
+  /** @param expected - what would do, such as `1000 at most` */
+  constructor(bytes: number, expected = `${LIMITS.transactionBytes} at most`) {
+    super(`a transaction of ${bytes} bytes: expected ${expected}`, {
+      code: 'ERR_TRANSACTION_TOO_LARGE',
+      kind: 'bad-request',
+    })
+  }
+}
+
 /** A transaction that names a key twice. */
 export class DuplicateKeyError extends NetError<'ERR_DUPLICATE_KEY'> {
   constructor(key: string) {

@@ -35,6 +35,7 @@ export {
   StoreUnavailableError,
   StoreVersionError,
   TooManyOperationsError,
+  TransactionTooLargeError,
   ValueDamagedError,
   ValueTooLargeError,
   VersionConflictError,

@@ -7,6 +7,8 @@ export const LIMITS = {
   valueBytes: 512 * 1024,
   /** Operations of one transaction. */
   operations: 100,
+  /** Values of one transaction, together. */
+  transactionBytes: 1024 * 1024,
 } as const
 
 /** A key's value as it was at one moment. */
@@ -118,7 +120,7 @@ export interface Store {
    *
    * @returns the revision, which is the new version of each entry that was put
    * @throws `ERR_VERSION_CONFLICT` naming the first key whose version differs, `ERR_DUPLICATE_KEY`,
-   *   `ERR_TOO_MANY_OPERATIONS`, and what `put` throws
+   *   `ERR_TOO_MANY_OPERATIONS`, `ERR_TRANSACTION_TOO_LARGE`, and what `put` throws
    */
   transaction(operations: readonly StoreOperation[], call?: CallOptions): Promise<number>
   /**

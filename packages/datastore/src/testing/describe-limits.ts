@@ -58,6 +58,17 @@ export function describeLimits(open: OpenPlace): void {
   describe('beyond the limits', () => {
     const here = setUp(open)
 
+    it('a transaction of more than 1 MiB of values is refused', async () => {
+      const value = new Uint8Array(LIMITS.transactionBytes / 2)
+      const operations = [...['a', 'b'].map((key) => ({ type: 'put', key, value }) as const), put('c')]
+
+      await expect(here.store.transaction(operations)).rejects.toThrow(
+        code('ERR_TRANSACTION_TOO_LARGE', { kind: 'bad-request' }),
+      )
+      expect(await here.store.find('a')).toBeUndefined()
+      expect(await here.store.transaction(operations.slice(0, 2))).toBeGreaterThan(0)
+    })
+
     it.each(refused)('a key is refused: %s', async (_what, key) => {
       const invalid = code('ERR_INVALID_KEY', { kind: 'bad-request' })
 
