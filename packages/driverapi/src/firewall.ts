@@ -11,7 +11,25 @@ export interface NetworkFact {
   readonly interContainer: boolean
   /** Families whose packets leave with the host's address as their source. */
   readonly masquerade: readonly AddressFamily[]
+  /** In the families named: that address of the host. @defaultValue that of the interface they leave by */
+  readonly sources?: PerFamily<string> | undefined
+  /** What is let in from outside. @defaultValue `published` */
+  readonly inbound?: PerFamily<Inbound> | undefined
+  /** Interfaces of the host from where open ports are reached at their containers' own addresses. @defaultValue none */
+  readonly trusted?: readonly string[] | undefined
 }
+
+/** Something that each family may have. */
+export interface PerFamily<T> {
+  readonly ipv4?: T | undefined
+  readonly ipv6?: T | undefined
+}
+
+/**
+ * What is let into a network from outside: connections through published ports (`published`); besides, open ports
+ * and ICMP at the containers' own addresses (`routed`); or everything (`all`), though not from other networks.
+ */
+export type Inbound = 'published' | 'routed' | 'all'
 
 /** A published port: packets to the host's port go to the container's. */
 export interface PortFact {
@@ -25,6 +43,17 @@ export interface PortFact {
 }
 
 /**
+ * A port of a container that is reached at the container's own address, where its network lets that in. It may be
+ * stated more than once, as a port that is published twice is: it is true until all have been removed.
+ */
+export interface OpenPortFact {
+  readonly kind: 'open-port'
+  readonly protocol: Protocol
+  readonly address: string
+  readonly port: number
+}
+
+/**
  * The host forwards packets of this family only because networks need it: it is to forward none between
  * interfaces that are no network's.
  */
@@ -34,7 +63,7 @@ export interface ForwardingFact {
 }
 
 /** One thing that the packet rules have to know. Facts are plain JSON. */
-export type FirewallFact = NetworkFact | PortFact | ForwardingFact
+export type FirewallFact = NetworkFact | PortFact | OpenPortFact | ForwardingFact
 
 /** What becomes true and what no longer is. */
 export interface FirewallChange {
@@ -46,7 +75,7 @@ export interface FirewallChange {
 export interface Firewall {
   /**
    * Carries out all of the change, or none of it. Removing a fact that is not there is no error;
-   * adding one that is there is.
+   * adding one that is there is, save for open ports.
    */
   change(change: FirewallChange, call?: CallOptions): Promise<void>
   /** Removes every rule. Safe to call twice. */

@@ -1,15 +1,18 @@
-import type { FirewallFact } from './firewall.ts'
+import type { FirewallFact, NetworkFact } from './firewall.ts'
 import type { JoinPlan, NetworkPlan, SandboxLink, Sysctl } from './plan.ts'
 
 /** A network's plan as a text that a network engineer can read, one wish a line. */
 export function formatNetworkPlan(plan: NetworkPlan): string {
   return [
     ...plan.links.flatMap((link) => [
-      `link add ${link.name} type ${link.kind} address ${link.macAddress}${mtu(link.mtu)} up`,
+      link.kind === 'existing-bridge'
+        ? `link set ${link.name} up`
+        : `link add ${link.name} type ${link.kind} address ${link.macAddress}${mtu(link.mtu)} up`,
       ...link.addresses.map((address) => `addr add ${address} dev ${link.name}`),
     ]),
     ...(plan.forwarding ?? []).map((family) => `forward IPv${family}`),
     ...plan.sysctls.map(formatSysctl),
+    ...(plan.restore ?? []).map((sysctl) => `in the end: ${formatSysctl(sysctl)}`),
     ...plan.firewall.map(formatFact),
   ].join('\n')
 }
@@ -33,23 +36,40 @@ export function formatFact(fact: FirewallFact): string {
     const host = fact.hostAddress === undefined ? '*' : bracketed(fact.hostAddress)
     return `firewall: ${fact.protocol} ${host}:${fact.hostPort} to ${bracketed(fact.containerAddress)}:${fact.containerPort}`
   }
+  if (fact.kind === 'open-port') return `firewall: open ${fact.protocol} ${bracketed(fact.address)}:${fact.port}`
+  return formatNetworkFact(fact)
+}
+
+function formatNetworkFact(fact: NetworkFact): string {
+  const { inbound = {}, sources = {}, trusted = [] } = fact
   const traits = [
     fact.internal ? 'internal' : '',
     fact.interContainer ? '' : 'no inter-container traffic',
     fact.masquerade.length > 0 ? `masquerade IPv${fact.masquerade.join(' and IPv')}` : '',
+    ...(['ipv4', 'ipv6'] as const).flatMap((family) => [
+      sources[family] === undefined ? '' : `from ${sources[family]}`,
+      inbound[family] === undefined || inbound[family] === 'published'
+        ? ''
+        : `let in ${inbound[family]} of ${words[family]}`,
+    ]),
+    trusted.length > 0 ? `trust ${trusted.join(' and ')}` : '',
   ].filter((trait) => trait !== '')
   return `firewall: network ${fact.bridge}${traits.length > 0 ? `: ${traits.join(', ')}` : ''}`
 }
 
+const words = { ipv4: 'IPv4', ipv6: 'IPv6' } as const
+
 function formatSandboxLink(link: SandboxLink): string[] {
-  const { hostName, master, kind } = link.create
+  const { hostName, master, kind, isolated, hairpin } = link.create
+  const port = `${isolated === true ? ' isolated' : ''}${hairpin === true ? ' hairpin' : ''}`
   return [
-    `link add ${hostName} type ${kind} master ${master} up peer ${link.name} netns sandbox address ${link.macAddress}${mtu(link.mtu)}`,
+    `link add ${hostName} type ${kind} master ${master}${port} up peer ${link.name} netns sandbox address ${link.macAddress}${mtu(link.mtu)}`,
     ...link.sysctls.map((sysctl) => `sandbox: ${formatSysctl(sysctl)}`),
     ...link.addresses.map((address) => `sandbox: addr add ${address} dev ${link.name}`),
     ...link.routes.map(({ destination, gateway }) => {
       return `sandbox: route add ${destination} ${gateway === undefined ? `dev ${link.name}` : `via ${gateway}`}`
     }),
+    ...(link.announce === true ? [`sandbox: announce ${link.macAddress} on ${link.name}`] : []),
     ...link.neighbours.map(({ address, macAddress }) => {
       return `sandbox: neigh add ${address} lladdr ${macAddress} dev ${link.name}`
     }),

@@ -6,9 +6,29 @@
 
 export { DriverRegistry } from './driver-registry.ts'
 export { DriverExistsError, InvalidDriverTypeError, NoSuchDriverError } from './errors.ts'
-export type { Firewall, FirewallChange, FirewallFact, ForwardingFact, NetworkFact, PortFact } from './firewall.ts'
+export type {
+  Firewall,
+  FirewallChange,
+  FirewallFact,
+  ForwardingFact,
+  Inbound,
+  NetworkFact,
+  OpenPortFact,
+  PerFamily,
+  PortFact,
+} from './firewall.ts'
 export { NETWORK_LINK_GROUP } from './link-group.ts'
 export { formatFact, formatJoinPlan, formatNetworkPlan } from './format-plan.ts'
-export type { CheckEndpointRequest, CheckNetworkRequest, NetworkDriver } from './network-driver.ts'
-export type { BridgeLink, JoinPlan, NetworkPlan, PlannedNeighbour, PlannedRoute, SandboxLink, Sysctl } from './plan.ts'
+export type { CheckEndpointRequest, CheckNetworkRequest, HostLink, NetworkDriver } from './network-driver.ts'
+export type {
+  BridgeLink,
+  ExistingBridge,
+  JoinPlan,
+  NetworkPlan,
+  PlannedNeighbour,
+  PlannedRoute,
+  SandboxLink,
+  Sysctl,
+  VethLink,
+} from './plan.ts'
 export type { EndpointRecord, NetworkRecord, Phase, PublishedPort, SandboxRecord, Subnet } from './records.ts'

@@ -12,6 +12,20 @@ export interface CheckNetworkRequest {
   readonly options: Readonly<Record<string, unknown>>
   /** The networks of this driver that are there or being made. */
   readonly existing: readonly NetworkRecord[]
+  /** Looks for a link of the host. @defaultValue there is none */
+  readonly findHostLink?: ((name: string) => HostLink | undefined) | undefined
+}
+
+/** A link that the host has already. */
+export interface HostLink {
+  /** Such as `bridge`; undefined for those without a kind, as network cards are. */
+  readonly kind: string | undefined
+  /** With prefix length. */
+  readonly addresses: readonly string[]
+  /** Whose network it is of: some controller's, this one's included. */
+  readonly owner: string | undefined
+  /** Whether its setting `route_localnet` is on. */
+  readonly routesLocalnet: boolean
 }
 
 /** What a driver is asked about an endpoint before anything is made. */
@@ -31,6 +45,8 @@ export interface NetworkDriver<NetworkOptions = unknown, EndpointOptions = unkno
   readonly scope: 'local' | 'global'
   /** Throws when the network cannot be made as asked; else returns what the driver has to remember of it. */
   checkNetwork(request: CheckNetworkRequest): NetworkOptions
+  /** Throws when the network cannot have the subnets that it got. */
+  checkSubnets?(network: NetworkRecord<NetworkOptions>): void
   /** Throws when the endpoint cannot be made as asked; else returns what the driver has to remember of it. */
   checkEndpoint(network: NetworkRecord<NetworkOptions>, request: CheckEndpointRequest): EndpointOptions
   /** What the endpoint's interface is to be called in a sandbox where the names `taken` are. */
@@ -45,6 +61,8 @@ export interface NetworkDriver<NetworkOptions = unknown, EndpointOptions = unkno
     endpoint: EndpointRecord<EndpointOptions>,
     sandbox: SandboxRecord,
   ): JoinPlan
+  /** The host's address that ports of the network are published at when none is asked for. Absent: all of them. */
+  hostAddressOf?(network: NetworkRecord<NetworkOptions>): string | undefined
   /** The part of {@link NetworkDriver.planEndpoint} that publishing `ports` adds and unpublishing them removes. */
   planPorts(
     network: NetworkRecord<NetworkOptions>,

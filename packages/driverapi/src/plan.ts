@@ -21,12 +21,22 @@ export interface BridgeLink {
   readonly addresses: readonly string[]
 }
 
+/** A bridge of somebody else's that a network uses. It is left as it is but for what is named here, and stays. */
+export interface ExistingBridge {
+  readonly kind: 'existing-bridge'
+  readonly name: string
+  /** Those that it is given as long as the network is there, with prefix length. */
+  readonly addresses: readonly string[]
+}
+
 /** What a network wants on the host. Plain JSON, carried out in the order of its members. */
 export interface NetworkPlan {
-  readonly links: readonly BridgeLink[]
+  readonly links: readonly (BridgeLink | ExistingBridge)[]
   /** Families whose packets the host has to forward. @defaultValue none */
   readonly forwarding?: readonly AddressFamily[] | undefined
   readonly sysctls: readonly Sysctl[]
+  /** Settings to go back to when the network is deleted, of what outlives it. @defaultValue none */
+  readonly restore?: readonly Sysctl[] | undefined
   readonly firewall: readonly FirewallFact[]
 }
 
@@ -43,10 +53,22 @@ export interface PlannedNeighbour {
   readonly macAddress: string
 }
 
+/** A veth whose far end is born in the sandbox. */
+export interface VethLink {
+  readonly kind: 'veth'
+  /** Name of its end on the host. */
+  readonly hostName: string
+  /** The bridge that this end is a port of. */
+  readonly master: string
+  /** May not speak with other isolated ports of the bridge, save through the host. @defaultValue false */
+  readonly isolated?: boolean | undefined
+  /** May be sent frames that came from it, as a container that asks a port it publishes is. @defaultValue false */
+  readonly hairpin?: boolean | undefined
+}
+
 /** An interface of a sandbox. */
 export interface SandboxLink {
-  /** A veth whose far end is born in the sandbox: its host end, and the bridge that is tied to. */
-  readonly create: { readonly kind: 'veth'; readonly hostName: string; readonly master: string }
+  readonly create: VethLink
   /** Name in the sandbox. */
   readonly name: string
   readonly macAddress: string
@@ -57,6 +79,8 @@ export interface SandboxLink {
   readonly neighbours: readonly PlannedNeighbour[]
   /** Written before the interface goes up. */
   readonly sysctls: readonly Sysctl[]
+  /** Neighbours may remember another MAC address of its addresses: they are told of this one. @defaultValue false */
+  readonly announce?: boolean | undefined
 }
 
 /** What an endpoint wants when it joins a sandbox. Plain JSON. */

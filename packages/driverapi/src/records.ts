@@ -1,4 +1,5 @@
 import type { Protocol, TransportPort } from '@net/types'
+import type { PlannedRoute } from './plan.ts'
 
 /** How far making or unmaking something has come. */
 export type Phase = 'creating' | 'ready' | 'deleting'
@@ -48,11 +49,15 @@ export interface EndpointRecord<Options = unknown> {
   readonly aliases: readonly string[]
   readonly ports: readonly PublishedPort[]
   readonly exposed: readonly TransportPort[]
+  /** Routes that its sandbox gets. @defaultValue none */
+  readonly routes?: readonly PlannedRoute[] | undefined
   readonly options: Options
   /** The sandbox it is joined to. */
   readonly sandboxId?: string | undefined
   /** Its interface in that sandbox. */
   readonly interfaceName?: string | undefined
+  /** Of the endpoints of a sandbox, the one with the highest serves the default route. @defaultValue 0 */
+  readonly priority?: number | undefined
 }
 
 /** A sandbox, as it is recorded. */

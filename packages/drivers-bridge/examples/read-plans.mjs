@@ -9,7 +9,7 @@ const options = driver.checkNetwork({
   ...{ id, name: 'network1', internal: false, ipv6: false, existing: [] },
   options: { 'com.docker.network.driver.mtu': '1400' },
 })
-console.log(options) // { bridge: 'br-4a3b2c1d0e9f', mtu: 1400, masquerade: true, interfacePrefix: 'eth' }
+console.log(options) // { bridge: 'br-4a3b2c1d0e9f', mtu: 1400, masquerade: true, … }
 
 // Records in, plans out: what is wanted of the host, and of a sandbox that joins.
 const network = {

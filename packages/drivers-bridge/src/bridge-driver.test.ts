@@ -1,4 +1,11 @@
-import { formatJoinPlan, formatNetworkPlan, type EndpointRecord, type NetworkRecord } from '@net/driverapi'
+import {
+  formatJoinPlan,
+  formatNetworkPlan,
+  type CheckNetworkRequest,
+  type EndpointRecord,
+  type HostLink,
+  type NetworkRecord,
+} from '@net/driverapi'
 import { describeNetworkDriver } from '@net/driverapi/testing'
 import { describe, expect, it } from 'vitest'
 import { bridgeDriver, type BridgeEndpointOptions, type BridgeOptions } from './index.ts'
@@ -47,8 +54,12 @@ function endpoint(changes: Partial<EndpointRecord<BridgeEndpointOptions>> = {}):
 
 const sandbox = { id: 's', containerId: 'c', phase: 'ready', key: '/run/net/s' } as const
 
-function check(options: Record<string, unknown>, existing: readonly NetworkRecord[] = []): BridgeOptions {
-  return driver.checkNetwork({ id, name: 'network1', internal: false, ipv6: true, options, existing })
+function check(
+  options: Record<string, unknown>,
+  existing: readonly NetworkRecord[] = [],
+  rest: Partial<CheckNetworkRequest> = {},
+): BridgeOptions {
+  return driver.checkNetwork({ id, name: 'network1', internal: false, ipv6: true, options, existing, ...rest })
 }
 
 describe('the plan of a network', () => {
@@ -130,11 +141,64 @@ describe('the MTU of a network', () => {
   })
 })
 
+describe('a bridge that the host has already', () => {
+  const there: HostLink = {
+    kind: 'bridge',
+    addresses: ['192.168.122.1/24', 'fe80::1/64'],
+    owner: undefined,
+    routesLocalnet: false,
+  }
+  const on = (link: Partial<HostLink>, pool = '192.168.122.0/24', gateway = '192.168.122.1/24') =>
+    network({
+      ipv4: { poolId: '4', pool, gateway },
+      ipv6: undefined,
+      options: check({ 'com.docker.network.bridge.name': 'br111' }, [], {
+        ipv6: false,
+        findHostLink: (name) => (name === 'br111' ? { ...there, ...link } : undefined),
+      }),
+    })
+
+  it('is used as it is', () => {
+    expect(formatNetworkPlan(driver.planNetwork(on({})))).toBe(
+      [
+        'link set br111 up',
+        'forward IPv4',
+        'sysctl net.ipv4.conf.br111.route_localnet=1',
+        'in the end: sysctl net.ipv4.conf.br111.route_localnet=0',
+        'firewall: network br111: masquerade IPv4',
+      ].join('\n'),
+    )
+  })
+
+  it('is given what it lacks, and no setting that it has', () => {
+    expect(formatNetworkPlan(driver.planNetwork(on({ addresses: [], routesLocalnet: true })))).toBe(
+      [
+        'link set br111 up',
+        'addr add 192.168.122.1/24 dev br111',
+        'forward IPv4',
+        'firewall: network br111: masquerade IPv4',
+      ].join('\n'),
+    )
+  })
+
+  it('is refused where it is none, or some controller has a network on it', () => {
+    expect(() => on({ kind: undefined })).toThrow(expect.objectContaining({ code: 'ERR_NOT_A_BRIDGE' }) as Error)
+    expect(() => on({ owner: 'net:f00' })).toThrow(expect.objectContaining({ code: 'ERR_BRIDGE_IN_USE' }) as Error)
+  })
+
+  it('is refused where it has another address in the subnet of the network', () => {
+    expect(() => driver.checkSubnets?.(on({}, '192.168.122.0/24', '192.168.122.9/24'))).toThrow(
+      expect.objectContaining({ code: 'ERR_BRIDGE_ADDRESS', kind: 'forbidden' }) as Error,
+    )
+    expect(() => driver.checkSubnets?.(on({}, '10.0.0.0/24', '10.0.0.1/24'))).not.toThrow()
+  })
+})
+
 describe('the plan of an endpoint', () => {
   it('ties the sandbox to the bridge with one veth', () => {
     expect(formatJoinPlan(driver.planEndpoint(network(), endpoint(), sandbox))).toBe(
       [
-        'link add vethfedcba98765 type veth master br-0123456789ab up peer eth0 netns sandbox address 02:42:ac:12:00:02',
+        'link add vethfedcba98765 type veth master br-0123456789ab hairpin up peer eth0 netns sandbox address 02:42:ac:12:00:02',
         'sandbox: sysctl net.ipv6.conf.eth0.disable_ipv6=0',
         'sandbox: sysctl net.ipv6.conf.eth0.accept_ra=0',
         'sandbox: addr add 172.18.0.2/16 dev eth0',
@@ -150,11 +214,49 @@ describe('the plan of an endpoint', () => {
 
     expect(formatJoinPlan(plan)).toBe(
       [
-        'link add vethfedcba98765 type veth master br-0123456789ab up peer eth0 netns sandbox address 02:42:ac:12:00:02',
+        'link add vethfedcba98765 type veth master br-0123456789ab hairpin up peer eth0 netns sandbox address 02:42:ac:12:00:02',
         'sandbox: sysctl net.ipv6.conf.eth0.disable_ipv6=1',
         'sandbox: addr add 172.18.0.2/16 dev eth0',
       ].join('\n'),
     )
+  })
+
+  it('isolates the port where containers may not speak with each other', () => {
+    const options = check({ 'com.docker.network.bridge.enable_icc': 'false' })
+
+    expect(formatJoinPlan(driver.planEndpoint(network({ options }), endpoint(), sandbox))).toContain(
+      'master br-0123456789ab isolated hairpin up',
+    )
+  })
+
+  it('writes settings of the interface last, and has the routes asked for', () => {
+    const sysctls = [{ path: 'net/ipv6/conf/IFNAME/accept_ra', value: '2' }]
+    const routes = [{ destination: '192.0.2.0/24', gateway: '172.18.0.9' }, { destination: '2001:db8::/32' }]
+    const text = formatJoinPlan(driver.planEndpoint(network(), endpoint({ options: { sysctls }, routes }), sandbox))
+
+    expect(text).toMatch(/accept_ra=0\nsandbox: sysctl net.ipv6.conf.eth0.accept_ra=2\nsandbox: addr/)
+    expect(text).toContain(
+      'sandbox: route add 192.0.2.0/24 via 172.18.0.9\nsandbox: route add 2001:db8::/32 dev eth0\n',
+    )
+  })
+
+  it('leaves IPv6 out where the settings of the interface put it off', () => {
+    const options = { sysctls: [{ path: 'net/ipv6/conf/IFNAME/disable_ipv6', value: '1' }] }
+    const routes = [{ destination: '2001:db8::/32' }]
+
+    expect(formatJoinPlan(driver.planEndpoint(network(), endpoint({ options, routes }), sandbox))).not.toMatch(
+      /fd00|2001/,
+    )
+  })
+
+  it('announces a MAC address that was given, and none that the IPv4 address says', () => {
+    const announced = (changes: Partial<EndpointRecord<BridgeEndpointOptions>>): boolean =>
+      formatJoinPlan(driver.planEndpoint(network(), endpoint({ address6: undefined, ...changes }), sandbox)).includes(
+        'announce',
+      )
+
+    expect(announced({})).toBe(false)
+    expect(announced({ macAddress: '02:ab:00:00:00:01' })).toBe(true)
   })
 
   it('publishes a port in each family that both ends have', () => {
@@ -213,6 +315,14 @@ describe('options', () => {
     ['com.docker.network.driver.mtu', 'big', /68 to 65535/],
     ['com.docker.network.bridge.enable_ip_masquerade', 'yes', /true or false/],
     ['com.docker.network.container_iface_prefix', 'twelve-bytes', /1 to 11/],
+    ['com.docker.network.bridge.enable_icc', 'no', /true or false/],
+    ['com.docker.network.bridge.inhibit_ipv4', 2, /true or false/],
+    ['com.docker.network.bridge.gateway_mode_ipv4', 'open', /nat, nat-unprotected, routed or isolated/],
+    ['com.docker.network.bridge.gateway_mode_ipv6', 'NAT', /nat, nat-unprotected, routed or isolated/],
+    ['com.docker.network.bridge.host_binding_ipv4', 'localhost', /an address of the host/],
+    ['com.docker.network.bridge.trusted_host_interfaces', 'eth0:with space', /names of interfaces/],
+    ['com.docker.network.host_ipv4', '2001:db8::1', /an IPv4 address/],
+    ['com.docker.network.host_ipv6', '192.0.2.1', /an IPv6 address/],
   ])('refuse %s = %j, naming both', (label, value, expected) => {
     const refused = (): unknown => check({ [label]: value })
 
@@ -238,8 +348,55 @@ describe('options', () => {
 
   it('leave unknown labels to others, and refuse known ones that are not there yet', () => {
     expect(check({ 'org.example.team': 'red' }).bridge).toBe('br-0123456789ab')
-    expect(() => check({ 'com.docker.network.bridge.enable_icc': 'false' })).toThrow(
+    expect(() => check({ 'com.docker.network.bridge.default_bridge': 'true' })).toThrow(
       expect.objectContaining({ code: 'ERR_NOT_IMPLEMENTED' }) as Error,
+    )
+  })
+
+  it('take the empty gateway mode for nat, as libnetwork does', () => {
+    expect(check({ 'com.docker.network.bridge.gateway_mode_ipv6': '' }).gatewayModes).toEqual({
+      ipv4: 'nat',
+      ipv6: 'nat',
+    })
+  })
+
+  it('take 0.0.0.0 as host binding for every address of either family, as libnetwork does', () => {
+    expect(check({ 'com.docker.network.bridge.host_binding_ipv4': '0.0.0.0' }).hostBinding).toBeUndefined()
+    expect(check({ 'com.docker.network.bridge.host_binding_ipv4': '::' }).hostBinding).toBe('::')
+  })
+
+  it.each<[Record<string, unknown>, Partial<CheckNetworkRequest>, string, string]>([
+    [{ gateway_mode_ipv4: 'isolated' }, {}, 'gateway_mode_ipv4', 'nat, nat-unprotected or routed on a network that'],
+    [
+      { gateway_mode_ipv6: 'routed' },
+      { internal: true },
+      'gateway_mode_ipv6',
+      'nat or isolated on an internal network',
+    ],
+    [{ gateway_mode_ipv4: 'nat-unprotected' }, { internal: true }, 'gateway_mode_ipv4', 'nat or isolated on an int'],
+    [{ gateway_mode_ipv6: 'nat' }, { ipv6: false }, 'gateway_mode_ipv6', 'none on a network without IPv6'],
+    [{ host_binding_ipv4: '::1' }, { ipv6: false }, 'host_binding_ipv4', 'an IPv4 address on a network without IPv6'],
+    [{ host_binding_ipv4: '127.0.0.1', gateway_mode_ipv4: 'routed' }, {}, 'host_binding_ipv4', 'none where ports are'],
+    [{ trusted_host_interfaces: 'eth0' }, { internal: true }, 'trusted_host_interfaces', 'none on an internal network'],
+    [
+      { trusted_host_interfaces: 'eth0', gateway_mode_ipv4: 'routed', gateway_mode_ipv6: 'routed' },
+      {},
+      'trusted_host_interfaces',
+      'none where no family has gateway mode nat',
+    ],
+    [{ '../host_ipv6': '2001:db8::1' }, { ipv6: false }, '../host_ipv6', 'none on a network without IPv6'],
+    [{ '../host_ipv4': '192.0.2.1', enable_ip_masquerade: 'false' }, {}, '../host_ipv4', 'none where packets keep'],
+    [{ '../host_ipv6': '2001:db8::1', gateway_mode_ipv6: 'routed' }, {}, '../host_ipv6', 'none where packets keep'],
+  ])('refuse %j on a network with %j, with what would be right', (short, rest, name, expected) => {
+    const full = (label: string): string => `com.docker.network.bridge.${label}`.replace('bridge.../', '')
+    const options = Object.fromEntries(Object.entries(short).map(([label, value]) => [full(label), value]))
+    const said = `invalid value ${JSON.stringify(options[full(name)])} of ${full(name)}: expected ${expected}`
+
+    expect(() => check(options, [], rest)).toThrow(
+      expect.objectContaining({
+        code: 'ERR_INVALID_OPTION',
+        message: expect.stringContaining(said) as unknown,
+      }) as Error,
     )
   })
 

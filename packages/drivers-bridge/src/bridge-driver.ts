@@ -4,12 +4,16 @@ import type {
   EndpointRecord,
   NetworkDriver,
   NetworkRecord,
+  PortFact,
 } from '@net/driverapi'
 import { labels, protocolNumbers } from '@net/types'
 import { BridgeInUseError, InterfaceNameTakenError, InternalNetworkError } from './errors.ts'
-import { parseEndpointOptions, parseNetworkOptions, type BridgeEndpointOptions, type BridgeOptions } from './labels.ts'
-import { planEndpoint, planPorts } from './plan-endpoint.ts'
+import { checkSubnets, findExistingBridge } from './existing-bridge.ts'
+import type { BridgeEndpointOptions, BridgeOptions } from './options.ts'
+import { parseEndpointOptions, parseNetworkOptions } from './parse-options.ts'
+import { planEndpoint } from './plan-endpoint.ts'
 import { planNetwork } from './plan-network.ts'
+import { planPorts } from './plan-ports.ts'
 
 /** The driver of networks that are a bridge on this host. */
 export function bridgeDriver(): NetworkDriver<BridgeOptions, BridgeEndpointOptions> {
@@ -17,10 +21,12 @@ export function bridgeDriver(): NetworkDriver<BridgeOptions, BridgeEndpointOptio
     type: 'bridge',
     scope: 'local',
     checkNetwork,
+    checkSubnets,
     checkEndpoint,
     nameInterface,
     planNetwork,
     planEndpoint,
+    hostAddressOf: ({ options }) => options.hostBinding,
     planPorts,
     describe,
   }
@@ -30,7 +36,7 @@ function checkNetwork(request: CheckNetworkRequest): BridgeOptions {
   const options = parseNetworkOptions(request)
   const holder = request.existing.find((network) => (network.options as BridgeOptions).bridge === options.bridge)
   if (holder !== undefined) throw new BridgeInUseError(options.bridge, holder.name)
-  return options
+  return { ...options, existing: findExistingBridge(request) }
 }
 
 function checkEndpoint(network: NetworkRecord<BridgeOptions>, request: CheckEndpointRequest): BridgeEndpointOptions {
@@ -56,7 +62,7 @@ function nameInterface(
 
 /** Under the names, and with the members, of libnetwork's. A key is there only where there is something to say. */
 function describe(
-  _network: NetworkRecord<BridgeOptions>,
+  network: NetworkRecord<BridgeOptions>,
   endpoint: EndpointRecord<BridgeEndpointOptions>,
 ): Readonly<Record<string, unknown>> {
   const { macAddress, exposed, ports } = endpoint
@@ -70,11 +76,21 @@ function describe(
             Port: port,
           })),
         }),
-    ...(ports.length === 0 ? {} : { [labels.portMap]: planPorts(_network, endpoint, ports).map(portBinding) }),
+    ...(ports.length === 0 ? {} : { [labels.portMap]: portMap(network, endpoint) }),
   }
 }
 
-function portBinding(fact: ReturnType<typeof planPorts>[number]): Record<string, unknown> {
+/** Ports of the host that lead to the endpoint: none where it is asked at its own address. */
+function portMap(
+  network: NetworkRecord<BridgeOptions>,
+  endpoint: EndpointRecord<BridgeEndpointOptions>,
+): Record<string, unknown>[] {
+  return planPorts(network, endpoint, endpoint.ports)
+    .filter((fact) => fact.kind === 'port')
+    .map(portBinding)
+}
+
+function portBinding(fact: PortFact): Record<string, unknown> {
   const any = fact.containerAddress.includes(':') ? '::' : '0.0.0.0'
   return {
     Proto: protocolNumbers[fact.protocol],

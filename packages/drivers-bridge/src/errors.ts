@@ -17,6 +17,23 @@ export class BridgeInUseError extends NetError<'ERR_BRIDGE_IN_USE'> {
   }
 }
 
+/** An interface has the name that the network's bridge is to have, and is none. */
+export class NotABridgeError extends NetError<'ERR_NOT_A_BRIDGE'> {
+  constructor(name: string) {
+    super(`existing interface ${name} is not a bridge`, { code: 'ERR_NOT_A_BRIDGE', kind: 'forbidden' })
+  }
+}
+
+/** A bridge that was there before has another address in the network's subnet. */
+export class BridgeAddressError extends NetError<'ERR_BRIDGE_ADDRESS'> {
+  constructor(bridge: string, address: string, gateway: string) {
+    super(`bridge ${bridge} has address ${address}, not ${gateway}: expected a network with that gateway and subnet`, {
+      code: 'ERR_BRIDGE_ADDRESS',
+      kind: 'forbidden',
+    })
+  }
+}
+
 /** Ports of an internal network cannot be published: nothing reaches it from outside. */
 export class InternalNetworkError extends NetError<'ERR_INTERNAL_NETWORK'> {
   constructor(network: string) {

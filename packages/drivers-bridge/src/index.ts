@@ -5,5 +5,12 @@
  */
 
 export { bridgeDriver } from './bridge-driver.ts'
-export { BridgeInUseError, InterfaceNameTakenError, InternalNetworkError, InvalidOptionError } from './errors.ts'
-export type { BridgeEndpointOptions, BridgeOptions } from './labels.ts'
+export {
+  BridgeAddressError,
+  BridgeInUseError,
+  InterfaceNameTakenError,
+  InternalNetworkError,
+  InvalidOptionError,
+  NotABridgeError,
+} from './errors.ts'
+export type { BridgeEndpointOptions, BridgeOptions, GatewayMode } from './options.ts'

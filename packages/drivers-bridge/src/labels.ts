@@ -1,51 +1,22 @@
-import type { CheckNetworkRequest } from '@net/driverapi'
-import { isInterfaceName, labels, NotImplementedError } from '@net/types'
+import type { Sysctl } from '@net/driverapi'
+import { formatAddress, isInterfaceName, labels, NotImplementedError, parseAddress } from '@net/types'
 import { z } from 'zod'
 import { InvalidOptionError } from './errors.ts'
+import { INTERFACE_PLACEHOLDER, type GatewayMode } from './options.ts'
 
-/** What a bridge network remembers of its options. Plain JSON. */
-export interface BridgeOptions {
-  /** Name of the bridge interface. */
-  readonly bridge: string
-  readonly mtu?: number | undefined
-  /** Packets leave with the host's address as their source. */
-  readonly masquerade: boolean
-  /** What interfaces in sandboxes are called, before their number. */
-  readonly interfacePrefix: string
+/** A label or option: its name, what its value must be, and that in words. */
+export interface Label<T> {
+  readonly name: string
+  readonly schema: z.ZodType<T>
+  readonly expected: string
 }
 
-/** What an endpoint on a bridge remembers of its options. Plain JSON. */
-export interface BridgeEndpointOptions {
-  /** The very name of the interface in the sandbox. */
-  readonly interfaceName?: string | undefined
-}
-
-export const bridgeLabels = {
-  name: 'com.docker.network.bridge.name',
-  masquerade: 'com.docker.network.bridge.enable_ip_masquerade',
-} as const
-
-/** Labels of the original that come later: refused, never ignored. */
-const notYet: readonly string[] = [
-  'com.docker.network.bridge.enable_icc',
-  'com.docker.network.bridge.inhibit_ipv4',
-  'com.docker.network.bridge.host_binding_ipv4',
-  'com.docker.network.bridge.default_bridge',
-  'com.docker.network.bridge.gateway_mode_ipv4',
-  'com.docker.network.bridge.gateway_mode_ipv6',
-  'com.docker.network.bridge.trusted_host_interfaces',
-  'com.docker.network.host_ipv4',
-  'com.docker.network.host_ipv6',
-  'com.docker.network.endpoint.sysctls',
-]
-
-/** RFC 8200, 5: no link that carries IPv6 takes less, and the kernel has none on such a link. */
-const MIN_IPV6_MTU = 1280
 /** Room for a number after the prefix. */
 const MAX_PREFIX_BYTES = 11
 
+const AN_INTERFACE_NAME = 'an interface name of 1 to 15 bytes without white space, "/", ":" or "%"'
+
 const interfaceName = z.string().refine(isInterfaceName)
-const interfacePrefix = interfaceName.refine((prefix) => new TextEncoder().encode(prefix).length <= MAX_PREFIX_BYTES)
 
 /** The spellings that Go's strconv.ParseBool takes, and JSON's. */
 const boolean = z
@@ -56,58 +27,109 @@ const mtu = z
   .union([z.number(), z.string().regex(/^\d+$/).transform(Number)])
   .refine((value) => Number.isInteger(value) && (value === 0 || (value >= 68 && value <= 65_535)))
 
-const networkSchema = z.object({
-  [bridgeLabels.name]: interfaceName.optional(),
-  [bridgeLabels.masquerade]: boolean.optional(),
-  [labels.mtu]: mtu.optional(),
-  [labels.containerInterfacePrefix]: interfacePrefix.optional(),
-})
+const gatewayMode = z
+  .enum(['nat', 'nat-unprotected', 'routed', 'isolated', ''])
+  .transform((mode): GatewayMode => (mode === '' ? 'nat' : mode))
 
-const endpointSchema = z.object({
-  [labels.interfaceName]: interfaceName.optional(),
-})
+const interfaceNames = z
+  .string()
+  .transform((names) => names.split(':').filter((name) => name !== ''))
+  .refine((names) => names.every(isInterfaceName))
 
-const AN_INTERFACE_NAME = 'an interface name of 1 to 15 bytes without white space, "/", ":" or "%"'
+/** The labels of a network. */
+export const networkLabels = {
+  bridge: label('com.docker.network.bridge.name', interfaceName, AN_INTERFACE_NAME),
+  masquerade: label('com.docker.network.bridge.enable_ip_masquerade', boolean, 'true or false'),
+  sourceIpv4: label('com.docker.network.host_ipv4', address([4]), 'an IPv4 address of the host'),
+  sourceIpv6: label('com.docker.network.host_ipv6', address([6]), 'an IPv6 address of the host'),
+  interContainer: label('com.docker.network.bridge.enable_icc', boolean, 'true or false'),
+  gatewayModeIpv4: label('com.docker.network.bridge.gateway_mode_ipv4', gatewayMode, gatewayModes()),
+  gatewayModeIpv6: label('com.docker.network.bridge.gateway_mode_ipv6', gatewayMode, gatewayModes()),
+  inhibitIpv4: label('com.docker.network.bridge.inhibit_ipv4', boolean, 'true or false'),
+  hostBinding: label('com.docker.network.bridge.host_binding_ipv4', address([4, 6]), 'an address of the host'),
+  trustedInterfaces: label(
+    'com.docker.network.bridge.trusted_host_interfaces',
+    interfaceNames,
+    'names of interfaces with ":" between them',
+  ),
+  mtu: label(labels.mtu, mtu, '68 to 65535, or 0 to leave it as it is'),
+  interfacePrefix: label(
+    labels.containerInterfacePrefix,
+    interfaceName.refine((prefix) => new TextEncoder().encode(prefix).length <= MAX_PREFIX_BYTES),
+    `an interface name of 1 to ${MAX_PREFIX_BYTES} bytes, for a number to follow`,
+  ),
+} as const
 
-const expectations: Readonly<Record<string, string>> = {
-  [bridgeLabels.name]: AN_INTERFACE_NAME,
-  [bridgeLabels.masquerade]: 'true or false',
-  [labels.mtu]: '68 to 65535, or 0 to leave it as it is',
-  [labels.containerInterfacePrefix]: `an interface name of 1 to ${MAX_PREFIX_BYTES} bytes, for a number to follow`,
-  [labels.interfaceName]: AN_INTERFACE_NAME,
+/** The labels of an endpoint. */
+export const endpointLabels = {
+  interfaceName: label(labels.interfaceName, interfaceName, AN_INTERFACE_NAME),
+  sysctls: label(
+    'com.docker.network.endpoint.sysctls',
+    z.union([z.string().transform((text) => text.split(',')), z.array(z.string())]).transform(parseSysctls),
+    '"net.X.Y.IFNAME.Z=value", such as "net.ipv4.conf.IFNAME.forwarding=1", with commas between them',
+  ),
+} as const
+
+/** Labels of the original that come later: refused, never ignored. */
+const notYet: readonly string[] = ['com.docker.network.bridge.default_bridge']
+
+/** The values of labels by the names that `wanted` gives them. */
+export type ValuesOf<Labels extends Readonly<Record<string, Label<unknown>>>> = {
+  readonly [Name in keyof Labels]: Labels[Name] extends Label<infer T> ? T | undefined : never
 }
 
-/** What the options of a network depend on. */
-type NetworkOptionsRequest = Pick<CheckNetworkRequest, 'id' | 'ipv6' | 'options'>
-
 /**
- * Reads the options of a network. Unknown labels are left to others.
+ * Reads the labels that `wanted` names; those that are absent are undefined. Unknown ones are left to others.
  *
  * @throws InvalidOptionError (`ERR_INVALID_OPTION`), `ERR_NOT_IMPLEMENTED` for options that come later
  */
-export function parseNetworkOptions({ id, ipv6, options }: NetworkOptionsRequest): BridgeOptions {
-  const values = parse(networkSchema, options)
-  const mtu = values[labels.mtu]
-  if (ipv6 && mtu !== undefined && mtu !== 0 && mtu < MIN_IPV6_MTU) {
-    throw new InvalidOptionError(labels.mtu, options[labels.mtu], `${MIN_IPV6_MTU} or more on a network with IPv6`)
-  }
-  return {
-    bridge: values[bridgeLabels.name] ?? `br-${id.slice(0, 12)}`,
-    mtu: mtu === 0 ? undefined : mtu,
-    masquerade: values[bridgeLabels.masquerade] ?? true,
-    interfacePrefix: values[labels.containerInterfacePrefix] ?? 'eth',
-  }
+export function readLabels<Labels extends Readonly<Record<string, Label<unknown>>>>(
+  wanted: Labels,
+  options: Readonly<Record<string, unknown>>,
+): ValuesOf<Labels> {
+  for (const name of notYet) if (Object.hasOwn(options, name)) throw new NotImplementedError(`option ${name}`)
+  const values = Object.entries(wanted).map(([key, { name, schema, expected }]) => {
+    if (!Object.hasOwn(options, name)) return [key, undefined] as const
+    const result = schema.safeParse(options[name])
+    if (!result.success) throw new InvalidOptionError(name, options[name], expected)
+    return [key, result.data] as const
+  })
+  // Each value came out of the schema that its type is taken from.
+  return Object.fromEntries(values) as ValuesOf<Labels>
 }
 
-/** Reads the options of an endpoint. @throws as {@link parseNetworkOptions} */
-export function parseEndpointOptions(options: Readonly<Record<string, unknown>>): BridgeEndpointOptions {
-  return { interfaceName: parse(endpointSchema, options)[labels.interfaceName] }
+function label<T>(name: string, schema: z.ZodType<T>, expected: string): Label<T> {
+  return { name, schema, expected }
 }
 
-function parse<T>(schema: z.ZodType<T>, options: Readonly<Record<string, unknown>>): T {
-  for (const label of notYet) if (Object.hasOwn(options, label)) throw new NotImplementedError(`option ${label}`)
-  const result = schema.safeParse(options)
-  if (result.success) return result.data
-  const label = String(result.error.issues[0]?.path[0])
-  throw new InvalidOptionError(label, options[label], expectations[label] ?? 'another value')
+function gatewayModes(): string {
+  return 'nat, nat-unprotected, routed or isolated'
+}
+
+/** `net.ipv4.conf.IFNAME.forwarding=1`: five parts, the fourth of which stands for the interface. */
+const SYSCTL = /^(net\.[a-z0-9_-]+\.[a-z0-9_-]+\.)IFNAME\.([a-z0-9_-]+)=([^\n]*)$/
+
+function parseSysctls(texts: readonly string[], context: z.RefinementCtx): Sysctl[] {
+  return texts.flatMap((text) => {
+    const [, before, setting, value] = SYSCTL.exec(text.trim()) ?? []
+    if (before !== undefined && setting !== undefined && value !== undefined) {
+      return { path: `${before.replaceAll('.', '/')}${INTERFACE_PLACEHOLDER}/${setting}`, value: value.trim() }
+    }
+    context.addIssue({ code: 'custom', message: 'not such a setting' })
+    return []
+  })
+}
+
+/** An address of one of the families, in its one spelling. */
+function address(families: readonly number[]): z.ZodType<string> {
+  return z.string().transform((text, context) => {
+    try {
+      const parsed = parseAddress(text)
+      if (families.includes(parsed.family)) return formatAddress(parsed)
+    } catch {
+      // Said below, with the label.
+    }
+    context.addIssue({ code: 'custom', message: 'not such an address' })
+    return z.NEVER
+  })
 }

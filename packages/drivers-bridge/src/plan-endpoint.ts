@@ -1,13 +1,7 @@
-import type {
-  EndpointRecord,
-  JoinPlan,
-  NetworkRecord,
-  PortFact,
-  PublishedPort,
-  SandboxLink,
-  Subnet,
-} from '@net/driverapi'
-import type { BridgeEndpointOptions, BridgeOptions } from './labels.ts'
+import type { EndpointRecord, JoinPlan, NetworkRecord, SandboxLink, Subnet, Sysctl } from '@net/driverapi'
+import { macAddressOf, parseAddress } from '@net/types'
+import { INTERFACE_PLACEHOLDER, type BridgeEndpointOptions, type BridgeOptions } from './options.ts'
+import { isIpv6, planPorts, withoutPrefixLength } from './plan-ports.ts'
 
 /** The veth that ties an endpoint to its bridge, with its far end born in the sandbox. */
 export function planEndpoint(
@@ -15,47 +9,60 @@ export function planEndpoint(
   endpoint: EndpointRecord<BridgeEndpointOptions>,
 ): JoinPlan {
   const name = endpoint.interfaceName ?? `${network.options.interfacePrefix}0`
+  const own = sysctlsOf(endpoint, name)
+  const address6 = own.some(disablesIpv6) ? undefined : endpoint.address6
   const link: SandboxLink = {
-    create: { kind: 'veth', hostName: hostInterfaceName(endpoint.id), master: network.options.bridge },
+    create: {
+      kind: 'veth',
+      hostName: hostInterfaceName(endpoint.id),
+      master: network.options.bridge,
+      isolated: network.options.interContainer ? undefined : true,
+      hairpin: true,
+    },
     name,
     macAddress: endpoint.macAddress,
     mtu: network.options.mtu,
-    addresses: [endpoint.address, endpoint.address6].filter((address) => address !== undefined),
-    routes: [],
+    addresses: [endpoint.address, address6].filter((address) => address !== undefined),
+    routes: (endpoint.routes ?? []).filter(({ destination }) => address6 !== undefined || !isIpv6(destination)),
     neighbours: [],
-    sysctls:
-      endpoint.address6 === undefined
-        ? [{ path: `net/ipv6/conf/${name}/disable_ipv6`, value: '1', optional: true }]
-        : [
-            { path: `net/ipv6/conf/${name}/disable_ipv6`, value: '0' },
-            // A neighbour on the bridge is no router: its advertisements would redirect our traffic.
-            { path: `net/ipv6/conf/${name}/accept_ra`, value: '0' },
-          ],
+    // The user's come last: they have the last word.
+    sysctls: [...ipv6Sysctls(name, endpoint.address6), ...own],
+    announce: isWorthAnnouncing(endpoint) ? true : undefined,
   }
+  const gateways = gatewaysOf(network)
   return {
-    sandbox: { links: [link], gateways: gatewaysOf(network) },
+    sandbox: { links: [link], gateways: address6 === undefined ? { ipv4: gateways.ipv4 } : gateways },
     firewall: planPorts(network, endpoint, endpoint.ports),
     ports: endpoint.ports,
   }
 }
 
-/** What publishing `ports` tells the packet rules: each for every family that both ends have. */
-export function planPorts(
-  _network: NetworkRecord<BridgeOptions>,
-  endpoint: EndpointRecord<BridgeEndpointOptions>,
-  ports: readonly PublishedPort[],
-): PortFact[] {
-  const containerAddresses = [endpoint.address, endpoint.address6]
-    .filter((address) => address !== undefined)
-    .map(withoutPrefixLength)
-  return ports.flatMap(({ protocol, hostAddress, hostPort, containerPort }) =>
-    containerAddresses
-      .filter((address) => hostAddress === undefined || isIpv6(hostAddress) === isIpv6(address))
-      .map(
-        (containerAddress) =>
-          ({ kind: 'port', protocol, hostAddress, hostPort, containerAddress, containerPort }) as const,
-      ),
-  )
+function ipv6Sysctls(name: string, address6: string | undefined): Sysctl[] {
+  const own = `net/ipv6/conf/${name}`
+  if (address6 === undefined) return [{ path: `${own}/disable_ipv6`, value: '1', optional: true }]
+  return [
+    { path: `${own}/disable_ipv6`, value: '0' },
+    // A neighbour on the bridge is no router: its advertisements would redirect our traffic.
+    { path: `${own}/accept_ra`, value: '0' },
+  ]
+}
+
+function sysctlsOf({ options }: EndpointRecord<BridgeEndpointOptions>, name: string): Sysctl[] {
+  return (options.sysctls ?? []).map(({ path, value }) => {
+    return { path: path.replace(`/${INTERFACE_PLACEHOLDER}/`, `/${name}/`), value }
+  })
+}
+
+function disablesIpv6({ path, value }: Sysctl): boolean {
+  return path.startsWith('net/ipv6/conf/') && path.endsWith('/disable_ipv6') && value !== '0'
+}
+
+/**
+ * Who had the IPv4 address before had, as a rule, the MAC address that is made from it, and neighbours that remember
+ * that are right. They are wrong where the MAC address was given.
+ */
+function isWorthAnnouncing({ address, macAddress }: EndpointRecord): boolean {
+  return address !== undefined && macAddress !== macAddressOf(parseAddress(withoutPrefixLength(address)))
 }
 
 /** Name of the veth's host end: as many digits of the endpoint's id as an interface name has room for. */
@@ -67,12 +74,4 @@ function gatewaysOf({ internal, ipv4, ipv6 }: NetworkRecord): JoinPlan['sandbox'
   const nextHop = (subnet: Subnet | undefined): string | undefined =>
     internal || subnet === undefined ? undefined : withoutPrefixLength(subnet.gateway)
   return { ipv4: nextHop(ipv4), ipv6: nextHop(ipv6) }
-}
-
-function withoutPrefixLength(cidr: string): string {
-  return cidr.slice(0, cidr.indexOf('/'))
-}
-
-function isIpv6(address: string): boolean {
-  return address.includes(':')
 }

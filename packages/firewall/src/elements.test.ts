@@ -30,7 +30,8 @@ describe('a network', () => {
         'intra { br0 . br0 : accept }',
         'own { br0 . br0 : goto hairpin }',
         'own { "" . br0 : goto hairpin }',
-        'to_network { br0 : goto inbound }',
+        'to_network { ipv4 . br0 : goto inbound }',
+        'to_network { ipv6 . br0 : goto inbound }',
         'masquerade4 { br0 }',
         'masquerade6 { br0 }',
       ].join('\n'),
@@ -44,7 +45,8 @@ describe('a network', () => {
         'intra { br0 . br0 : accept }',
         'own { br0 . br0 : goto hairpin }',
         'own { "" . br0 : goto hairpin }',
-        'to_network { br0 : drop }',
+        'to_network { ipv4 . br0 : drop }',
+        'to_network { ipv6 . br0 : drop }',
         'from_network { br0 : drop }',
       ].join('\n'),
     )
@@ -53,6 +55,55 @@ describe('a network', () => {
   it('whose containers may not speak with each other lets them use what is published', () => {
     expect(transcript({ ...network, interContainer: false })).toContain('intra { br0 . br0 : goto inbound }')
     expect(transcript({ ...network, interContainer: false, internal: true })).toContain('intra { br0 . br0 : drop }')
+  })
+})
+
+describe('a network that lets more in than what is published', () => {
+  it('says so for each family, and whom it trusts', () => {
+    const inbound = { ipv4: 'all', ipv6: 'routed' } as const
+
+    expect(transcript({ ...network, masquerade: [], inbound, trusted: ['lan0', 'lan1'] })).toContain(
+      [
+        'to_network { ipv4 . br0 : goto unprotected }',
+        'to_network { ipv6 . br0 : goto routed }',
+        'trusted { lan0 . br0 }',
+        'trusted { lan1 . br0 }',
+      ].join('\n'),
+    )
+  })
+
+  it('lets nothing in where it is internal', () => {
+    const inbound = { ipv4: 'all', ipv6: 'routed' } as const
+
+    expect(transcript({ ...network, internal: true, inbound })).toContain(
+      'to_network { ipv4 . br0 : drop }\nto_network { ipv6 . br0 : drop }',
+    )
+  })
+})
+
+describe('a network whose packets leave with one address of the host', () => {
+  it('has that address for each family that is masqueraded', () => {
+    const sources = { ipv4: '192.0.2.1', ipv6: '2001:DB8::1' }
+
+    expect(transcript({ ...network, sources })).toContain('source4 { br0 : 192.0.2.1 }\nsource6 { br0 : 2001:db8::1 }')
+    expect(transcript({ ...network, masquerade: [6], sources: { ipv4: '192.0.2.1' } })).toMatch(
+      /goto inbound }\nmasquerade6 { br0 }$/,
+    )
+  })
+
+  it.each([{ ipv4: '::1' }, { ipv4: '0.0.0.0' }, { ipv6: '192.0.2.1' }])('is refused with %j', (sources) => {
+    expect(() => checkFact({ ...network, sources })).toThrow(
+      expect.objectContaining({ code: 'ERR_INVALID_FACT' }) as Error,
+    )
+  })
+})
+
+describe('an open port', () => {
+  it.each([
+    ['10.0.0.2', 'open4 { 10.0.0.2 . 6 . 80 }'],
+    ['FD00::2', 'open6 { fd00::2 . 6 . 80 }'],
+  ])('of %s is one element', (address, expected) => {
+    expect(transcript({ kind: 'open-port', protocol: 'tcp', address, port: 80 })).toBe(expected)
   })
 })
 

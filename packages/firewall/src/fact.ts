@@ -1,4 +1,12 @@
-import type { FirewallFact, ForwardingFact, NetworkFact, PortFact } from '@net/driverapi'
+import type {
+  FirewallFact,
+  ForwardingFact,
+  Inbound,
+  NetworkFact,
+  OpenPortFact,
+  PerFamily,
+  PortFact,
+} from '@net/driverapi'
 import { checkInterfaceName } from '@net/netlink-ffi'
 import {
   checkPort,
@@ -19,6 +27,18 @@ export interface CheckedNetwork {
   readonly internal: boolean
   readonly interContainer: boolean
   readonly masquerade: readonly AddressFamily[]
+  readonly sources: PerFamily<string>
+  readonly inbound: { readonly ipv4: Inbound; readonly ipv6: Inbound }
+  readonly trusted: readonly string[]
+}
+
+/** An open port, checked. */
+export interface CheckedOpenPort {
+  readonly kind: 'open-port'
+  readonly family: AddressFamily
+  readonly protocol: Protocol
+  readonly address: string
+  readonly port: number
 }
 
 /** A published port, checked: addresses are in their one spelling, a wildcard is absent. */
@@ -33,7 +53,7 @@ export interface CheckedPort {
 }
 
 /** A fact that has been checked, in the one spelling that facts are compared in. */
-export type CheckedFact = CheckedNetwork | CheckedPort | ForwardingFact
+export type CheckedFact = CheckedNetwork | CheckedPort | CheckedOpenPort | ForwardingFact
 
 /**
  * Checks a fact.
@@ -46,6 +66,8 @@ export function checkFact(fact: FirewallFact): CheckedFact {
       return checkNetwork(fact)
     case 'port':
       return checkPublishedPort(fact)
+    case 'open-port':
+      return checkOpenPort(fact)
     case 'forwarding':
       return { kind: 'forwarding', family: fact.family }
   }
@@ -58,6 +80,8 @@ export function keyOf(fact: CheckedFact): string {
       return `network ${fact.bridge}`
     case 'port':
       return `port ${formatHostEnd(fact)}`
+    case 'open-port':
+      return `open port ${formatOpenPort(fact)}`
     case 'forwarding':
       return `forwarding ${fact.family}`
   }
@@ -65,7 +89,7 @@ export function keyOf(fact: CheckedFact): string {
 
 /** Whether both say the same. Facts of the same key may differ: in where a port leads to, say. */
 export function isSameFact(one: CheckedFact, other: CheckedFact): boolean {
-  if (one.kind === 'forwarding') return keyOf(one) === keyOf(other)
+  if (one.kind === 'forwarding' || one.kind === 'open-port') return keyOf(one) === keyOf(other)
   if (one.kind === 'port') {
     return (
       other.kind === 'port' &&
@@ -74,13 +98,8 @@ export function isSameFact(one: CheckedFact, other: CheckedFact): boolean {
       one.containerPort === other.containerPort
     )
   }
-  return (
-    other.kind === 'network' &&
-    one.bridge === other.bridge &&
-    one.internal === other.internal &&
-    one.interContainer === other.interContainer &&
-    one.masquerade.join() === other.masquerade.join()
-  )
+  // Both are in the one spelling, member for member.
+  return JSON.stringify(one) === JSON.stringify(other)
 }
 
 /** Says that a fact of the same key is there. */
@@ -90,24 +109,62 @@ export function alreadyThere(fact: CheckedFact): NetError {
       return new NetworkKnownError(fact.bridge)
     case 'port':
       return new PortPublishedError(formatHostEnd(fact))
+    case 'open-port':
+      return new PortPublishedError(formatOpenPort(fact))
     case 'forwarding':
       return new ForwardingKnownError(fact.family)
   }
 }
 
 function checkNetwork(fact: NetworkFact): CheckedNetwork {
-  const { bridge, internal, interContainer, masquerade } = fact
-  checkInterfaceName(bridge)
-  return { kind: 'network', bridge, internal, interContainer, masquerade: [...new Set(masquerade)].sort() }
+  const { bridge, internal, interContainer, masquerade, sources = {}, inbound = {}, trusted = [] } = fact
+  for (const name of [bridge, ...trusted]) checkInterfaceName(name)
+  return {
+    kind: 'network',
+    bridge,
+    internal,
+    interContainer,
+    masquerade: [...new Set(masquerade)].sort(),
+    sources: { ipv4: checkSource(sources.ipv4, 4), ipv6: checkSource(sources.ipv6, 6) },
+    inbound: { ipv4: checkInbound(inbound.ipv4), ipv6: checkInbound(inbound.ipv6) },
+    trusted: [...new Set(trusted)].sort(),
+  }
+}
+
+function checkSource(text: string | undefined, family: AddressFamily): string | undefined {
+  if (text === undefined) return undefined
+  const source = checkHostAddress(text, family)
+  if (source === undefined) throw new InvalidFactError('source', text, 'an address of the host')
+  return source
+}
+
+function checkInbound(inbound: Inbound = 'published'): Inbound {
+  if (['published', 'routed', 'all'].includes(inbound)) return inbound
+  throw new InvalidFactError('inbound', inbound, 'published, routed or all')
+}
+
+function checkOpenPort({ protocol, address, port }: OpenPortFact): CheckedOpenPort {
+  const container = parseAddress(address)
+  return {
+    kind: 'open-port',
+    family: container.family,
+    protocol: checkProtocol(protocol),
+    address: formatAddress(container),
+    port: checkPort(port),
+  }
+}
+
+function checkProtocol(protocol: Protocol): Protocol {
+  if (!isProtocol(protocol)) throw new InvalidFactError('protocol', String(protocol), 'tcp, udp or sctp')
+  return protocol
 }
 
 function checkPublishedPort(fact: PortFact): CheckedPort {
   const container = parseAddress(fact.containerAddress)
-  if (!isProtocol(fact.protocol)) throw new InvalidFactError('protocol', String(fact.protocol), 'tcp, udp or sctp')
   return {
     kind: 'port',
     family: container.family,
-    protocol: fact.protocol,
+    protocol: checkProtocol(fact.protocol),
     hostAddress: fact.hostAddress === undefined ? undefined : checkHostAddress(fact.hostAddress, container.family),
     hostPort: checkPort(fact.hostPort),
     containerAddress: formatAddress(container),
@@ -119,9 +176,13 @@ function checkPublishedPort(fact: PortFact): CheckedPort {
 function checkHostAddress(text: string, family: AddressFamily): string | undefined {
   const address: Address = parseAddress(text)
   if (address.family !== family) {
-    throw new InvalidFactError('host address', text, `an IPv${family} address, as the container's is`)
+    throw new InvalidFactError('host address', text, `an IPv${family} address`)
   }
   return address.value === 0n ? undefined : formatAddress(address)
+}
+
+function formatOpenPort({ family, address, port, protocol }: CheckedOpenPort): string {
+  return `${family === 4 ? address : `[${address}]`}:${port}/${protocol}`
 }
 
 function formatHostEnd(port: CheckedPort): string {

@@ -10,14 +10,19 @@ import {
 import { setsIn } from './sets.ts'
 import {
   decideByFamily,
+  decideByFamilyAndInterface,
   decideByInterface,
   decideByInterfaces,
+  destinationIn,
   inNetwork,
   interfaceIn,
+  interfacesIn,
+  isIcmp,
   isPublished,
   masquerade,
   ofFamily,
   ofNetworks,
+  rewriteSource,
   stateIs,
   toThisHost,
   translate,
@@ -46,8 +51,35 @@ const chains: Readonly<Record<string, ChainLayout>> = {
   policy: { rules: [] },
   /** Empty: the place of services, which come before published ports. */
   services: { rules: [] },
+  /** What is reached at the container's own address. */
+  open: {
+    rules: [
+      [destinationIn(4, 'open4'), verdict('accept')],
+      [destinationIn(6, 'open6'), verdict('accept')],
+    ],
+  },
   /** To a network, from outside of it: what is published, and no more. */
-  inbound: { rules: [[isPublished, verdict('accept')], [verdict('drop')]] },
+  inbound: {
+    rules: [[isPublished, verdict('accept')], [interfacesIn('trusted'), verdict('jump open')], [verdict('drop')]],
+  },
+  /** To a network whose containers' addresses are known outside. */
+  routed: {
+    rules: [
+      [isIcmp(4), verdict('accept')],
+      [isIcmp(6), verdict('accept')],
+      [verdict('jump open')],
+      [verdict('goto inbound')],
+    ],
+  },
+  /** To a network that is open to everybody but other networks. */
+  unprotected: {
+    rules: [
+      [isPublished, verdict('accept')],
+      [interfaceIn('iifname', 'bridges'), verdict('drop')],
+      [ofNetworks('iifgroup'), verdict('drop')],
+      [verdict('accept')],
+    ],
+  },
   /**
    * From the same bridge to a published port: an answer that went straight to the sender would not be
    * taken for one. From the host: 127.0.0.1 means something else to the container.
@@ -97,7 +129,7 @@ const chains: Readonly<Record<string, ChainLayout>> = {
       [verdict('jump policy')],
       [decideByInterfaces('intra')],
       [decideByInterface('iifname', 'from_network')],
-      [decideByInterface('oifname', 'to_network')],
+      [decideByFamilyAndInterface('oifname', 'to_network')],
       // What is left goes out of a network of ours, belongs to another controller, or is none of our business.
       [interfaceIn('iifname', 'bridges'), verdict('accept')],
       [ofNetworks('iifgroup'), verdict('accept')],
@@ -109,6 +141,8 @@ const chains: Readonly<Record<string, ChainLayout>> = {
     base: { type: 'nat', hook: 'postrouting', priority: SRCNAT, policy: 'accept' },
     rules: [
       [decideByInterfaces('own')],
+      [rewriteSource(4, 'source4')],
+      [rewriteSource(6, 'source6')],
       [ofFamily(4), interfaceIn('iifname', 'masquerade4'), masquerade],
       [ofFamily(6), interfaceIn('iifname', 'masquerade6'), masquerade],
     ],

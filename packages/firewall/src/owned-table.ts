@@ -60,7 +60,7 @@ export class OwnedTable {
   }
 
   /** Changes the elements of the table, in one batch. @throws NetlinkError (`ERR_NETLINK`) */
-  change({ removed, added }: Difference): void {
+  change({ removed, added }: Pick<Difference, 'removed' | 'added'>): void {
     const messages = [
       ...elementMessages(this.#table, removed, deleteElements),
       ...elementMessages(this.#table, added, addElements),

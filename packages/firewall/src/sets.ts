@@ -8,8 +8,10 @@ export const sets = {
   intra: { key: ['ifname', 'ifname'], data: 'verdict' },
   /** What becomes of packets from a network, to anywhere. Only networks that are cut off are in it. */
   from_network: { key: ['ifname'], data: 'verdict' },
-  /** What becomes of packets to a network, from anywhere else. */
-  to_network: { key: ['ifname'], data: 'verdict' },
+  /** What becomes of packets of a family to a network, from anywhere else. */
+  to_network: { key: ['nf_proto', 'ifname'], data: 'verdict' },
+  /** Interfaces of the host, and the network that they may ask at its containers' own addresses. */
+  trusted: { key: ['ifname', 'ifname'] },
   /** Packets to a bridge from the same bridge or from the host itself: not those that leave their network. */
   own: { key: ['ifname', 'ifname'], data: 'verdict' },
   /** The bridges of all networks: what comes from a container. */
@@ -19,6 +21,12 @@ export const sets = {
   /** Bridges whose packets leave with the host's address. */
   masquerade4: { key: ['ifname'] },
   masquerade6: { key: ['ifname'] },
+  /** Bridges whose packets leave with one address of the host, and that address. */
+  source4: { key: ['ifname'], data: ['ipv4_addr'] },
+  source6: { key: ['ifname'], data: ['ipv6_addr'] },
+  /** Ports that are reached at their containers' own addresses, where these are let in. */
+  open4: { key: ['ipv4_addr', 'inet_proto', 'inet_service'] },
+  open6: { key: ['ipv6_addr', 'inet_proto', 'inet_service'] },
   /** Where a port of the host leads to, whichever of its addresses it is asked at. */
   ports4: { key: ['inet_proto', 'inet_service'], data: ['ipv4_addr', 'inet_service'] },
   ports6: { key: ['inet_proto', 'inet_service'], data: ['ipv6_addr', 'inet_service'] },

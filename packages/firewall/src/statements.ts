@@ -10,6 +10,8 @@ export type Statement = readonly NftExpression[]
 
 // linux/netfilter.h: NFPROTO_IPV4, NFPROTO_IPV6
 const protocolFamilies = { 4: 2, 6: 10 } as const
+/** linux/in.h: IPPROTO_ICMP, linux/in6.h: IPPROTO_ICMPV6 */
+const icmpProtocols = { 4: 1, 6: 58 } as const
 /** linux/netfilter/nf_conntrack_common.h: 1 << (IP_CT_* + 1) */
 const connectionStates = { established: 2, related: 4, new: 8 } as const
 /** linux/netfilter/nf_conntrack_common.h: IPS_DST_NAT */
@@ -62,6 +64,38 @@ export function decideByInterface(which: 'iifname' | 'oifname', map: SetName): S
 /** `iifgroup 7`: the interface is in the group of all bridges of networks, another controller's among them. */
 export function ofNetworks(which: 'iifgroup' | 'oifgroup'): Statement {
   return [meta(which), cmp('eq', hostNumber(NETWORK_LINK_GROUP))]
+}
+
+/** `meta nfproto . oifname vmap @to_network` */
+export function decideByFamilyAndInterface(which: 'iifname' | 'oifname', map: SetName): Statement {
+  return [meta('nfproto'), meta(which, 1), lookup(map, { into: 'verdict' })]
+}
+
+/** `iifname . oifname @trusted` */
+export function interfacesIn(set: SetName): Statement {
+  return [meta('iifname'), meta('oifname', NAME_SLOTS), lookup(set)]
+}
+
+/** `ip daddr . meta l4proto . th dport @open4` */
+export function destinationIn(family: AddressFamily, set: SetName): Statement {
+  const slots = addressBits(family) / 32
+  return [
+    ...ofFamily(family),
+    payload(family === 4 ? 'ip daddr' : 'ip6 daddr'),
+    meta('l4proto', slots),
+    payload('th dport', slots + 1),
+    lookup(set),
+  ]
+}
+
+/** `meta l4proto icmp`, `meta l4proto ipv6-icmp` */
+export function isIcmp(family: AddressFamily): Statement {
+  return [...ofFamily(family), meta('l4proto'), cmp('eq', Uint8Array.of(icmpProtocols[family]))]
+}
+
+/** `snat ip to iifname map @source4` */
+export function rewriteSource(family: AddressFamily, map: SetName): Statement {
+  return [...ofFamily(family), meta('iifname'), lookup(map, { into: 0 }), nat('snat', { family, addressSlot: 0 })]
 }
 
 /** `meta nfproto vmap @between_others` */

@@ -1,4 +1,4 @@
-import { spawn, type ChildProcessByStdio } from 'node:child_process'
+import { spawn, spawnSync, type ChildProcessByStdio } from 'node:child_process'
 import { once } from 'node:events'
 import { closeSync, mkdirSync, openSync, rmSync, writeFileSync } from 'node:fs'
 import { createInterface } from 'node:readline'
@@ -135,6 +135,13 @@ export class Lab {
     const { network } = places.find((place) => place.name === name)!
     ipIn(path, 'route', 'delete', 'local', '127.0.0.0/8', 'dev', 'lo', 'table', 'local')
     ipIn(path, 'route', 'add', '127.0.0.2', 'via', `10.0.${network}.1`, 'dev', 'eth0')
+  }
+
+  /** Whether an echo request is answered. */
+  ping(from: Exclude<PlaceName, 'host'>, address: string): boolean {
+    const path = `${this.#folder}/${from}`
+    const args = ['-c', '1', '-W', '1', address]
+    return inNamespaceAt(path, () => spawnSync('ping', args, { stdio: 'ignore' }).status === 0)
   }
 
   async close(): Promise<void> {

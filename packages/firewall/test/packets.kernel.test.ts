@@ -235,6 +235,77 @@ describeKernel('packets', () => {
     })
 
     it.each([4, 6] as const)(
+      'reach open ports of a network that is routed, and ping it, over IPv%i',
+      async (family) => {
+        const address = addressOf('web', family)
+        const open: FirewallFact = { kind: 'open-port', protocol: 'tcp', address, port: 80 }
+        const routed = network('br-a', { masquerade: [], inbound: { ipv4: 'routed', ipv6: 'routed' } })
+        const question = { protocol: 'tcp', address, port: 80 } as const
+        await firewall.change({ remove: [network('br-a')], add: [routed] })
+        await lab.askInVain('outside', question)
+
+        await firewall.change({ add: [open, open] })
+        await firewall.change({ remove: [open] })
+
+        expect(await lab.ask('outside', question)).toBe(`web sees ${addressOf('outside', family)}`)
+        expect(await lab.ask('other', question)).toMatch('web sees')
+        await lab.askInVain('outside', { ...question, protocol: 'udp' })
+        expect(lab.ping('outside', address)).toBe(true)
+        expect(lab.ping('outside', addressOf('other', family))).toBe(false)
+        // It speaks for itself.
+        expect(await lab.ask('web', { ...question, address: addressOf('outside', family) })).toBe(
+          `outside sees ${address}`,
+        )
+
+        await firewall.change({ remove: [open] })
+        await lab.askInVain('outside', question)
+      },
+    )
+
+    it.each([4, 6] as const)(
+      'reach all of a network that is open, but not from other networks, over IPv%i',
+      async (family) => {
+        const open = network('br-a', { inbound: { ipv4: 'all', ipv6: 'all' } })
+        await firewall.change({ remove: [network('br-a')], add: [open, ...published] })
+        const question = { protocol: 'tcp', address: addressOf('web', family), port: 80 } as const
+
+        expect(await lab.ask('outside', question)).toMatch('web sees')
+        expect(await lab.ask('outside', { ...question, protocol: 'udp' })).toMatch('web sees')
+        await lab.askInVain('other', question)
+        expect(await lab.ask('other', { ...question, address: hostAddress[family], port: 8080 })).toMatch('web sees')
+        // Nor from those of another controller.
+        await firewall.change({ remove: [network('br-b')] })
+        lab.joinGroup('br-b', NETWORK_LINK_GROUP)
+        await lab.askInVain('other', question)
+        lab.joinGroup('br-b', 0)
+      },
+    )
+
+    it.each([4, 6] as const)('reach open ports from interfaces that are trusted only, over IPv%i', async (family) => {
+      const address = addressOf('web', family)
+      const open: FirewallFact = { kind: 'open-port', protocol: 'tcp', address, port: 80 }
+      await firewall.change({ remove: [network('br-a')], add: [network('br-a', { trusted: ['to-outside'] }), open] })
+      const question = { protocol: 'tcp', address, port: 80 } as const
+
+      expect(await lab.ask('outside', question)).toMatch('web sees')
+      await lab.askInVain('outside', { ...question, protocol: 'udp' })
+      await lab.askInVain('beyond', question)
+      await lab.askInVain('other', question)
+    })
+
+    it.each([4, 6] as const)(
+      'leave a network with the one address that it has been given, over IPv%i',
+      async (family) => {
+        const sources = { ipv4: '10.0.8.1', ipv6: 'fd00:0:0:8::1' }
+        await firewall.change({ remove: [network('br-a')], add: [network('br-a', { sources })] })
+        const question = { protocol: 'tcp', address: addressOf('outside', family), port: 80 } as const
+
+        expect(await lab.ask('web', question)).toBe(`outside sees ${sources[`ipv${family}`]}`)
+        expect(await lab.ask('other', question)).toBe(`outside sees ${hostAddress[family]}`)
+      },
+    )
+
+    it.each([4, 6] as const)(
       'between containers that may not speak are published ports only, over IPv%i',
       async (family) => {
         await firewall.change({

@@ -1,5 +1,6 @@
 import type { EndpointRecord, Subnet } from '@net/driverapi'
 import {
+  labels,
   macAddressOf,
   NotImplementedError,
   parseAddress,
@@ -12,6 +13,7 @@ import {
 import type { Core } from './core.ts'
 import { BusyError, EndpointJoinedError, InvalidRequestError } from './errors.ts'
 import { leaveLocked } from './join-operations.ts'
+import { routesOf } from './endpoint-routes.ts'
 import { releasePorts, takePorts } from './port-operations.ts'
 import type { CreateEndpointRequest } from './requests.ts'
 import { publicationKey, type EndpointEntry, type NetworkEntry } from './state.ts'
@@ -25,7 +27,8 @@ export async function createEndpoint(
 ): Promise<EndpointEntry> {
   call?.signal?.throwIfAborted()
   checkFamilies(network, request)
-  const macAddress = request.macAddress === undefined ? undefined : parseMacAddress(request.macAddress)
+  const macAddress = macAddressAsked(request)
+  const routes = routesOf(network, request)
   if (network.ipam.capabilities.requiresMacAddress)
     throw new NotImplementedError('an address manager that needs MAC addresses')
   const id = randomId()
@@ -50,6 +53,7 @@ export async function createEndpoint(
       aliases: request.aliases ?? [],
       ports: [],
       exposed: request.exposed ?? [],
+      ...(routes.length === 0 ? {} : { routes }),
       options,
     },
     ports: new Map(),
@@ -132,6 +136,19 @@ function checkFamilies(network: NetworkEntry, request: CreateEndpointRequest): v
       )
     }
   }
+}
+
+/** The MAC address asked for, as a member or under libnetwork's label. */
+function macAddressAsked({ macAddress, options = {} }: CreateEndpointRequest): string | undefined {
+  const labelled = options[labels.macAddress]
+  if (labelled !== undefined && typeof labelled !== 'string') {
+    throw new InvalidRequestError('endpoint', labels.macAddress, `expected a MAC address, got ${typeof labelled}`)
+  }
+  const [one, other] = [macAddress, labelled].filter((text) => text !== undefined).map(parseMacAddress)
+  if (one !== undefined && other !== undefined && other !== one) {
+    throw new InvalidRequestError('endpoint', labels.macAddress, `expected ${one} as in macAddress, got ${other}`)
+  }
+  return one
 }
 
 async function takeAddress(

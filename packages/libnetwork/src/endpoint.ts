@@ -2,6 +2,7 @@ import type { PublishedPort } from '@net/driverapi'
 import { NotImplementedError, type CallOptions } from '@net/types'
 import type { Core } from './core.ts'
 import { deleteEndpoint } from './endpoint-operations.ts'
+import { InvalidRequestError } from './errors.ts'
 import { join, leave } from './join-operations.ts'
 import { publish, unpublish } from './port-operations.ts'
 import { idOf, type PortRequest } from './requests.ts'
@@ -9,7 +10,10 @@ import { recordOf, type EndpointEntry } from './state.ts'
 
 /** How an endpoint joins a sandbox. */
 export interface JoinOptions {
-  /** Not there yet: the endpoint that joins first serves the default route. */
+  /**
+   * Of the endpoints of a sandbox, the one with the highest priority serves the default route, in each family that it
+   * has one for; of several, the one that joined first. A whole number. @defaultValue 0
+   */
   readonly priority?: number | undefined
   /** Not there yet: names are to come. */
   readonly aliases?: readonly string[] | undefined
@@ -74,10 +78,13 @@ export class Endpoint {
    * @throws `ERR_ENDPOINT_JOINED`, `ERR_NO_SUCH_SANDBOX`, `ERR_BRIDGE_FULL`, `ERR_INTERFACE_EXISTS`, …
    */
   async join(sandbox: { readonly id: string } | string, options: JoinOptions = {}, call?: CallOptions): Promise<void> {
-    if (options.priority !== undefined) throw new NotImplementedError('the option priority of endpoint.join()')
+    const { priority = 0 } = options
+    if (!Number.isSafeInteger(priority)) {
+      throw new InvalidRequestError('join', 'priority', `expected a whole number, got ${String(priority)}`)
+    }
     if (options.aliases !== undefined) throw new NotImplementedError('the option aliases of endpoint.join()')
     await this.#core.run(
-      () => join(this.#core, this.#entry, this.#core.state.getSandbox(idOf('sandbox', sandbox)), call),
+      () => join(this.#core, this.#entry, this.#core.state.getSandbox(idOf('sandbox', sandbox)), { priority }, call),
       call,
     )
   }

@@ -34,6 +34,7 @@ export type {
   Options,
   PoolConfig,
   PortRequest,
+  RouteRequest,
 } from './requests.ts'
-export { Sandbox, type SpawnInSandboxOptions } from './sandbox.ts'
+export { Sandbox, type InterfaceStatistics, type SpawnInSandboxOptions } from './sandbox.ts'
 export { openController, type ControllerOptions } from './stack.ts'

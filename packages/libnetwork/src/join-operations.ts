@@ -61,7 +61,13 @@ export async function deleteSandbox(core: Core, sandbox: SandboxEntry): Promise<
 }
 
 /** Gives a sandbox the interface of an endpoint, with its addresses, routes and published ports. */
-export async function join(core: Core, entry: EndpointEntry, sandbox: SandboxEntry, call?: CallOptions): Promise<void> {
+export async function join(
+  core: Core,
+  entry: EndpointEntry,
+  sandbox: SandboxEntry,
+  { priority }: { readonly priority: number },
+  call?: CallOptions,
+): Promise<void> {
   using _sandboxLock = await core.locks.lock(sandbox.record.id, call)
   using _endpointLock = await core.locks.lock(entry.record.id, call)
   core.state.getEndpoint(entry.record.id)
@@ -72,6 +78,7 @@ export async function join(core: Core, entry: EndpointEntry, sandbox: SandboxEnt
   }
   const before = entry.record
   await using rollback = new Rollback()
+  rollback.defer('pass default routes on', () => electGateways(core, sandbox))
   rollback.defer('record join', () => {
     entry.record = before
     entry.gatewayFor = []
@@ -83,8 +90,8 @@ export async function join(core: Core, entry: EndpointEntry, sandbox: SandboxEnt
     before,
     endpointsOf(core, sandbox).flatMap(({ record }) => record.interfaceName ?? []),
   )
-  entry.record = { ...before, sandboxId: sandbox.record.id, interfaceName }
-  entry.gatewayFor = electable(core, entry, sandbox)
+  entry.record = { ...before, sandboxId: sandbox.record.id, interfaceName, priority }
+  takeGateways(core, entry, sandbox)
   sandbox.endpoints.add(before.id)
   await core.executor.join(sandbox.record.key, planOf(core, entry, sandbox), call)
   rollback.commit()
@@ -105,7 +112,7 @@ export async function leave(core: Core, entry: EndpointEntry, sandbox: SandboxEn
 export async function leaveLocked(core: Core, entry: EndpointEntry): Promise<void> {
   const sandbox = core.state.getSandbox(entry.record.sandboxId ?? '')
   await core.executor.leave(planOf(core, entry, sandbox))
-  entry.record = { ...entry.record, sandboxId: undefined, interfaceName: undefined }
+  entry.record = { ...entry.record, sandboxId: undefined, interfaceName: undefined, priority: undefined }
   entry.gatewayFor = []
   sandbox.endpoints.delete(entry.record.id)
   try {
@@ -129,7 +136,7 @@ export async function attach(
   rollback.defer('create endpoint', () => deleteEndpoint(core, endpoint, { force: true }))
   const sandbox = await createSandbox(core, request.sandbox, call)
   rollback.defer('create sandbox', () => deleteSandbox(core, sandbox))
-  await join(core, endpoint, sandbox, call)
+  await join(core, endpoint, sandbox, { priority: 0 }, call)
   rollback.commit()
   return { endpoint, sandbox }
 }
@@ -151,10 +158,12 @@ function offerOf(core: Core, entry: EndpointEntry, sandbox: SandboxEntry): JoinP
   return core.drivers.get(network.record.driver).planEndpoint(network.record, recordOf(entry), sandbox.record)
 }
 
-/** The families that `entry` offers a default route for and that no endpoint of the sandbox serves yet. */
+/** The families that `entry` offers a default route for and that no endpoint of its priority or a higher one serves. */
 function electable(core: Core, entry: EndpointEntry, sandbox: SandboxEntry): AddressFamily[] {
   const { ipv4, ipv6 } = offerOf(core, entry, sandbox).sandbox.gateways
-  const served = endpointsOf(core, sandbox).flatMap(({ gatewayFor }) => gatewayFor)
+  const served = endpointsOf(core, sandbox)
+    .filter((other) => priorityOf(other) >= priorityOf(entry))
+    .flatMap(({ gatewayFor }) => gatewayFor)
   const offered: AddressFamily[] = [
     ...(ipv4 === undefined ? [] : ([4] as const)),
     ...(ipv6 === undefined ? [] : ([6] as const)),
@@ -162,9 +171,29 @@ function electable(core: Core, entry: EndpointEntry, sandbox: SandboxEntry): Add
   return offered.filter((family) => !served.includes(family))
 }
 
-/** After the endpoint that served them left: the default routes pass to those that joined next. */
+/** Takes the default routes over that `entry` is to serve, and says which families these are of. */
+function takeGateways(core: Core, entry: EndpointEntry, sandbox: SandboxEntry): AddressFamily[] {
+  const families = electable(core, entry, sandbox)
+  if (families.length === 0) return families
+  for (const other of endpointsOf(core, sandbox)) {
+    other.gatewayFor = other.gatewayFor.filter((family) => !families.includes(family))
+  }
+  entry.gatewayFor = [...entry.gatewayFor, ...families]
+  return families
+}
+
+function priorityOf({ record }: EndpointEntry): number {
+  return record.priority ?? 0
+}
+
+/**
+ * After the endpoint that served them left: the default routes pass to those of the highest priority, and of these to
+ * those that joined first.
+ */
 async function electGateways(core: Core, sandbox: SandboxEntry): Promise<void> {
-  for (const entry of endpointsOf(core, sandbox)) {
+  // The sort is stable: those of one priority stay in the order of joining.
+  const candidates = endpointsOf(core, sandbox).sort((one, other) => priorityOf(other) - priorityOf(one))
+  for (const entry of candidates) {
     const families = electable(core, entry, sandbox)
     if (families.length === 0) continue
     const { ipv4, ipv6 } = offerOf(core, entry, sandbox).sandbox.gateways
@@ -172,7 +201,7 @@ async function electGateways(core: Core, sandbox: SandboxEntry): Promise<void> {
       ipv4: families.includes(4) ? ipv4 : undefined,
       ipv6: families.includes(6) ? ipv6 : undefined,
     })
-    entry.gatewayFor = [...entry.gatewayFor, ...families]
+    takeGateways(core, entry, sandbox)
   }
 }
 

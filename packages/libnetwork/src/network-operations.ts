@@ -29,6 +29,7 @@ export async function createNetwork(
     existing: Array.from(core.state.networks.values(), ({ record }) => record).filter(
       (record) => record.driver === driver.type,
     ),
+    findHostLink: (name) => core.executor.findHostLink(name),
   })
 
   await using rollback = new Rollback()
@@ -53,6 +54,7 @@ export async function createNetwork(
 
   await using choosing = new Rollback()
   await takeSubnets(core, entry, pools, { rollback, choosing }, call)
+  driver.checkSubnets?.(entry.record)
   await core.executor.createNetwork(driver.planNetwork(entry.record), call)
 
   entry.record = { ...entry.record, phase: 'ready' }

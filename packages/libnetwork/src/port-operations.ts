@@ -15,7 +15,7 @@ export async function takePorts(
 ): Promise<HeldPublication[]> {
   const taken: HeldPublication[] = []
   for (const request of requests) {
-    const hostAddress = hostAddressOf(entry, request)
+    const hostAddress = hostAddressOf(core, entry, request)
     const protocol = request.protocol ?? 'tcp'
     const lease = await core.ports.take({ protocol, port: request.hostPort, address: hostAddress }, call)
     rollback.defer(`take ${protocol} port ${lease.port}`, () => {
@@ -65,7 +65,7 @@ export async function unpublish(
   using _lock = await core.locks.lock(entry.record.id, call)
   core.state.getEndpoint(entry.record.id)
 
-  const found = new Set(requests.flatMap((request) => findPublications(entry, request)))
+  const found = new Set(requests.flatMap((request) => findPublications(core, entry, request)))
   if (entry.record.sandboxId !== undefined) {
     const network = core.state.getNetwork(entry.record.networkId)
     const ports = Array.from(found, ({ port }) => port)
@@ -85,9 +85,10 @@ export function releasePorts(entry: EndpointEntry): void {
   entry.ports.clear()
 }
 
-function findPublications(entry: EndpointEntry, request: PortRequest): HeldPublication[] {
+function findPublications(core: Core, entry: EndpointEntry, request: PortRequest): HeldPublication[] {
   const { protocol = 'tcp', hostPort, containerPort } = request
-  const hostAddress = request.hostAddress === undefined ? undefined : formatAddress(parseAddress(request.hostAddress))
+  const hostAddress =
+    request.hostAddress === undefined && hostPort === undefined ? undefined : hostAddressOf(core, entry, request)
   const candidates =
     hostPort === undefined
       ? [...entry.ports.values()]
@@ -103,7 +104,10 @@ function findPublications(entry: EndpointEntry, request: PortRequest): HeldPubli
   throw new PortNotPublishedError(wanted, recordOf(entry).name)
 }
 
-function hostAddressOf(entry: EndpointEntry, { hostAddress }: PortRequest): string | undefined {
+/** The address asked for, or what the network has for those who ask for none. */
+function hostAddressOf(core: Core, entry: EndpointEntry, request: PortRequest): string | undefined {
+  const network = core.state.getNetwork(entry.record.networkId).record
+  const hostAddress = request.hostAddress ?? core.drivers.get(network.driver).hostAddressOf?.(network)
   if (hostAddress === undefined) return undefined
   const address = parseAddress(hostAddress)
   const own = address.family === 4 ? entry.record.address : entry.record.address6

@@ -54,7 +54,17 @@ export interface CreateEndpointRequest {
   readonly aliases?: readonly string[] | undefined
   readonly ports?: readonly PortRequest[] | undefined
   readonly exposed?: readonly { readonly protocol: 'tcp' | 'udp' | 'sctp'; readonly port: number }[] | undefined
+  /** Routes that its sandbox gets, besides the one to its own network and the default ones. */
+  readonly routes?: readonly RouteRequest[] | undefined
   readonly options?: Options | undefined
+}
+
+/** A route that a sandbox gets. */
+export interface RouteRequest {
+  /** CIDR, other than that of all addresses: which endpoint serves the default route is a matter of priority. */
+  readonly destination: string
+  /** Next hop, in the endpoint's network. @defaultValue the destination is on the link */
+  readonly gateway?: string | undefined
 }
 
 /** Asks for a sandbox. Plain JSON. */
@@ -120,6 +130,7 @@ const createEndpointSchema: z.ZodType<CreateEndpointRequest> = z.strictObject({
   aliases: z.array(name).optional(),
   ports: portsSchema.optional(),
   exposed: z.array(z.strictObject({ protocol, port })).optional(),
+  routes: z.array(z.strictObject({ destination: z.string(), gateway: z.string().optional() })).optional(),
   options: options.optional(),
 })
 

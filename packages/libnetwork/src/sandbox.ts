@@ -1,4 +1,5 @@
 import { spawn, type ChildProcess, type SpawnOptions } from 'node:child_process'
+import type { LinkStatistics } from '@net/netlink-ffi'
 import { inSandbox } from '@net/osl'
 import { NotImplementedError } from '@net/types'
 import type { Core } from './core.ts'
@@ -8,6 +9,9 @@ import type { SandboxEntry } from './state.ts'
 
 /** How {@link Sandbox.spawn} starts a program: as `child_process.spawn` does. */
 export type SpawnInSandboxOptions = Pick<SpawnOptions, 'uid' | 'gid' | 'env' | 'cwd' | 'stdio' | 'signal'>
+
+/** Bytes, packets, errors and drops, received (`rx`) and sent (`tx`). */
+export type InterfaceStatistics = LinkStatistics
 
 /** A container's network: a namespace with the interfaces of the endpoints that joined it. */
 export class Sandbox {
@@ -66,9 +70,23 @@ export class Sandbox {
     throw new NotImplementedError('sandbox.files')
   }
 
-  /** @throws `ERR_NOT_IMPLEMENTED` */
-  statistics(): Promise<never> {
-    return Promise.reject(new NotImplementedError('sandbox.statistics()'))
+  /**
+   * What has passed each interface of its endpoints since they joined, by the interface's name.
+   *
+   * @throws `ERR_NO_SUCH_SANDBOX`, `ERR_SANDBOX_NOT_FOUND`
+   */
+  async statistics(): Promise<Readonly<Record<string, InterfaceStatistics>>> {
+    return this.#core.run(async () => {
+      this.#core.state.getSandbox(this.id)
+      const all = await this.#core.executor.statistics(this.key)
+      const names = this.endpoints().flatMap(({ interfaceName }) => interfaceName ?? [])
+      return Object.fromEntries(
+        names.flatMap((name) => {
+          const statistics = all.get(name)
+          return statistics === undefined ? [] : [[name, statistics]]
+        }),
+      )
+    })
   }
 
   /** @throws `ERR_NOT_IMPLEMENTED` */

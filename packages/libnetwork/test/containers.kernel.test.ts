@@ -152,7 +152,6 @@ describeKernel('a sandbox', () => {
 
     expect(() => sandbox.files).toThrow(notYet)
     for (const call of [
-      () => sandbox.statistics(),
       () => sandbox.resolveName(),
       () => sandbox.resolveAddress(),
       () => sandbox.refresh(),

@@ -165,12 +165,12 @@ describeKernel('a network that cannot be', () => {
     [
       "a bridge name that is somebody else's link",
       { options: { 'com.docker.network.bridge.name': 'lo' } },
-      'ERR_INTERFACE_EXISTS',
+      'ERR_NOT_A_BRIDGE',
       'forbidden',
     ],
     [
       'an option that is to come',
-      { options: { 'com.docker.network.bridge.enable_icc': false } },
+      { options: { 'com.docker.network.bridge.default_bridge': true } },
       'ERR_NOT_IMPLEMENTED',
       'not-implemented',
     ],

@@ -40,6 +40,7 @@ export {
   type NftHook,
 } from './nftables/chain.ts'
 export type { NftDataType, NftValue } from './nftables/data-types.ts'
+export { deleteTableOffLoop } from './nftables/delete-off-loop.ts'
 export { addElements, deleteElements, type NftElement, type NftElementReport } from './nftables/element.ts'
 export {
   nftExpression,
@@ -50,6 +51,7 @@ export {
 } from './nftables/expressions.ts'
 export type { TableFamily, TableReference } from './nftables/nfnetlink.ts'
 export { NftablesSocket, type CommitOptions, type NftablesSocketOptions } from './nftables/nftables-socket.ts'
+export { addPortRewrite, type PortRewrite } from './nftables/port-rewrite.ts'
 export { addRule, deleteRule, type NewRule, type NftRule } from './nftables/rule.ts'
 export { addSet, deleteSet, type NftSet, type NftSetReport, type SetReference } from './nftables/set.ts'
 export { addTable, deleteTable, type NewTable, type NftTable } from './nftables/table.ts'
@@ -60,17 +62,24 @@ export {
   checkInterfaceName,
   createLink,
   deleteLink,
+  filterBridge,
   makeDormant,
   setBridgePort,
+  setBridgePortUp,
   setLink,
   type BridgePortSettings,
   type Link,
   type LinkReference,
+  type LinkStatistics,
   type LinkSettings,
   type NewLink,
   type VethPeer,
 } from './rtnetlink/link.ts'
 export { deleteNeighbour, setNeighbour, type Neighbour } from './rtnetlink/neighbour.ts'
 export { RouteSocket } from './rtnetlink/route-socket.ts'
-export { addRoute, deleteRoute, isOnLink, type Route } from './rtnetlink/route.ts'
+export { addRoute, deleteRoute, isOnLink, replaceRoute, type Route } from './rtnetlink/route.ts'
 export { listBoundSockets, type BoundSocket } from './sock-diag.ts'
+export { DatagramBatch } from './sockets/datagram-batch.ts'
+export { DatagramSocket, type BindOptions } from './sockets/datagram-socket.ts'
+export type { SocketAddress } from './sockets/socket-address.ts'
+export { connectStream, listenStream } from './sockets/stream-socket.ts'

@@ -12,7 +12,9 @@ import {
   isErrno,
   listBoundSockets,
   RouteSocket,
+  filterBridge,
   setBridgePort,
+  setBridgePortUp,
   setLink,
   setNeighbour,
   watchRoutes,
@@ -143,6 +145,32 @@ describeKernel('links', () => {
 
     expect(ip('link', 'show', 'vethport')).toMatchObject([
       { linkinfo: { info_slave_data: { state: 'disabled', isolated: true, hairpin: true } } },
+    ])
+  })
+
+  it('sets a port of a bridge up, isolated, in one message', () => {
+    using routes = RouteSocket.open()
+    const bridge = routes.createLink({ kind: 'bridge', name: 'br-up', up: true })
+    const port = routes.createLink({ kind: 'veth', name: 'vethup', master: bridge.index, peer: { name: 'vethup1' } })
+
+    routes.apply(setBridgePortUp(port.index, { isolated: true, hairpin: true }))
+
+    expect(ip('link', 'show', 'vethup')).toMatchObject([
+      {
+        flags: expect.arrayContaining(['UP']) as unknown,
+        linkinfo: { info_slave_data: { isolated: true, hairpin: true } },
+      },
+    ])
+  })
+
+  it('has the frames of one bridge pass the packet rules', () => {
+    using routes = RouteSocket.open()
+    const bridge = routes.createLink({ kind: 'bridge', name: 'br-filter' })
+
+    routes.apply(filterBridge(bridge.index))
+
+    expect(ip('link', 'show', 'br-filter')).toMatchObject([
+      { linkinfo: { info_data: { nf_call_iptables: 1, nf_call_ip6tables: 1 } } },
     ])
   })
 

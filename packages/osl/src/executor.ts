@@ -2,34 +2,44 @@ import { closeSync } from 'node:fs'
 import {
   NETWORK_LINK_GROUP,
   type BridgeLink,
+  type ExistingBridge,
   type Firewall,
   type FirewallChange,
+  type HostLink,
   type JoinPlan,
   type NetworkPlan,
   type SandboxLink,
+  type VethLink,
 } from '@net/driverapi'
 import {
   addAddress,
   addRoute,
   ConntrackSocket,
+  deleteAddress,
+  filterBridge,
   isErrno,
   isOnLink,
   makeDormant,
+  replaceRoute,
   RouteSocket,
   setBridgePort,
+  setBridgePortUp,
   setLink,
   setNeighbour,
   type Link,
+  type LinkStatistics,
   type NetlinkMessage,
 } from '@net/netlink-ffi'
 import { Rollback, silentLogger, Turns, type CallOptions, type Logger } from '@net/types'
-import { LinkNotFoundError } from './errors.ts'
+import { Announcer } from './announcer.ts'
+import { isFilteringBridges } from './bridge-filtering.ts'
+import { InterfaceExistsError, LinkNotFoundError } from './errors.ts'
 import { explainRefusal } from './explain.ts'
 import { Forwarding } from './forwarding.ts'
 import { Reaper } from './reaper.ts'
 import { createSandboxNamespace, deleteSandboxNamespace, inSandbox, openSandboxNamespace } from './sandbox-namespace.ts'
 import { flowsOfChange, StaleFlows } from './stale-flows.ts'
-import { writeSysctls } from './sysctl.ts'
+import { readSysctl, writeSysctls } from './sysctl.ts'
 
 /** What can be chosen about an {@link Executor}. */
 export interface ExecutorOptions {
@@ -51,6 +61,13 @@ interface Sockets {
   readonly conntrack: ConntrackSocket
 }
 
+/** The host's end of a veth, and the index of the bridge that it is a port of. */
+interface NearEnd {
+  readonly name: string
+  readonly index: number
+  readonly bridge: number
+}
+
 /** Room for the descriptions of all links that the reaper looks at in one exchange, some 5 KB each. */
 const REAPER_BUFFER_BYTES = 512 * 1024
 
@@ -68,6 +85,7 @@ export class Executor {
   readonly #reaper: Reaper
   readonly #forwarding: Forwarding
   readonly #flows: StaleFlows
+  readonly #announcer: Announcer
 
   private constructor(owner: string, deps: ExecutorDeps, { routes, forReaper, conntrack }: Sockets) {
     this.#owner = owner
@@ -79,6 +97,7 @@ export class Executor {
     this.#reaper = new Reaper(forReaper, this.#logger)
     this.#forwarding = new Forwarding(deps.firewall, routes, this.#logger)
     this.#flows = new StaleFlows(conntrack, this.#logger)
+    this.#announcer = new Announcer(this.#logger)
   }
 
   /** Opens it in the calling thread's network namespace: that is the host from then on. */
@@ -103,9 +122,13 @@ export class Executor {
 
     rollback.defer('switch forwarding on', () => this.#forwarding.putBack())
     const bridges = plan.links.map((link) => {
+      if (link.kind === 'existing-bridge') return this.#takeBridge(link, rollback)
       const bridge = this.#createBridge(link)
       rollback.defer(`create bridge ${link.name}`, () => this.#reaper.delete([bridge.index]))
       return bridge
+    })
+    rollback.defer('write settings', () => {
+      writeSysctls(plan.restore ?? [])
     })
     await this.#forwarding.switchOn(plan.forwarding ?? [], call)
     writeSysctls(plan.sysctls)
@@ -120,8 +143,11 @@ export class Executor {
   /** Unmakes a network; forwarding that was switched on here goes off with the last one. What is gone already is no error. */
   async deleteNetwork(plan: NetworkPlan): Promise<void> {
     await this.#turns.take()
+    // First: as long as they are otherwise, the rules are needed.
+    writeSysctls((plan.restore ?? []).map((sysctl) => ({ ...sysctl, optional: true })))
     await this.#firewall.change({ remove: plan.firewall })
-    await this.#deleteOwn(plan.links.map(({ name }) => name))
+    for (const link of plan.links) if (link.kind === 'existing-bridge') this.#giveBack(link)
+    await this.#deleteOwn(plan.links.filter(({ kind }) => kind === 'bridge').map(({ name }) => name))
     await this.#forwarding.putBack()
   }
 
@@ -164,7 +190,8 @@ export class Executor {
       await this.#turns.take(call)
       this.#configureInside(key, link, plan.sandbox.gateways)
       // Last: a port of a bridge whose far end is up forwards at once, without waiting for its carrier.
-      this.#routes.apply(setLink(near.index, { up: true }))
+      this.#routes.apply(...portUp(near, link.create))
+      this.#announcer.announce(key, link)
     }
     await this.#addFacts(plan.firewall, rollback, call)
 
@@ -179,11 +206,31 @@ export class Executor {
     this.#flows.leave(plan.sandbox.links)
   }
 
-  /** Gives the sandbox at `key` default routes. @throws `ERR_SANDBOX_NOT_FOUND` */
+  /** What has passed each interface of the sandbox at `key`, by its name. @throws `ERR_SANDBOX_NOT_FOUND` */
+  async statistics(key: string): Promise<Map<string, LinkStatistics>> {
+    await this.#turns.take()
+    using inside = inSandbox(key, () => RouteSocket.open({ logger: this.#logger }))
+    return inside.listStatistics()
+  }
+
+  /** Gives the sandbox at `key` default routes, in the place of those it has. @throws `ERR_SANDBOX_NOT_FOUND` */
   async addGateways(key: string, gateways: JoinPlan['sandbox']['gateways']): Promise<void> {
     await this.#turns.take()
     using inside = inSandbox(key, () => RouteSocket.open({ logger: this.#logger }))
     inside.apply(...defaultRoutes(gateways))
+  }
+
+  /** A link of the host. */
+  findHostLink(name: string): HostLink | undefined {
+    const link = this.#routes.findLink(name)
+    if (link === undefined) return undefined
+    const addresses = this.#routes.listAddresses().filter(({ index }) => index === link.index)
+    return {
+      kind: link.kind,
+      addresses: addresses.map(({ address }) => address),
+      owner: link.group === NETWORK_LINK_GROUP ? (link.alias ?? '') : undefined,
+      routesLocalnet: readSysctl(`net/ipv4/conf/${name}/route_localnet`) === '1',
+    }
   }
 
   /** The networks that the host has a link on, as CIDRs. */
@@ -208,6 +255,7 @@ export class Executor {
 
   /** Waits for what goes on in the background, then closes the sockets. Safe to call twice. */
   async close(): Promise<void> {
+    this.#announcer.close()
     await this.#reaper.close()
     await this.#flows.settle()
     this.#conntrack.close()
@@ -223,19 +271,48 @@ export class Executor {
     }
   }
 
-  #configureBridge(link: BridgeLink, index: number): void {
+  /** Uses a bridge of somebody else's. */
+  #takeBridge(link: ExistingBridge, rollback: Rollback): Link {
+    const bridge = this.#routes.findLink(link.name)
+    if (bridge === undefined) throw new LinkNotFoundError(link.name, undefined)
+    if (bridge.kind !== 'bridge') throw new InterfaceExistsError(link.name, undefined)
+    rollback.defer(`use bridge ${link.name}`, () => {
+      this.#giveBack(link)
+    })
+    return bridge
+  }
+
+  /** Leaves it as it was, and up. What somebody undid meanwhile is no error. */
+  #giveBack(link: ExistingBridge): void {
+    const bridge = this.#routes.findLink(link.name)
+    if (bridge === undefined) return
+    for (const address of link.addresses) {
+      try {
+        this.#routes.apply(deleteAddress({ index: bridge.index, address }))
+      } catch (error) {
+        if (!isErrno(error, 'EADDRNOTAVAIL', 'ENODEV')) throw error
+      }
+    }
+    this.#routes.apply(setLink(bridge.index, { group: 0 }))
+  }
+
+  #configureBridge(link: BridgeLink | ExistingBridge, index: number): void {
     const addresses = link.addresses.map((address) => addAddress({ index, address }))
+    if (link.kind === 'existing-bridge') {
+      this.#routes.apply(...addresses, setLink(index, { group: NETWORK_LINK_GROUP, up: true }))
+      return
+    }
     // The MTU only now: one that a bridge was made with gives way to its ports', one that is set later does not.
     this.#routes.apply(...addresses, setLink(index, { mtu: link.mtu, up: true }))
   }
 
-  #createVeth(key: string, link: SandboxLink): Link {
+  #createVeth(key: string, link: SandboxLink): NearEnd {
     const { hostName, master } = link.create
     const bridge = this.#routes.findLink(master)
     if (bridge === undefined) throw new LinkNotFoundError(master, undefined)
     const namespaceFd = openSandboxNamespace(key)
     try {
-      return this.#routes.createLink({
+      const { name, index } = this.#routes.createLink({
         kind: 'veth',
         name: hostName,
         mtu: link.mtu,
@@ -243,6 +320,7 @@ export class Executor {
         alias: this.#owner,
         peer: { name: link.name, macAddress: link.macAddress, mtu: link.mtu, namespaceFd },
       })
+      return { name, index, bridge: bridge.index }
     } catch (cause) {
       throw explainRefusal(cause, { name: hostName, kind: 'veth', master })
     } finally {
@@ -296,9 +374,19 @@ export class Executor {
   }
 }
 
+/** Sets the host's end of a veth up. */
+function portUp({ index, bridge }: NearEnd, { isolated, hairpin }: VethLink): NetlinkMessage[] {
+  if (isolated !== true) return [setBridgePortUp(index, { hairpin })]
+  // Where frames on bridges pass the packet rules, these separate containers. An isolated port would keep them from
+  // ports that their neighbours publish, too: the kernel bridges what it translated. The bridge stays with the rules.
+  if (isFilteringBridges()) return [filterBridge(bridge), setBridgePortUp(index, { hairpin })]
+  return [setBridgePortUp(index, { hairpin, isolated })]
+}
+
+/** They take the place of those that another endpoint served. */
 function defaultRoutes({ ipv4, ipv6 }: JoinPlan['sandbox']['gateways']): NetlinkMessage[] {
   return [
-    ...(ipv4 === undefined ? [] : [addRoute({ destination: '0.0.0.0/0', gateway: ipv4 })]),
-    ...(ipv6 === undefined ? [] : [addRoute({ destination: '::/0', gateway: ipv6 })]),
+    ...(ipv4 === undefined ? [] : [replaceRoute({ destination: '0.0.0.0/0', gateway: ipv4 })]),
+    ...(ipv6 === undefined ? [] : [replaceRoute({ destination: '::/0', gateway: ipv6 })]),
   ]
 }

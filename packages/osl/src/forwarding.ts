@@ -1,8 +1,7 @@
-import { readFileSync } from 'node:fs'
 import { NETWORK_LINK_GROUP, type Firewall } from '@net/driverapi'
 import type { RouteSocket } from '@net/netlink-ffi'
 import { Mutex, type AddressFamily, type CallOptions, type Logger } from '@net/types'
-import { writeSysctls } from './sysctl.ts'
+import { readSysctl, writeSysctls } from './sysctl.ts'
 
 const paths = { 4: 'net/ipv4/ip_forward', 6: 'net/ipv6/conf/all/forwarding' } as const
 
@@ -28,7 +27,7 @@ export class Forwarding {
   async switchOn(families: readonly AddressFamily[], call?: CallOptions): Promise<void> {
     using _lock = await this.#mutex.lock(call)
     for (const family of families) {
-      if (valueOf(family) === '1') continue
+      if (readSysctl(paths[family]) === '1') continue
       // Before, not after: there is no moment in which everything is forwarded.
       if (!this.#switchedOn.has(family)) await this.#firewall.change({ add: [{ kind: 'forwarding', family }] }, call)
       this.#switchedOn.add(family)
@@ -45,7 +44,7 @@ export class Forwarding {
     if (this.#switchedOn.size === 0 || this.#isNetworkLeft()) return
     for (const family of this.#switchedOn) {
       try {
-        if (valueOf(family) === '1') writeSysctls([{ path: paths[family], value: '0' }])
+        if (readSysctl(paths[family]) === '1') writeSysctls([{ path: paths[family], value: '0' }])
         // After, not before: as above.
         await this.#firewall.change({ remove: [{ kind: 'forwarding', family }] })
         this.#switchedOn.delete(family)
@@ -57,14 +56,5 @@ export class Forwarding {
 
   #isNetworkLeft(): boolean {
     return this.#routes.listLinks().some(({ group }) => group === NETWORK_LINK_GROUP)
-  }
-}
-
-/** The setting; undefined where the kernel does not have it. */
-function valueOf(family: AddressFamily): string | undefined {
-  try {
-    return readFileSync(`/proc/sys/${paths[family]}`, 'utf8').trim()
-  } catch {
-    return undefined // Writing it says why.
   }
 }

@@ -2,6 +2,15 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import type { Sysctl } from '@net/driverapi'
 import { SysctlError } from './errors.ts'
 
+/** A kernel setting of the calling thread's network namespace; undefined where the kernel does not have it. */
+export function readSysctl(path: string): string | undefined {
+  try {
+    return readFileSync(`/proc/sys/${path}`, 'utf8').trim()
+  } catch {
+    return undefined // Writing it says why.
+  }
+}
+
 /**
  * Sets kernel settings of the calling thread's network namespace. Those that already have their value are
  * not written: writing has effects of its own, and `/proc/sys` may be read-only.

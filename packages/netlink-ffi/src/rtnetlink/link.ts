@@ -28,19 +28,27 @@ const macAddress: AttributeCodec<string> = {
 
 /** The port of a bridge that a link is: IFLA_BRPORT_*, linux/if_link.h. */
 const bridgePort = attributes({ state: [1, u8], hairpin: [4, u8], isolated: [33, u8] })
+type PortAttributes = Parameters<typeof bridgePort.write>[1]
 
-/** What IFLA_LINKINFO says: the kind of link and, when it is made, what that kind needs to know. */
+/** IFLA_BR_*, linux/if_link.h: frames on this bridge pass the packet rules of each family, whatever other bridges do. */
+const bridgeData = attributes({ filtersIpv4: [36, u8], filtersIpv6: [37, u8] })
+
+/** What IFLA_LINKINFO says: the kind of link, what that kind needs to know, and which port of its bridge it is. */
 interface LinkInfo {
-  readonly kind: string
+  readonly kind?: string | undefined
   readonly peer?: VethPeer | undefined
+  readonly bridge?: { readonly filtersIpv4: number; readonly filtersIpv6: number } | undefined
+  readonly port?: PortAttributes | undefined
 }
 
-/** IFLA_INFO_KIND and IFLA_INFO_DATA; a veth's data is its far end. */
+/** IFLA_INFO_KIND, IFLA_INFO_DATA (a veth's data is its far end) and IFLA_INFO_SLAVE_DATA. */
 const linkInfo: AttributeCodec<LinkInfo> = {
   nested: true,
-  write: (writer, { kind, peer }) => {
-    writeAttribute(writer, 1, zstring, kind)
+  write: (writer, { kind, peer, bridge, port }) => {
+    if (kind !== undefined) writeAttribute(writer, 1, zstring, kind)
     if (peer !== undefined) writeAttribute(writer, 2, vethData, peer)
+    if (bridge !== undefined) writeAttribute(writer, 2, bridgeData, bridge)
+    if (port !== undefined) writeAttribute(writer, 5, bridgePort, port)
   },
   read: (payload) => ({ kind: linkKind.read(payload).kind ?? '' }),
 }
@@ -177,11 +185,11 @@ export function makeDormant(index: number): NetlinkMessage {
 /** How a bridge treats one of its ports. */
 export interface BridgePortSettings {
   /** `disabled` takes the port off the bridge at once, without the wait that taking the link down costs. */
-  readonly state?: (typeof portStates)[number]
+  readonly state?: (typeof portStates)[number] | undefined
   /** May not speak with other isolated ports. */
-  readonly isolated?: boolean
+  readonly isolated?: boolean | undefined
   /** May send a frame back out of the port it came in by. */
-  readonly hairpin?: boolean
+  readonly hairpin?: boolean | undefined
 }
 
 /** RTM_SETLINK of family AF_BRIDGE: changes the bridge port that link `index` is. */
@@ -192,14 +200,42 @@ export function setBridgePort(index: number, settings: BridgePortSettings): Netl
     describe: () => `RTM_SETLINK bridge port ${index}`,
     write: (writer) => {
       writeLinkHeader(writer, index, undefined, AF_BRIDGE)
-      linkAttributes.write(writer, {
-        bridgePort: {
-          state: settings.state === undefined ? undefined : portStates.indexOf(settings.state),
-          hairpin: settings.hairpin === undefined ? undefined : Number(settings.hairpin),
-          isolated: settings.isolated === undefined ? undefined : Number(settings.isolated),
-        },
-      })
+      linkAttributes.write(writer, { bridgePort: portAttributes(settings) })
     },
+  }
+}
+
+/** RTM_NEWLINK of a link that is there: {@link setBridgePort} and up, in one message. ENODEV when there is none. */
+export function setBridgePortUp(index: number, settings: BridgePortSettings): NetlinkMessage {
+  return {
+    type: RTM_NEWLINK,
+    flags: 0,
+    describe: () => `RTM_NEWLINK bridge port ${index} up`,
+    write: (writer) => {
+      writeLinkHeader(writer, index, true)
+      linkAttributes.write(writer, { info: { port: portAttributes(settings) } })
+    },
+  }
+}
+
+/** RTM_NEWLINK of bridge `index`: its frames pass the packet rules, whatever `net.bridge.bridge-nf-call-*` say. */
+export function filterBridge(index: number): NetlinkMessage {
+  return {
+    type: RTM_NEWLINK,
+    flags: 0,
+    describe: () => `RTM_NEWLINK bridge ${index} filtered`,
+    write: (writer) => {
+      writeLinkHeader(writer, index)
+      linkAttributes.write(writer, { info: { kind: 'bridge', bridge: { filtersIpv4: 1, filtersIpv6: 1 } } })
+    },
+  }
+}
+
+function portAttributes({ state, hairpin, isolated }: BridgePortSettings): PortAttributes {
+  return {
+    state: state === undefined ? undefined : portStates.indexOf(state),
+    hairpin: hairpin === undefined ? undefined : Number(hairpin),
+    isolated: isolated === undefined ? undefined : Number(isolated),
   }
 }
 
@@ -256,6 +292,53 @@ export function decodeLink(message: ReceivedMessage): Link {
     group: values.group ?? 0,
     peerIndex: values.peerIndex,
   }
+}
+
+/** What has passed an interface since it was made. */
+export interface LinkStatistics {
+  readonly rxBytes: number
+  readonly rxPackets: number
+  readonly rxErrors: number
+  readonly rxDropped: number
+  readonly txBytes: number
+  readonly txPackets: number
+  readonly txErrors: number
+  readonly txDropped: number
+}
+
+/** struct rtnl_link_stats64, linux/if_link.h: its members up to those, in order. */
+const counters = [
+  'rxPackets',
+  'txPackets',
+  'rxBytes',
+  'txBytes',
+  'rxErrors',
+  'txErrors',
+  'rxDropped',
+  'txDropped',
+] as const
+const COUNTER_BYTES = 8
+const statisticsAttribute: AttributeCodec<LinkStatistics> = {
+  write: () => undefined,
+  read(payload) {
+    if (payload.length < counters.length * COUNTER_BYTES) throw new MalformedMessageError('statistics cut short', 0)
+    const view = viewOf(payload)
+    const values = counters.map(
+      (name, at) => [name, Number(view.getBigUint64(at * COUNTER_BYTES, littleEndian))] as const,
+    )
+    return Object.fromEntries(values) as Record<(typeof counters)[number], number>
+  },
+}
+/** IFLA_IFNAME and IFLA_STATS64: apart from the rest, since hardly anybody wants to see them. */
+const statisticsAttributes = attributes({ name: [3, zstring], statistics: [23, statisticsAttribute] })
+
+/** Reads the counters out of an RTM_NEWLINK. @throws MalformedMessageError (`ERR_MALFORMED_MESSAGE`) */
+export function decodeStatistics({
+  payload,
+}: ReceivedMessage): { name: string; statistics: LinkStatistics } | undefined {
+  if (payload.length < LINK_HEADER_LENGTH) throw new MalformedMessageError('link header cut short', 0)
+  const { name, statistics } = statisticsAttributes.read(payload.subarray(LINK_HEADER_LENGTH))
+  return name === undefined || statistics === undefined ? undefined : { name, statistics }
 }
 
 /**

@@ -6,12 +6,14 @@ import { decodeAddress, listAddresses, type InterfaceAddress } from './address.t
 import {
   createLink,
   decodeLink,
+  decodeStatistics,
   deleteLink,
   getLink,
   listLinks,
   setLink,
   type Link,
   type LinkReference,
+  type LinkStatistics,
   type NewLink,
 } from './link.ts'
 import { decodeNeighbour, listNeighbours, type Neighbour } from './neighbour.ts'
@@ -79,6 +81,12 @@ export class RouteSocket {
 
   listLinks(): Link[] {
     return this.#socket.dump(listLinks, decodeLink)
+  }
+
+  /** What has passed each interface, by its name. */
+  listStatistics(): Map<string, LinkStatistics> {
+    const all = this.#socket.dump(listLinks, decodeStatistics)
+    return new Map(all.map(({ name, statistics }) => [name, statistics]))
   }
 
   listAddresses(): InterfaceAddress[] {

@@ -1,7 +1,7 @@
 import { formatCidr, parseAddress, parseCidr, networkOf, formatAddress, type Address, type Cidr } from '@net/types'
 import { attributes, u32, viewOf } from '../attributes.ts'
 import { MalformedMessageError } from '../errors.ts'
-import { NLM_F_CREATE, NLM_F_EXCL, type NetlinkMessage, type ReceivedMessage } from '../message.ts'
+import { NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE, type NetlinkMessage, type ReceivedMessage } from '../message.ts'
 import type { Writer } from '../writer.ts'
 import { AF_INET, familyNumber, ipAddress } from './address.ts'
 
@@ -37,6 +37,11 @@ export interface Route {
 /** RTM_NEWROUTE. EEXIST when the destination has a route. */
 export function addRoute(route: Route): NetlinkMessage {
   return routeMessage(RTM_NEWROUTE, 'RTM_NEWROUTE', NLM_F_CREATE | NLM_F_EXCL, route)
+}
+
+/** RTM_NEWROUTE: the route takes the place of the one that its destination has, if it has one. */
+export function replaceRoute(route: Route): NetlinkMessage {
+  return routeMessage(RTM_NEWROUTE, 'RTM_NEWROUTE replace', NLM_F_CREATE | NLM_F_REPLACE, route)
 }
 
 /** RTM_DELROUTE. ESRCH when there is none. */

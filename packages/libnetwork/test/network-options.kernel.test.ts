@@ -1,0 +1,95 @@
+import { addAddress, RouteSocket } from '@net/netlink-ffi'
+import { describeKernel, enterFreshHost, ip, ipIn } from '@net/netlink-ffi/testing'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { openController, type Controller, type CreateNetworkRequest, type Network } from '../src/index.ts'
+import { addressesOf, Outside, outsideAddress, placeIn, type Place } from './reach-lab.ts'
+
+await enterFreshHost()
+
+let net: Controller
+let outside: Outside
+beforeEach(async () => {
+  net = await openController()
+  outside = await Outside.open('lan0')
+})
+afterEach(async () => {
+  await outside.close()
+  await net.close()
+})
+
+function create(options: CreateNetworkRequest['options'], ipv6 = true): Promise<Network> {
+  const pools = [{ pool: '10.8.0.0/24' }, ...(ipv6 ? [{ pool: 'fd08::/64' }] : [])]
+  return net.createNetwork({ name: 'network1', ipam: { pools }, options })
+}
+
+/** A container of the network that publishes port 80. */
+async function serve(network: Network): Promise<{ place: Place; address: Record<4 | 6, string> }> {
+  const ports = [{ containerPort: 80, hostPort: 8080 }]
+  const { endpoint, sandbox } = await net.attach({
+    network,
+    endpoint: { name: 'web', ports },
+    sandbox: { containerId: 'web' },
+  })
+  return { place: await placeIn(sandbox, 'web'), address: addressesOf(endpoint) }
+}
+
+describeKernel('a network', () => {
+  it('leaves with the address of the host that it is given, in both families', async () => {
+    using routes = RouteSocket.open()
+    const { index } = routes.getLink('lan0')
+    const other = { ipv4: '192.0.2.77', ipv6: '2001:db8::77' }
+    routes.apply(addAddress({ index, address: `${other.ipv4}/24` }), addAddress({ index, address: `${other.ipv6}/64` }))
+    const { place } = await serve(
+      await create({ 'com.docker.network.host_ipv4': other.ipv4, 'com.docker.network.host_ipv6': other.ipv6 }),
+    )
+
+    expect(await place.ask(outsideAddress[4], 80)).toBe(`outside sees ${other.ipv4}`)
+    expect(await place.ask(outsideAddress[6], 80)).toBe(`outside sees ${other.ipv6}`)
+    await place.close()
+  })
+
+  it.each([4, 6] as const)(
+    'is asked at its own addresses from interfaces that are trusted, at what it publishes, over IPv%i',
+    async (family) => {
+      const { place, address } = await serve(
+        await create({ 'com.docker.network.bridge.trusted_host_interfaces': 'eth9:lan0' }),
+      )
+
+      expect(await outside.place.reaches(address[family], 80)).toBe(true)
+      expect(await outside.place.reaches(address[family], 81)).toBe(false)
+      await place.close()
+    },
+  )
+
+  it('has no IPv4 address on its bridge with inhibit_ipv4, and its containers go by its gateway all the same', async () => {
+    const network = await create({
+      'com.docker.network.bridge.inhibit_ipv4': 'true',
+      'com.docker.network.bridge.name': 'br-bare',
+    })
+    const { sandbox } = await net.attach({ network, endpoint: { name: 'e' }, sandbox: { containerId: 'c' } })
+
+    expect(addressesOn('br-bare')).toEqual(['fd08::1'])
+    // Somebody else on the bridge is the gateway.
+    expect(ipIn(sandbox.key, 'route', 'show', 'default')).toMatchObject([{ gateway: '10.8.0.1' }])
+  })
+
+  describe('publishes at the address that it binds ports to', () => {
+    it('where none is asked for, and takes them back without one', async () => {
+      const network = await create({ 'com.docker.network.bridge.host_binding_ipv4': '127.0.0.1' })
+      const endpoint = await network.createEndpoint({ name: 'e' })
+
+      const [port] = await endpoint.publish([{ containerPort: 80, hostPort: 7300 }])
+      expect(port).toMatchObject({ hostAddress: '127.0.0.1', hostPort: 7300 })
+      const [asked] = await endpoint.publish([{ containerPort: 80, hostAddress: '192.0.2.1', hostPort: 7300 }])
+      expect(asked).toMatchObject({ hostAddress: '192.0.2.1' })
+
+      await endpoint.unpublish([{ containerPort: 80, hostPort: 7300 }])
+      expect(endpoint.ports()).toEqual([asked])
+    })
+  })
+})
+
+function addressesOn(link: string): string[] {
+  const [found] = ip('addr', 'show', link) as { addr_info: { local: string; scope: string }[] }[]
+  return (found?.addr_info ?? []).filter(({ scope }) => scope === 'global').map(({ local }) => local)
+}

@@ -1,0 +1,64 @@
+import koffi from 'koffi'
+import { libc } from '../libc.ts'
+import { errnoName, SystemCallError } from '../errors.ts'
+import { check } from '../netlink-socket.ts'
+import { decodeSocketAddress, SOCKET_ADDRESS_BYTES, type SocketAddress } from './socket-address.ts'
+
+// asm-generic/socket.h, linux/net.h
+const SOCK_NONBLOCK = 0o4000
+const SOCK_CLOEXEC = 0o2000000
+
+/** The calls that move several datagrams at once, and one to somewhere. Each returns -1 on failure. */
+export interface DatagramCalls {
+  recvmmsg(fd: number, messages: Uint8Array, count: number, flags: number): number
+  sendmmsg(fd: number, messages: Uint8Array, count: number, flags: number): number
+  sendto(fd: number, payload: Uint8Array, flags: number, to: Uint8Array): number
+}
+
+let loaded: DatagramCalls | undefined
+
+/** The calls of the C library this process runs on; bound when first asked for. */
+export function datagramCalls(): DatagramCalls {
+  return (loaded ??= load())
+}
+
+function load(): DatagramCalls {
+  const library = koffi.load(null)
+  const recvmmsg = library.func('int recvmmsg(int fd, void *messages, unsigned int count, int flags, void *timeout)')
+  const sendmmsg = library.func('int sendmmsg(int fd, void *messages, unsigned int count, int flags)')
+  const sendto = library.func(
+    'intptr_t sendto(int fd, const void *payload, size_t length, int flags, const void *to, uint32_t toLength)',
+  )
+  return {
+    recvmmsg: (fd, messages, count, flags) => recvmmsg(fd, messages, count, flags, null) as number,
+    sendmmsg: (fd, messages, count, flags) => sendmmsg(fd, messages, count, flags) as number,
+    sendto: (fd, payload, flags, to) => sendto(fd, payload, payload.length, flags, to, to.length) as number,
+  }
+}
+
+/** Memory that does not move, with its address. It is never given back: for what lives as long as the process. */
+export function allocateFixed(lengthBytes: number): { readonly bytes: Uint8Array; readonly address: bigint } {
+  const pointer: unknown = koffi.alloc('uint8_t', lengthBytes)
+  const bytes = new Uint8Array(koffi.view(pointer, lengthBytes))
+  return { bytes: bytes.fill(0), address: koffi.address(pointer) }
+}
+
+/** A socket that never waits and is not handed on to programs started from here. */
+export function openSocket(family: number, type: number, about: string): number {
+  return check(libc().socket(family, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), 'socket', about)
+}
+
+/** Connects, or begins to: of a stream, success is known once it can be written. */
+export function beginConnect(fd: number, to: Uint8Array, about: string): void {
+  if (libc().connect(fd, to, to.length) === 0) return
+  const errno = libc().errno()
+  if (errnoName(errno) !== 'EINPROGRESS') throw new SystemCallError('connect', errno, about)
+}
+
+/** Where a socket is bound. */
+export function localAddressOf(fd: number): SocketAddress {
+  const address = new Uint8Array(SOCKET_ADDRESS_BYTES)
+  const length = new Uint8Array(Uint32Array.of(address.length).buffer)
+  check(libc().getsockname(fd, address, length), 'getsockname')
+  return decodeSocketAddress(address)
+}

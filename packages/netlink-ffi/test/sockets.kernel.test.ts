@@ -1,0 +1,132 @@
+import { closeSync } from 'node:fs'
+import { once } from 'node:events'
+import { createServer, Socket, type AddressInfo } from 'node:net'
+import { expect, it } from 'vitest'
+import { connectStream, DatagramBatch, DatagramSocket, isErrno, listenStream } from '../src/index.ts'
+import { describeKernel, enterFreshHost } from '../src/testing/index.ts'
+
+await enterFreshHost()
+
+const batch = new DatagramBatch()
+const loopback = { address: '127.0.0.1', port: 0 }
+
+/** Resolves when something has come in. */
+function readable(socket: DatagramSocket): Promise<void> {
+  // A watched descriptor does not keep the process alive, and nothing else does here.
+  const alive = setInterval(() => undefined, 1000)
+  return new Promise((resolve) => {
+    socket.watch(() => {
+      clearInterval(alive)
+      resolve()
+    })
+  })
+}
+
+describeKernel('a datagram socket', () => {
+  it.each(['127.0.0.1', '::1'])('answers many datagrams at once, each to its sender, on %s', async (address) => {
+    using server = DatagramSocket.bind({ address, port: 0 })
+    const clients = Array.from({ length: 100 }, () => DatagramSocket.connect(server.localAddress))
+    for (const [at, client] of clients.entries()) client.send(Uint8Array.of(at, 1, 2))
+
+    for (let count = server.receiveBatch(batch); count > 0; count = server.receiveBatch(batch)) {
+      for (let at = 0; at < count; at++) {
+        const start = batch.start(at)
+        const query = batch.received.subarray(start, start + batch.length(at))
+        expect(batch.reply(at, Uint8Array.of(query[0]!, 9))).toBe(true)
+      }
+      server.sendBatch(batch)
+    }
+    await readable(clients[99]!)
+
+    expect(clients.map((client) => [...client.receive()!])).toEqual(clients.map((_, at) => [at, 9]))
+    for (const client of clients) client.close()
+  })
+
+  it('answers later, to a sender it kept', async () => {
+    using server = DatagramSocket.bind(loopback)
+    using client = DatagramSocket.connect(server.localAddress)
+    const arrived = readable(server)
+    client.send(Uint8Array.of(1))
+    await arrived
+    server.receiveBatch(batch)
+
+    const sender = batch.sender(0)
+    const answer = new Uint8Array(60_000).fill(7)
+
+    expect(batch.reply(0, answer)).toBe(false)
+    expect(server.sendTo(answer, sender)).toBe(true)
+    expect(client.receive()).toEqual(answer)
+  })
+
+  it('passes over datagrams that are longer than a slot', () => {
+    using server = DatagramSocket.bind(loopback)
+    using client = DatagramSocket.connect(server.localAddress)
+    client.send(new Uint8Array(5000))
+    client.send(new Uint8Array(4096))
+
+    expect(server.receiveBatch(batch)).toBe(2)
+    expect([batch.length(0), batch.length(1)]).toEqual([0, 4096])
+  })
+
+  it('hears nobody but whom it is connected with', () => {
+    using server = DatagramSocket.bind(loopback)
+    using client = DatagramSocket.connect(server.localAddress)
+    using stranger = DatagramSocket.connect(client.localAddress)
+
+    expect(() => {
+      stranger.send(Uint8Array.of(1))
+      stranger.send(Uint8Array.of(1))
+    }).toThrow('ECONNREFUSED')
+    expect(client.receive()).toBeUndefined()
+  })
+
+  it('says that nobody listens', () => {
+    const gone = DatagramSocket.bind(loopback)
+    using client = DatagramSocket.connect(gone.localAddress)
+    gone.close()
+    client.send(Uint8Array.of(1))
+
+    expect(() => client.receive()).toThrow('recv: ECONNREFUSED')
+  })
+
+  it('refuses a port that is taken, and use after close', () => {
+    const server = DatagramSocket.bind(loopback)
+    const { localAddress } = server
+    expect(() => DatagramSocket.bind(localAddress)).toThrow('bind: EADDRINUSE')
+    server.close()
+    server.close()
+
+    expect(() => server.receiveBatch(batch)).toThrow('datagram socket is closed')
+  })
+})
+
+describeKernel('a stream socket', () => {
+  it('that listens is taken over by a server, and one that connects by a socket', async () => {
+    const { fd, localAddress } = listenStream(loopback)
+    const server = createServer((socket) => socket.end('hello'))
+    server.listen({ fd })
+    await once(server, 'listening')
+
+    const client = new Socket({ fd: connectStream(localAddress) })
+    const [text] = (await once(client.setEncoding('utf8'), 'data')) as [string]
+
+    expect(text).toBe('hello')
+    expect((server.address() as AddressInfo).port).toBe(localAddress.port)
+    client.destroy()
+    server.close()
+  })
+
+  it('refuses a port that is taken', () => {
+    const { fd, localAddress } = listenStream(loopback)
+    let refusal: unknown
+    try {
+      listenStream(localAddress)
+    } catch (error) {
+      refusal = error
+    } finally {
+      closeSync(fd)
+    }
+
+    expect(isErrno(refusal, 'EADDRINUSE')).toBe(true)
+  })
+})
