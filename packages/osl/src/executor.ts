@@ -1,43 +1,19 @@
-import { closeSync } from 'node:fs'
 import {
   NETWORK_LINK_GROUP,
-  type BridgeLink,
-  type ExistingBridge,
   type Firewall,
   type FirewallChange,
   type HostLink,
   type JoinPlan,
   type NetworkPlan,
-  type SandboxLink,
-  type VethLink,
 } from '@net/driverapi'
-import {
-  addAddress,
-  addRoute,
-  ConntrackSocket,
-  deleteAddress,
-  filterBridge,
-  isErrno,
-  isOnLink,
-  makeDormant,
-  replaceRoute,
-  RouteSocket,
-  setBridgePort,
-  setBridgePortUp,
-  setLink,
-  setNeighbour,
-  type Link,
-  type LinkStatistics,
-  type NetlinkMessage,
-} from '@net/netlink-ffi'
+import { ConntrackSocket, isOnLink, RouteSocket, type Link, type LinkStatistics } from '@net/netlink-ffi'
 import { Rollback, silentLogger, Turns, type CallOptions, type Logger } from '@net/types'
 import { Announcer } from './announcer.ts'
-import { isFilteringBridges } from './bridge-filtering.ts'
-import { InterfaceExistsError, LinkNotFoundError } from './errors.ts'
-import { explainRefusal } from './explain.ts'
+import { Bridges } from './bridges.ts'
 import { Forwarding } from './forwarding.ts'
+import { defaultRoutes, Interfaces } from './interfaces.ts'
 import { Reaper } from './reaper.ts'
-import { createSandboxNamespace, deleteSandboxNamespace, inSandbox, openSandboxNamespace } from './sandbox-namespace.ts'
+import { createSandboxNamespace, deleteSandboxNamespace, inSandbox } from './sandbox-namespace.ts'
 import { flowsOfChange, StaleFlows } from './stale-flows.ts'
 import { readSysctl, writeSysctls } from './sysctl.ts'
 
@@ -61,13 +37,6 @@ interface Sockets {
   readonly conntrack: ConntrackSocket
 }
 
-/** The host's end of a veth, and the index of the bridge that it is a port of. */
-interface NearEnd {
-  readonly name: string
-  readonly index: number
-  readonly bridge: number
-}
-
 /** Room for the descriptions of all links that the reaper looks at in one exchange, some 5 KB each. */
 const REAPER_BUFFER_BYTES = 512 * 1024
 
@@ -81,6 +50,8 @@ export class Executor {
   readonly #turns: Turns
   readonly #logger: Logger
   readonly #routes: RouteSocket
+  readonly #bridges: Bridges
+  readonly #interfaces: Interfaces
   readonly #conntrack: ConntrackSocket
   readonly #reaper: Reaper
   readonly #forwarding: Forwarding
@@ -93,6 +64,8 @@ export class Executor {
     this.#turns = deps.turns ?? new Turns()
     this.#logger = deps.logger ?? silentLogger
     this.#routes = routes
+    this.#bridges = new Bridges(routes, owner)
+    this.#interfaces = new Interfaces(routes, owner, this.#logger)
     this.#conntrack = conntrack
     this.#reaper = new Reaper(forReaper, this.#logger)
     this.#forwarding = new Forwarding(deps.firewall, routes, this.#logger)
@@ -122,8 +95,8 @@ export class Executor {
 
     rollback.defer('switch forwarding on', () => this.#forwarding.putBack())
     const bridges = plan.links.map((link) => {
-      if (link.kind === 'existing-bridge') return this.#takeBridge(link, rollback)
-      const bridge = this.#createBridge(link)
+      if (link.kind === 'existing-bridge') return this.#bridges.take(link, rollback)
+      const bridge = this.#bridges.create(link)
       rollback.defer(`create bridge ${link.name}`, () => this.#reaper.delete([bridge.index]))
       return bridge
     })
@@ -133,7 +106,7 @@ export class Executor {
     await this.#forwarding.switchOn(plan.forwarding ?? [], call)
     writeSysctls(plan.sysctls)
     plan.links.forEach((link, at) => {
-      this.#configureBridge(link, bridges[at]?.index ?? 0)
+      this.#bridges.configure(link, bridges[at]?.index ?? 0)
     })
     await this.#addFacts(plan.firewall, rollback, call)
 
@@ -146,7 +119,7 @@ export class Executor {
     // First: as long as they are otherwise, the rules are needed.
     writeSysctls((plan.restore ?? []).map((sysctl) => ({ ...sysctl, optional: true })))
     await this.#firewall.change({ remove: plan.firewall })
-    for (const link of plan.links) if (link.kind === 'existing-bridge') this.#giveBack(link)
+    for (const link of plan.links) if (link.kind === 'existing-bridge') this.#bridges.giveBack(link)
     await this.#deleteOwn(plan.links.filter(({ kind }) => kind === 'bridge').map(({ name }) => name))
     await this.#forwarding.putBack()
   }
@@ -166,7 +139,7 @@ export class Executor {
     const facts = plans.flatMap(({ firewall }) => firewall)
     if (facts.length > 0) await this.#firewall.change({ remove: facts })
     const links = this.#ownLinks(plans.flatMap(({ sandbox }) => sandbox.links.map(({ create }) => create.hostName)))
-    for (const link of links) this.#silence(link)
+    for (const link of links) this.#interfaces.silence(link)
     deleteSandboxNamespace(key)
     this.#reaper.take(links.map(({ index }) => index))
     this.#flows.leave(plans.flatMap(({ sandbox }) => sandbox.links))
@@ -184,13 +157,13 @@ export class Executor {
     await this.#flows.whenEnded(plan.sandbox.links)
     for (const link of plan.sandbox.links) {
       await this.#turns.take(call)
-      const near = this.#createVeth(key, link)
+      const near = this.#interfaces.create(key, link)
       rollback.defer(`create ${near.name}`, () => this.#reaper.delete([near.index]))
 
       await this.#turns.take(call)
-      this.#configureInside(key, link, plan.sandbox.gateways)
+      this.#interfaces.configure(key, link, plan.sandbox.gateways)
       // Last: a port of a bridge whose far end is up forwards at once, without waiting for its carrier.
-      this.#routes.apply(...portUp(near, link.create))
+      this.#interfaces.setUp(near, link.create)
       this.#announcer.announce(key, link)
     }
     await this.#addFacts(plan.firewall, rollback, call)
@@ -262,106 +235,12 @@ export class Executor {
     this.#routes.close()
   }
 
-  #createBridge(link: BridgeLink): Link {
-    const { kind, name, macAddress } = link
-    try {
-      return this.#routes.createLink({ kind, name, macAddress, alias: this.#owner, group: NETWORK_LINK_GROUP })
-    } catch (cause) {
-      throw explainRefusal(cause, link)
-    }
-  }
-
-  /** Uses a bridge of somebody else's. */
-  #takeBridge(link: ExistingBridge, rollback: Rollback): Link {
-    const bridge = this.#routes.findLink(link.name)
-    if (bridge === undefined) throw new LinkNotFoundError(link.name, undefined)
-    if (bridge.kind !== 'bridge') throw new InterfaceExistsError(link.name, undefined)
-    rollback.defer(`use bridge ${link.name}`, () => {
-      this.#giveBack(link)
-    })
-    return bridge
-  }
-
-  /** Leaves it as it was, and up. What somebody undid meanwhile is no error. */
-  #giveBack(link: ExistingBridge): void {
-    const bridge = this.#routes.findLink(link.name)
-    if (bridge === undefined) return
-    for (const address of link.addresses) {
-      try {
-        this.#routes.apply(deleteAddress({ index: bridge.index, address }))
-      } catch (error) {
-        if (!isErrno(error, 'EADDRNOTAVAIL', 'ENODEV')) throw error
-      }
-    }
-    this.#routes.apply(setLink(bridge.index, { group: 0 }))
-  }
-
-  #configureBridge(link: BridgeLink | ExistingBridge, index: number): void {
-    const addresses = link.addresses.map((address) => addAddress({ index, address }))
-    if (link.kind === 'existing-bridge') {
-      this.#routes.apply(...addresses, setLink(index, { group: NETWORK_LINK_GROUP, up: true }))
-      return
-    }
-    // The MTU only now: one that a bridge was made with gives way to its ports', one that is set later does not.
-    this.#routes.apply(...addresses, setLink(index, { mtu: link.mtu, up: true }))
-  }
-
-  #createVeth(key: string, link: SandboxLink): NearEnd {
-    const { hostName, master } = link.create
-    const bridge = this.#routes.findLink(master)
-    if (bridge === undefined) throw new LinkNotFoundError(master, undefined)
-    const namespaceFd = openSandboxNamespace(key)
-    try {
-      const { name, index } = this.#routes.createLink({
-        kind: 'veth',
-        name: hostName,
-        mtu: link.mtu,
-        master: bridge.index,
-        alias: this.#owner,
-        peer: { name: link.name, macAddress: link.macAddress, mtu: link.mtu, namespaceFd },
-      })
-      return { name, index, bridge: bridge.index }
-    } catch (cause) {
-      throw explainRefusal(cause, { name: hostName, kind: 'veth', master })
-    } finally {
-      closeSync(namespaceFd)
-    }
-  }
-
-  #configureInside(key: string, link: SandboxLink, gateways: JoinPlan['sandbox']['gateways']): void {
-    using inside = inSandbox(key, () => {
-      writeSysctls(link.sysctls)
-      return RouteSocket.open({ logger: this.#logger })
-    })
-    const { index } = inside.getLink(link.name)
-    inside.apply(
-      setLink(index, { up: true }),
-      ...link.addresses.map((address) => addAddress({ index, address })),
-      ...link.routes.map(({ destination, gateway }) => addRoute({ destination, gateway, index })),
-      ...link.neighbours.map(({ address, macAddress }) => setNeighbour({ index, address, macAddress })),
-      ...defaultRoutes(gateways),
-    )
-  }
-
   async #addFacts(facts: FirewallChange['add'] & object, rollback: Rollback, call?: CallOptions): Promise<void> {
     if (facts.length === 0) return
     await this.#turns.take(call)
     await this.#firewall.change({ add: facts }, call)
     rollback.defer('add firewall facts', () => this.#firewall.change({ remove: facts }))
     await this.#flows.end(flowsOfChange({ add: facts }))
-  }
-
-  /**
-   * Takes a veth off its bridge at once; deleting it, or taking it down, takes the kernel its time. Dormant, so
-   * that the port stays disabled when what still runs in the sandbox takes the far end down and up again.
-   */
-  #silence(link: Link): void {
-    try {
-      this.#routes.apply(makeDormant(link.index), setBridgePort(link.index, { state: 'disabled' }))
-    } catch (error) {
-      // Gone meanwhile, or taken off the bridge by somebody.
-      if (!isErrno(error, 'ENODEV', 'EINVAL', 'EOPNOTSUPP')) throw error
-    }
   }
 
   async #deleteOwn(names: readonly string[]): Promise<void> {
@@ -372,21 +251,4 @@ export class Executor {
   #ownLinks(names: readonly string[]): Link[] {
     return names.map((name) => this.#routes.findLink(name)).filter((link): link is Link => link?.alias === this.#owner)
   }
-}
-
-/** Sets the host's end of a veth up. */
-function portUp({ index, bridge }: NearEnd, { isolated, hairpin }: VethLink): NetlinkMessage[] {
-  if (isolated !== true) return [setBridgePortUp(index, { hairpin })]
-  // Where frames on bridges pass the packet rules, these separate containers. An isolated port would keep them from
-  // ports that their neighbours publish, too: the kernel bridges what it translated. The bridge stays with the rules.
-  if (isFilteringBridges()) return [filterBridge(bridge), setBridgePortUp(index, { hairpin })]
-  return [setBridgePortUp(index, { hairpin, isolated })]
-}
-
-/** They take the place of those that another endpoint served. */
-function defaultRoutes({ ipv4, ipv6 }: JoinPlan['sandbox']['gateways']): NetlinkMessage[] {
-  return [
-    ...(ipv4 === undefined ? [] : [replaceRoute({ destination: '0.0.0.0/0', gateway: ipv4 })]),
-    ...(ipv6 === undefined ? [] : [replaceRoute({ destination: '::/0', gateway: ipv6 })]),
-  ]
 }

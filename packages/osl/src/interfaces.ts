@@ -1,0 +1,117 @@
+import { closeSync } from 'node:fs'
+import type { JoinPlan, SandboxLink, VethLink } from '@net/driverapi'
+import {
+  addAddress,
+  addRoute,
+  filterBridge,
+  isErrno,
+  makeDormant,
+  replaceRoute,
+  RouteSocket,
+  setBridgePort,
+  setBridgePortUp,
+  setLink,
+  setNeighbour,
+  type Link,
+  type NetlinkMessage,
+} from '@net/netlink-ffi'
+import type { Logger } from '@net/types'
+import { isFilteringBridges } from './bridge-filtering.ts'
+import { LinkNotFoundError } from './errors.ts'
+import { explainRefusal } from './explain.ts'
+import { inSandbox, openSandboxNamespace } from './sandbox-namespace.ts'
+import { writeSysctls } from './sysctl.ts'
+
+/** The host's end of a veth, and the index of the bridge that it is a port of. */
+export interface NearEnd {
+  readonly name: string
+  readonly index: number
+  readonly bridge: number
+}
+
+/** The interfaces of sandboxes: veths, with one end on a bridge of the host. */
+export class Interfaces {
+  readonly #routes: RouteSocket
+  readonly #owner: string
+  readonly #logger: Logger
+
+  /** `routes` is borrowed. */
+  constructor(routes: RouteSocket, owner: string, logger: Logger) {
+    this.#routes = routes
+    this.#owner = owner
+    this.#logger = logger
+  }
+
+  /** Makes a veth whose far end is born in the sandbox, under its final name. */
+  create(key: string, link: SandboxLink): NearEnd {
+    const { hostName, master } = link.create
+    const bridge = this.#routes.findLink(master)
+    if (bridge === undefined) throw new LinkNotFoundError(master, undefined)
+    const namespaceFd = openSandboxNamespace(key)
+    try {
+      const { name, index } = this.#routes.createLink({
+        kind: 'veth',
+        name: hostName,
+        mtu: link.mtu,
+        master: bridge.index,
+        alias: this.#owner,
+        peer: { name: link.name, macAddress: link.macAddress, mtu: link.mtu, namespaceFd },
+      })
+      return { name, index, bridge: bridge.index }
+    } catch (cause) {
+      throw explainRefusal(cause, { name: hostName, kind: 'veth', master })
+    } finally {
+      closeSync(namespaceFd)
+    }
+  }
+
+  configure(key: string, link: SandboxLink, gateways: JoinPlan['sandbox']['gateways']): void {
+    using inside = inSandbox(key, () => {
+      writeSysctls(link.sysctls)
+      return RouteSocket.open({ logger: this.#logger })
+    })
+    const { index } = inside.getLink(link.name)
+    inside.apply(
+      setLink(index, { up: true }),
+      ...link.addresses.map((address) => addAddress({ index, address })),
+      ...link.routes.map(({ destination, gateway }) => addRoute({ destination, gateway, index })),
+      ...link.neighbours.map(({ address, macAddress }) => setNeighbour({ index, address, macAddress })),
+      ...defaultRoutes(gateways),
+    )
+  }
+
+  /** Sets the host's end up. */
+  setUp(near: NearEnd, link: VethLink): void {
+    this.#routes.apply(...portUp(near, link))
+  }
+
+  /**
+   * Takes a veth off its bridge at once; deleting it, or taking it down, takes the kernel its time. Dormant, so
+   * that the port stays disabled when what still runs in the sandbox takes the far end down and up again.
+   */
+  silence(link: Link): void {
+    try {
+      this.#routes.apply(makeDormant(link.index), setBridgePort(link.index, { state: 'disabled' }))
+    } catch (error) {
+      // Gone meanwhile, or taken off the bridge by somebody.
+      if (!isErrno(error, 'ENODEV', 'EINVAL', 'EOPNOTSUPP')) throw error
+    }
+  }
+}
+
+/** Sets the host's end of a veth up. */
+function portUp({ index, bridge }: NearEnd, { isolated, hairpin }: VethLink): NetlinkMessage[] {
+  if (isolated !== true) return [setBridgePortUp(index, { hairpin })]
+  // Where frames on bridges pass the packet rules, these separate containers. An isolated port would keep them from
+  // ports that their neighbours publish, too: the kernel bridges what it translated. The bridge stays with the rules.
+  if (isFilteringBridges()) return [filterBridge(bridge), setBridgePortUp(index, { hairpin })]
+  return [setBridgePortUp(index, { hairpin, isolated })]
+}
+
+/** They take the place of those that another endpoint served. */
+export function defaultRoutes({ ipv4, ipv6 }: JoinPlan['sandbox']['gateways']): NetlinkMessage[] {
+  return [
+    ...(ipv4 === undefined ? [] : [replaceRoute({ destination: '0.0.0.0/0', gateway: ipv4 })]),
+    ...(ipv6 === undefined ? [] : [replaceRoute({ destination: '::/0', gateway: ipv6 })]),
+  ]
+}
