@@ -1,0 +1,97 @@
+import {
+  addChain,
+  addPortRewrite,
+  addTable,
+  deleteTable,
+  deleteTableOffLoop,
+  nftExpression,
+  NftablesSocket,
+  type BaseChain,
+  type NetlinkMessage,
+} from '@net/netlink-ffi'
+import { addressToBytes, parseAddress, protocolNumbers } from '@net/types'
+
+const DNS_PORT = 53
+const table = { family: 'ip', name: 'net-resolver' } as const
+/** Before connection tracking (-200), so that it, where something switched it on, sees one port of each socket. */
+const RAW_PRIORITY = -300
+
+/** Where the sockets of a resolver are. */
+export interface Listening {
+  readonly address: string
+  readonly udpPort: number
+  readonly tcpPort: number
+}
+
+/**
+ * Leads questions for port 53 of the address to the ports the sockets got, in the calling thread's
+ * namespace, and the answers back. No connection is tracked for that. What a process that died left is replaced.
+ *
+ * @throws NetlinkError (`ERR_NETLINK`): EPERM without CAP_NET_ADMIN
+ */
+export function addRedirect(listening: Listening): void {
+  using nftables = NftablesSocket.open({ bufferBytes: BUFFER_BYTES })
+  const stale = nftables.findTable(table) === undefined ? [] : [deleteTable(table)]
+  nftables.commit([...stale, ...redirectRules(listening)])
+}
+
+/**
+ * Takes away what {@link addRedirect} made; what is gone already is no error. The result waits, off the event
+ * loop, until the kernel is done with it: call it outside the namespace.
+ */
+export function removeRedirect(): () => Promise<void> {
+  return deleteTableOffLoop(table)
+}
+
+/** A few rules; the default is for tens of thousands. */
+const BUFFER_BYTES = 64 * 1024
+
+function redirectRules({ address, udpPort, tcpPort }: Listening): NetlinkMessage[] {
+  const out = { table, name: 'questions' }
+  const back = { table, name: 'answers' }
+  const own = addressToBytes(parseAddress(address))
+  const ports = [
+    ['udp', udpPort],
+    ['tcp', tcpPort],
+  ] as const
+  return [
+    addTable({ ...table, comment: 'embedded DNS' }),
+    addChain({ ...out, base: baseChain('output') }),
+    addChain({ ...back, base: baseChain('input') }),
+    ...ports.flatMap(([protocol, port]) => [
+      addPortRewrite({
+        chain: out,
+        match: [...isProtocol(protocol), ...holds('ip daddr', own), ...holds('th dport', portBytes(DNS_PORT))],
+        protocol,
+        field: 'dport',
+        port,
+      }),
+      addPortRewrite({
+        chain: back,
+        match: [...isProtocol(protocol), ...holds('ip saddr', own), ...holds('th sport', portBytes(port))],
+        protocol,
+        field: 'sport',
+        port: DNS_PORT,
+      }),
+    ]),
+  ]
+}
+
+function baseChain(hook: 'input' | 'output'): BaseChain {
+  return { type: 'filter', hook, priority: RAW_PRIORITY, policy: 'accept' }
+}
+
+function isProtocol(protocol: 'udp' | 'tcp'): ReturnType<typeof nftExpression.meta>[] {
+  return [nftExpression.meta('l4proto'), nftExpression.cmp('eq', Uint8Array.of(protocolNumbers[protocol]))]
+}
+
+function holds(
+  field: Parameters<typeof nftExpression.payload>[0],
+  value: Uint8Array,
+): ReturnType<typeof nftExpression.payload>[] {
+  return [nftExpression.payload(field), nftExpression.cmp('eq', value)]
+}
+
+function portBytes(port: number): Uint8Array {
+  return Uint8Array.of(port >> 8, port & 0xff)
+}
