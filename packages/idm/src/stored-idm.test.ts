@@ -44,6 +44,13 @@ describe('a set of ids in a store', () => {
     expect(await other.free()).toBe(0)
   })
 
+  it('gives an id that it took itself and another let go', async () => {
+    for (let at = 0; at < 10; at++) await one.take()
+    await other.release(9)
+
+    expect(await one.take()).toBe(9)
+  })
+
   it('takes within a part, in a circle, or a specific id, as one in memory does', async () => {
     expect(await one.take({ within: { first: 8, last: 9 } })).toBe(8)
     expect(await one.take({ serial: true })).toBe(9)
@@ -55,6 +62,14 @@ describe('a set of ids in a store', () => {
     await expect(other.takeSpecific(15)).rejects.toThrow(code('ERR_ID_OUT_OF_RANGE'))
     await expect(one.take({ within: { first: 1, last: 9 } })).rejects.toThrow(code('ERR_INVALID_RANGE'))
     await one.release(99)
+  })
+
+  it('goes on in its circle after it was read anew', async () => {
+    expect([await one.take({ serial: true }), await one.take({ serial: true })]).toEqual([5, 6])
+    await one.release(5)
+    await one.free()
+
+    expect(await one.take({ serial: true })).toBe(7)
   })
 
   it('is there when it is opened again', async () => {
@@ -82,7 +97,8 @@ describe('a set of ids in a store', () => {
   })
 
   it('passes over keys that are none of its ids', async () => {
-    for (const key of ['zzz', '00000000000063', '']) await store.put(`idm/v1/vni/id/${key}`, new Uint8Array())
+    for (const key of ['zzz', '00000000000063', '000000000000005z', '5', ''])
+      await store.put(`idm/v1/vni/id/${key}`, new Uint8Array())
 
     expect(await (await openIdm(set, { store })).free()).toBe(10)
   })

@@ -1,4 +1,4 @@
-import type { Store, StoreOperation, VersionConflictError } from '@net/datastore'
+import type { Store, StoreOperation, StoreUnavailableError, VersionConflictError } from '@net/datastore'
 import { isNetError, type CallOptions, type NetError } from '@net/types'
 import { IdInUseError, InvalidNameError, InvalidRangeError } from './errors.ts'
 import { Idm, type IdRange, type TakeOptions } from './idm.ts'
@@ -59,7 +59,9 @@ export class StoredIdm {
   readonly #prefix: string
   readonly #store: Store
   /** What is likely to be held: it may be old. A key tells. */
-  #known: Idm
+  readonly #known: Idm
+  /** The same ids, without those that are being taken just now. */
+  #held = new Set<number>()
 
   /** @internal Stored sets come from `openIdm`. */
   constructor(range: IdRange, prefix: string, known: Idm, store: Store) {
@@ -71,16 +73,27 @@ export class StoredIdm {
 
   /** How many ids are free, as the store says now. Takes time in proportion to those that are held. */
   async free(call: CallOptions = {}): Promise<number> {
-    const known = new Idm(this.#range)
+    const held = new Set<number>()
     for (let after: string | undefined, more = true; more;) {
       const page = await this.#store.list(this.#prefix, { ...call, after, limit: PAGE })
       const keys = [...page.entries.map(({ key }) => key), ...page.damaged].sort()
-      for (const key of keys) hold(known, Number.parseInt(key.slice(this.#prefix.length), 16))
+      for (const key of keys) {
+        const id = Number.parseInt(key.slice(this.#prefix.length), 16)
+        // What is no id in the place of one is nobody's.
+        if (this.#contains(id) && this.#keyOf(id) === key) held.add(id)
+      }
       after = keys.at(-1)
       more = page.more
     }
-    this.#known = known
-    return known.free
+    this.#learn(held)
+    return this.#known.free
+  }
+
+  /** Takes in what is held. The place from which `serial` goes on stays. */
+  #learn(held: Set<number>): void {
+    for (const id of this.#held) if (!held.has(id)) this.#known.release(id)
+    for (const id of held) if (!this.#known.has(id)) this.#known.takeSpecific(id)
+    this.#held = held
   }
 
   /** Whether an id is held. One that does not belong to the set is not. */
@@ -110,7 +123,7 @@ export class StoredIdm {
    */
   async takeSpecific(id: number, call: IdmCallOptions = {}): Promise<void> {
     call.signal?.throwIfAborted()
-    if (this.#known.has(id) && !(await this.has(id, call))) this.#known.release(id)
+    if (this.#held.has(id) && !(await this.has(id, call))) this.#forget(id)
     this.#known.takeSpecific(id)
     if (!(await this.#claim(id, call))) throw new IdInUseError(id)
   }
@@ -121,7 +134,12 @@ export class StoredIdm {
     const own: StoreOperation[] = this.#contains(id) ? [{ type: 'delete', key: this.#keyOf(id) }] : []
     const operations = [...own, ...(call.with ?? [])]
     if (operations.length > 0) await this.#store.transaction(operations, call)
+    this.#forget(id)
+  }
+
+  #forget(id: number): void {
     this.#known.release(id)
+    this.#held.delete(id)
   }
 
   /** An id that is likely to be free. Before it is refused, the store is asked for those that others let go. */
@@ -141,11 +159,14 @@ export class StoredIdm {
     const put = { type: 'put', key, value: EMPTY, ifVersion: 0 } as const
     try {
       await this.#store.transaction([put, ...(call.with ?? [])], call)
+      this.#held.add(id)
       return true
     } catch (error) {
-      if (isConflictAt(error, key)) return false
+      const isTaken = isTakenAt(error, key)
       // Of a write whose fate is unknown the id may be held: it is looked for before it is refused.
-      if (!isNetError(error, 'ERR_STORE_UNAVAILABLE')) this.#known.release(id)
+      if (isTaken || isUnknown(error)) this.#held.add(id)
+      else this.#known.release(id)
+      if (isTaken) return false
       throw error
     }
   }
@@ -160,17 +181,13 @@ export class StoredIdm {
   }
 }
 
-/** Keys of ids that are none of the set, and those that are none at all, mean nothing here. */
-function hold(known: Idm, id: number): void {
-  try {
-    known.takeSpecific(id)
-  } catch (error) {
-    if (!isNetError(error, 'ERR_ID_OUT_OF_RANGE')) throw error
-  }
+/** Whether somebody had written the key, though it may be damaged by now. */
+function isTakenAt(error: unknown, key: string): boolean {
+  if (!isNetError(error, 'ERR_VERSION_CONFLICT') && !isNetError(error, 'ERR_VALUE_DAMAGED')) return false
+  return (error as NetError & Pick<VersionConflictError, 'key'>).key === key
 }
 
-function isConflictAt(error: unknown, key: string): boolean {
-  return (
-    isNetError(error, 'ERR_VERSION_CONFLICT') && (error as NetError & Pick<VersionConflictError, 'key'>).key === key
-  )
+/** Whether a write may have taken place although it failed. */
+function isUnknown(error: unknown): boolean {
+  return isNetError(error, 'ERR_STORE_UNAVAILABLE') && (error as Partial<StoreUnavailableError>).outcome === 'unknown'
 }

@@ -49,10 +49,16 @@ export class PoolDirectory {
 
   /** A record that makes no sense, of a pool that `poolId` names as a whole. */
   findUnreadable(poolId: string): string | undefined {
-    for (const [key, { pool }] of this.#known) {
-      if (pool === undefined && poolId === `${this.space.name}/${formatCidr(decodePoolKey(key))}`) return key
+    for (const [key, { pool, holds }] of this.#known) {
+      if (pool === undefined && holds.some(({ id }) => id === poolId)) return key
     }
     return undefined
+  }
+
+  /** Whether a record is there and makes no sense. */
+  isUnreadable(key: string): boolean {
+    const known = this.#known.get(key)
+    return known !== undefined && known.pool === undefined
   }
 
   /** Takes in what was written for somebody who holds `held` of the address space now. */
@@ -107,8 +113,16 @@ export class PoolDirectory {
 
   #holdAll(key: string, { isHeld, parts }: PoolRecord): HeldPool[] {
     const pool = formatCidr(decodePoolKey(key))
-    const wanted = [...(isHeld ? [undefined] : []), ...parts]
-    return wanted.map((subPool) => this.space.request({ addressSpace: this.space.name, pool, subPool }))
+    const held: HeldPool[] = []
+    try {
+      for (const subPool of [...(isHeld ? [undefined] : []), ...parts]) {
+        held.push(this.space.request({ addressSpace: this.space.name, pool, subPool }))
+      }
+    } catch (error) {
+      for (const one of held) this.space.release(one)
+      throw error
+    }
+    return held
   }
 
   #block(key: string): HeldPool[] {

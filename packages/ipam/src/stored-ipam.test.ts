@@ -1,4 +1,4 @@
-import { memoryStore, type Store, type StoreOperation } from '@net/datastore'
+import { memoryStore, ValueDamagedError, type Store, type StoreOperation } from '@net/datastore'
 import type { IpamDriver } from '@net/ipamapi'
 import { silentLogger } from '@net/types'
 import { beforeEach, describe, expect, it } from 'vitest'
@@ -121,13 +121,58 @@ function stopAfter(inner: Store, writes: number): Store {
   })
 }
 
+describe('a pool that was let go elsewhere', () => {
+  const pool = '10.0.0.0/24'
+
+  it('gives no address any more, not even to who held it', async () => {
+    const { id } = await one.requestPool({ addressSpace, pool })
+    await one.requestAddress(id, { address: '10.0.0.5', owner: 'x' })
+    // The addresses are still there: who let the pool go was killed at once.
+    await defaultIpam({}, { store: stopAfter(store, 1) }).releasePool(id)
+
+    for (const ask of [
+      () => one.requestAddress(id, { address: '10.0.0.5', owner: 'x' }, { with: [note('x')] }),
+      () => one.requestAddress(id, { owner: 'x' }),
+      () => one.releaseAddress(id, '10.0.0.5', { with: [note('x')] }),
+      () => one.poolStatus?.(id),
+    ]) {
+      await expect(ask()).rejects.toThrow(code('ERR_NO_SUCH_POOL'))
+    }
+    expect(await store.find('x')).toBeUndefined()
+  })
+
+  it('and taken anew is the new one, for everybody', async () => {
+    const { id } = await one.requestPool({ addressSpace, pool })
+    await one.requestAddress(id, { address: '10.0.0.5', owner: 'x' })
+    await defaultIpam({}, { store: stopAfter(store, 1) }).releasePool(id)
+    await other.requestPool({ addressSpace, pool })
+    await other.requestAddress(id, { address: '10.0.0.5', owner: 'y' })
+    await other.requestAddress(id, { address: '10.0.0.7' })
+
+    await expect(one.requestAddress(id, { address: '10.0.0.5', owner: 'x' })).rejects.toThrow(
+      code('ERR_ADDRESS_IN_USE'),
+    )
+    expect(await one.poolStatus?.(id)).toMatchObject({ taken: 4n })
+    await one.releaseAddress(id, '10.0.0.7')
+    expect(await other.requestAddress(id, { address: '10.0.0.7' })).toMatchObject({ address: '10.0.0.7/24' })
+  })
+})
+
+describe('an owner without a name', () => {
+  it('is nobody: what nobody holds by name is not his', async () => {
+    const { id } = await one.requestPool({ addressSpace, pool: '10.0.0.0/24' })
+    await one.requestAddress(id, { address: '10.0.0.5' })
+
+    await expect(one.requestAddress(id, { address: '10.0.0.5', owner: '' })).rejects.toThrow(code('ERR_ADDRESS_IN_USE'))
+  })
+})
+
 describe('what a caller records with a call', () => {
   it('is recorded in the same transaction', async () => {
     const { id } = await one.requestPool({ addressSpace, pool: '10.0.0.0/24' }, { with: [note('network')] })
     const { address } = await one.requestAddress(id, {}, { with: [note('endpoint')] })
-    expect((await store.get('endpoint')).version).toBe(
-      (await store.get('ipam/v1/LocalDefault/address/1/0a000001')).version,
-    )
+    const taken = (await store.list('ipam/v1/LocalDefault/address/')).entries
+    expect(taken.map(({ version }) => version)).toEqual([(await store.get('endpoint')).version])
     expect((await store.get('network')).version).toBe((await store.get('ipam/v1/LocalDefault/space')).version)
 
     await one.releaseAddress(id, address.replace(/\/.*/, ''), { with: [{ type: 'delete', key: 'endpoint' }] })
@@ -190,6 +235,76 @@ describe('records that make no sense', () => {
     expect(await ipam.requestPool({ addressSpace, pool: '10.1.0.0/16' })).toMatchObject({ pool: '10.1.0.0/16' })
     expect(logged).toMatchObject([{ key, error: { code: 'ERR_VALUE_DAMAGED' } }])
     expect(new TextDecoder().decode((await store.get(key)).value)).toBe(text)
+  })
+
+  it('of a pool keep its parts from everybody, too', async () => {
+    await store.put('ipam/v1/LocalDefault/pool/4/0a000000/16', new TextEncoder().encode('{'))
+
+    await expect(one.requestPool({ addressSpace, pool: '10.0.0.0/16', subPool: '10.0.1.0/24' })).rejects.toThrow(
+      code('ERR_VALUE_DAMAGED'),
+    )
+    await one.requestPool({ addressSpace, pool: '10.1.0.0/16' })
+  })
+
+  it('that somebody rewrote behind our back are read anew', async () => {
+    const { id } = await one.requestPool({ addressSpace, pool: '10.0.0.0/16' })
+    const key = 'ipam/v1/LocalDefault/pool/4/0a000000/16'
+    await store.put(key, (await store.get(key)).value)
+
+    expect(await one.requestAddress(id)).toMatchObject({ address: '10.0.0.1/16' })
+  })
+
+  it('of an address, damaged, count as taken by somebody', async () => {
+    const { id } = await one.requestPool({ addressSpace, pool: '10.0.0.0/16' })
+    // As a store does that can tell by its checksum, but not the version any more.
+    const spoilt = new Proxy(store, {
+      get: (target, name) => {
+        if (name !== 'transaction') return Reflect.get(target, name) as unknown
+        return (operations: readonly StoreOperation[]) => {
+          const damaged = operations.find(({ key }) => key.endsWith('0a000001'))
+          if (damaged !== undefined) throw new ValueDamagedError(damaged.key, 'the checksum differs')
+          return target.transaction(operations)
+        }
+      },
+    })
+
+    expect(await defaultIpam({}, { store: spoilt }).requestAddress(id)).toMatchObject({ address: '10.0.0.2/16' })
+  })
+
+  it('of no pool and no address mean nothing', async () => {
+    const { id } = await one.requestPool({ addressSpace, pool: '10.0.0.0/16' })
+    const [entry] = (await store.list('ipam/v1/LocalDefault/pool/')).entries
+    const { incarnation } = JSON.parse(new TextDecoder().decode(entry?.value)) as { incarnation: string }
+    for (const key of ['pool/x', 'pool/4/0a000000/016', `address/${incarnation}/zz`]) {
+      await store.put(`ipam/v1/LocalDefault/${key}`, new Uint8Array())
+    }
+    const next = defaultIpam({}, { store })
+
+    expect(await next.requestAddress(id)).toMatchObject({ address: '10.0.0.1/16' })
+    await expect(next.requestAddress('LocalDefault/10.9.0.0/16')).rejects.toThrow(code('ERR_NO_SUCH_POOL'))
+  })
+
+  it.each([
+    '{"generation":1,"uniqueLocal":"10.0.0.0/16"}',
+    '{"generation":1,"uniqueLocal":"fd00::/80"}',
+    `{"generation":${Number.MAX_SAFE_INTEGER},"uniqueLocal":"fd00::/48"}`,
+  ])('of the address space are not worked with: %s', async (text) => {
+    await store.put('ipam/v1/LocalDefault/space', new TextEncoder().encode(text))
+
+    await expect(one.requestPool({ addressSpace })).rejects.toThrow(code('ERR_VALUE_DAMAGED'))
+  })
+
+  it('of the address space may be lost: no pool gets the addresses of another', async () => {
+    const { id } = await one.requestPool({ addressSpace, pool: '10.0.0.0/24' })
+    await one.requestAddress(id)
+    await store.delete('ipam/v1/LocalDefault/space')
+
+    const next = defaultIpam({}, { store })
+    const second = await next.requestPool({ addressSpace, pool: '10.1.0.0/24' })
+    await next.requestAddress(second.id)
+    await next.releasePool(second.id)
+
+    expect(await next.requestAddress(id)).toMatchObject({ address: '10.0.0.2/24' })
   })
 
   it('of the address space stop every request, and are left alone', async () => {

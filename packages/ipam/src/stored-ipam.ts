@@ -1,4 +1,6 @@
 import { InvalidAddressSpaceError, NoSuchPoolError, type IpamDriver } from '@net/ipamapi'
+import { isNetError } from '@net/types'
+import type { StoredHold } from './pool-directory.ts'
 import { StoredSpace, type StoredSpaceDeps } from './stored-space.ts'
 
 /** The built-in address manager over a store, with the address spaces that it serves. */
@@ -17,6 +19,20 @@ export function storedIpam(
     const space = spaces.get(poolId.slice(0, poolId.indexOf('/')))
     if (space === undefined) throw new NoSuchPoolError(poolId)
     return space
+  }
+
+  /** Works in a pool; once more where it was let go and taken anew since we looked. */
+  const inPool = async <T>(poolId: string, work: (hold: StoredHold) => Promise<T>): Promise<T> => {
+    const space = spaceOf(poolId)
+    const hold = await space.getPool(poolId)
+    try {
+      return await work(hold)
+    } catch (error) {
+      if (!isNetError(error, 'ERR_NO_SUCH_POOL')) throw error
+      const now = await space.getPool(poolId)
+      if (now.pool === hold.pool) throw error
+      return work(now)
+    }
   }
 
   return {
@@ -38,20 +54,17 @@ export function storedIpam(
 
     requestAddress: async (poolId, request = {}, call) => {
       call?.signal?.throwIfAborted()
-      const { held, pool } = await spaceOf(poolId).getPool(poolId)
-      return pool.request(held, request, call)
+      return inPool(poolId, ({ held, pool }) => pool.request(held, request, call))
     },
 
     releaseAddress: async (poolId, address, call) => {
       call?.signal?.throwIfAborted()
-      const { pool } = await spaceOf(poolId).getPool(poolId)
-      await pool.release(address, call)
+      await inPool(poolId, ({ held, pool }) => pool.release(held, address, call))
     },
 
     poolStatus: async (poolId, call) => {
       call?.signal?.throwIfAborted()
-      const { held, pool } = await spaceOf(poolId).getPool(poolId)
-      return pool.status(held)
+      return inPool(poolId, ({ held, pool }) => pool.status(held))
     },
   }
 }

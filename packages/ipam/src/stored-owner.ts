@@ -1,5 +1,5 @@
 import type { Store, StoreOperation } from '@net/datastore'
-import { formatAddress, parseAddress } from '@net/types'
+import { formatAddress, isNetError, parseAddress } from '@net/types'
 import { decodeText, encodeText } from './stored-records.ts'
 
 /** The key that says which addresses of a pool an owner holds, so that one who asks again, from wherever, gets one. */
@@ -8,8 +8,8 @@ export class StoredOwner {
   /** As they were read last. */
   addresses: readonly string[] = []
   readonly #store: Store
-  /** As it was read last; 0 where it was not, or is not there. */
-  #version = 0
+  /** As it was read last; 0 where it was not, or is not there. Absent: what is there is damaged, and to be replaced. */
+  #version: number | undefined = 0
 
   constructor(key: string, store: Store) {
     this.key = key
@@ -17,9 +17,15 @@ export class StoredOwner {
   }
 
   async read(): Promise<void> {
-    const entry = await this.#store.find(this.key)
-    this.#version = entry?.version ?? 0
-    this.addresses = entry === undefined ? [] : parseList(decodeText(this.key, entry.value))
+    this.addresses = []
+    try {
+      const entry = await this.#store.find(this.key)
+      this.#version = entry?.version ?? 0
+      if (entry !== undefined) this.addresses = parseList(decodeText(this.key, entry.value))
+    } catch (error) {
+      if (!isNetError(error, 'ERR_VALUE_DAMAGED')) throw error
+      this.#version = undefined
+    }
   }
 
   /** Records one more address, unless the key was changed since it was read. */

@@ -1,4 +1,4 @@
-import type { Store, StoreEntry, StoreOperation } from '@net/datastore'
+import type { Store, StoreEntry, StoreOperation, StoreUnavailableError } from '@net/datastore'
 import type { AddressRequest, IpamCallOptions, PoolStatus, TakenAddress } from '@net/ipamapi'
 import { formatAddress, isNetError, type Cidr } from '@net/types'
 import { AddressPool, type HeldPool } from './address-pool.ts'
@@ -46,7 +46,7 @@ export class StoredPool {
   /** Takes an address for whoever holds `pool`. */
   async request(pool: HeldPool, request: AddressRequest, call: IpamCallOptions = {}): Promise<TakenAddress> {
     await (this.#loading ?? this.#load())
-    const owner = request.owner === undefined ? undefined : this.#ownerOf(request.owner)
+    const owner = this.#ownerOf(request.owner)
     for (;;) {
       call.signal?.throwIfAborted()
       const chosen = await this.#choose(pool, request)
@@ -55,25 +55,26 @@ export class StoredPool {
       const own = owner === undefined ? undefined : await this.#findOwn(pool, request, owner)
       if (own === undefined) {
         if (chosen instanceof Error) throw chosen
-      } else if (await this.#confirm(own, call)) {
+      } else if (await this.#confirm(pool, own, call)) {
         return { address: `${this.#addressOf(own.key)}/${this.#cidr.prefixLength}`, data: {} }
       }
     }
   }
 
   /** Lets an address go; one that is not held is no error. */
-  async release(address: string, call: IpamCallOptions = {}): Promise<void> {
+  async release(pool: HeldPool, address: string, call: IpamCallOptions = {}): Promise<void> {
     const key = this.#addressKey(address)
     for (;;) {
       call.signal?.throwIfAborted()
       const ours = await this.#releaseOf(key)
-      if (await this.#commit(ours, call)) break
+      if (await this.#commit(pool, ours, call)) break
     }
     this.#known.release(address)
   }
 
   /** How full the pool is, and what is left in the part of it that is `pool`: as the store says now. */
   async status(pool: HeldPool): Promise<PoolStatus> {
+    await this.#deps.refresh(pool, this)
     await this.#load()
     return this.#known.status(pool)
   }
@@ -112,8 +113,7 @@ export class StoredPool {
   ): Promise<boolean> {
     const address = chosen.address.slice(0, chosen.address.indexOf('/'))
     const key = this.#addressKey(address)
-    const poolKey = this.#deps.keys.pool(this.#cidr)
-    const ours: StoreOperation[] = [{ type: 'check', key: poolKey, ifVersion: this.version }]
+    const ours: StoreOperation[] = [this.#check]
     if (owner !== undefined) ours.push(owner.add(address))
     ours.push({ type: 'put', key, value: encodeText(request.owner ?? ''), ifVersion: 0 })
     try {
@@ -121,11 +121,10 @@ export class StoredPool {
       return true
     } catch (error) {
       const conflict = conflictingKey(error, ours)
-      // Somebody has it; or, where a write's fate is unknown, may have: that is asked before it is refused.
-      const isTaken = conflict === key || isNetError(error, 'ERR_STORE_UNAVAILABLE')
-      if (!isTaken) this.#known.release(address)
+      // Somebody has it, though it may not be readable who; or, where a write's fate is unknown, we may.
+      if (conflict !== key && !isUnknown(error)) this.#known.release(address)
       if (conflict === undefined) throw error
-      if (conflict === poolKey) await this.#deps.refresh(pool, this)
+      if (conflict === this.#check.key) await this.#deps.refresh(pool, this)
       if (conflict === owner?.key) await owner.read()
       return false
     }
@@ -145,8 +144,8 @@ export class StoredPool {
   }
 
   /** Commits what the caller records, if anything, with an address that its owner holds already. */
-  async #confirm({ key, version }: StoreEntry, call: IpamCallOptions): Promise<boolean> {
-    return call.with === undefined || this.#commit([{ type: 'check', key, ifVersion: version }], call)
+  async #confirm(pool: HeldPool, { key, version }: StoreEntry, call: IpamCallOptions): Promise<boolean> {
+    return this.#commit(pool, [{ type: 'check', key, ifVersion: version }], call)
   }
 
   /** What has to go with an address: its key, and its owner's when that names it. */
@@ -160,23 +159,28 @@ export class StoredPool {
     }
     if (entry === undefined) return []
     const operation = { type: 'delete', key, ifVersion: entry.version } as const
-    if (entry.value.length === 0) return [operation]
     const owner = this.#ownerOf(decodeText(key, entry.value))
-    await owner.read()
-    return [operation, ...owner.remove(this.#addressOf(key))]
+    await owner?.read()
+    return [operation, ...(owner?.remove(this.#addressOf(key)) ?? [])]
   }
 
-  /** Carries out operations with the caller's. Says no when one of `ours` met with a change: look again. */
-  async #commit(ours: readonly StoreOperation[], call: IpamCallOptions): Promise<boolean> {
-    const operations = [...ours, ...(call.with ?? [])]
-    if (operations.length === 0) return true
+  /** Carries out operations with the caller's. Says no when one of `own` met with a change: look again. */
+  async #commit(pool: HeldPool, own: readonly StoreOperation[], call: IpamCallOptions): Promise<boolean> {
+    const ours = [this.#check, ...own]
     try {
-      await this.#deps.store.transaction(operations, call)
+      await this.#deps.store.transaction([...ours, ...(call.with ?? [])], call)
       return true
     } catch (error) {
-      if (conflictingKey(error, ours) === undefined) throw error
+      const conflict = conflictingKey(error, ours)
+      if (conflict === undefined) throw error
+      if (conflict === this.#check.key) await this.#deps.refresh(pool, this)
       return false
     }
+  }
+
+  /** The pool is there, and is this one: a condition of all that is done in it. */
+  get #check(): StoreOperation & { readonly type: 'check' } {
+    return { type: 'check', key: this.#deps.keys.pool(this.#cidr), ifVersion: this.version }
   }
 
   /** Learns what is taken. Whoever comes while it is read waits for the same reading. */
@@ -196,7 +200,7 @@ export class StoredPool {
       const page = await store.list(keys.addresses(this.incarnation), { after, limit: PAGE })
       // Who holds a damaged one cannot be read any more, but somebody does.
       const read = [...page.entries.map(({ key }) => key), ...page.damaged].sort()
-      const taken = read.map(decodeAddressKey).filter((value) => value >= first && value <= this.#known.last)
+      const taken = read.flatMap(tryDecodeAddressKey).filter((value) => value >= first && value <= this.#known.last)
       const last = (page.more ? taken.at(-1) : undefined) ?? this.#known.last
       this.#known.learn({ first, last }, taken)
       first = last + 1n
@@ -205,7 +209,9 @@ export class StoredPool {
     }
   }
 
-  #ownerOf(owner: string): StoredOwner {
+  /** Whoever has no name is nobody. */
+  #ownerOf(owner: string | undefined): StoredOwner | undefined {
+    if (owner === undefined || owner === '') return undefined
     return new StoredOwner(this.#deps.keys.owner(this.incarnation, owner), this.#deps.store)
   }
 
@@ -217,5 +223,19 @@ export class StoredPool {
   #addressKey(address: string): string {
     const value = this.#known.numberOf(address)
     return this.#deps.keys.address(this.incarnation, this.#cidr.address.family, value)
+  }
+}
+
+/** Whether a write may have taken place although it failed. */
+function isUnknown(error: unknown): boolean {
+  return isNetError(error, 'ERR_STORE_UNAVAILABLE') && (error as Partial<StoreUnavailableError>).outcome === 'unknown'
+}
+
+/** What is no address in the place of one is nobody's. */
+function tryDecodeAddressKey(key: string): bigint[] {
+  try {
+    return [decodeAddressKey(key)]
+  } catch {
+    return []
   }
 }

@@ -72,10 +72,14 @@ export function decodeAddressKey(key: string): bigint {
 
 /** The CIDR at the end of a pool's key. */
 export function decodePoolKey(key: string): Cidr {
-  const [family, digits, length] = key.split('/').slice(-3)
-  const address = { family: family === '4' ? 4 : 6, value: decodeAddressKey(digits ?? '') } as const
-  const cidr = { address, prefixLength: Number(length) }
-  const isValid = cidr.prefixLength <= addressBits(address.family) && networkOf(cidr).address.value === address.value
+  const parts = /\/([46])\/([0-9a-f]+)\/(0|[1-9][0-9]{0,2})$/.exec(key)
+  const family = parts?.[1] === '4' ? 4 : 6
+  const digits = parts?.[2] ?? ''
+  const cidr = { address: { family, value: BigInt(`0x0${digits}`) }, prefixLength: Number(parts?.[3]) } as const
+  const isValid =
+    digits.length === addressBits(family) / 4 &&
+    cidr.prefixLength <= addressBits(family) &&
+    networkOf(cidr).address.value === cidr.address.value
   if (!isValid) throw new ValueDamagedError(key, 'expected a CIDR in its key')
   return cidr
 }
@@ -116,7 +120,8 @@ export function decodePoolRecord(key: string, value: Uint8Array): PoolRecord {
 /** @throws ValueDamagedError (`ERR_VALUE_DAMAGED`) */
 export function decodeSpaceRecord(key: string, value: Uint8Array): SpaceRecord {
   const { generation, uniqueLocal } = decodeObject(key, value)
-  if (!Number.isSafeInteger(generation) || !isCidr(uniqueLocal)) {
+  const isValid = Number.isSafeInteger(generation) && Number.isSafeInteger((generation as number) + 1)
+  if (!isValid || !isUniqueLocal(uniqueLocal)) {
     throw new ValueDamagedError(key, 'expected the record of an address space')
   }
   return { generation: generation as number, uniqueLocal }
@@ -130,6 +135,11 @@ function decodeObject(key: string, value: Uint8Array): Readonly<Record<string, u
     // Said below.
   }
   throw new ValueDamagedError(key, 'expected a JSON object')
+}
+
+/** Whether it is a prefix of RFC 4193, section 3.2: a /48 of fd00::/8. */
+function isUniqueLocal(text: unknown): text is string {
+  return isCidr(text) && /^fd.*::\/48$/.test(text)
 }
 
 function isCidr(text: unknown): text is string {

@@ -1,6 +1,6 @@
 import { ValueDamagedError, type Store, type StoreOperation } from '@net/datastore'
 import { NoSuchPoolError, type IpamCallOptions, type Pool, type PoolRequest } from '@net/ipamapi'
-import { formatCidr, isNetError, Mutex, parseCidr, Turns, type Cidr, type Logger } from '@net/types'
+import { formatCidr, isNetError, Mutex, parseCidr, randomId, Turns, type Cidr, type Logger } from '@net/types'
 import type { AddressPool, HeldPool } from './address-pool.ts'
 import { AddressSpace } from './address-space.ts'
 import { conflictingKey } from './conflict.ts'
@@ -47,7 +47,11 @@ export class StoredSpace {
       const held = await this.#hold(directory, request)
       const key = this.#keys.pool(held.master.cidr)
       const known = directory.findPool(key)
-      const record = { ...stateOf(held.master), incarnation: known?.incarnation ?? this.#nextIncarnation }
+      if (directory.isUnreadable(key)) {
+        directory.space.release(held)
+        throw new ValueDamagedError(key, 'the pool cannot be used')
+      }
+      const record = { ...stateOf(held.master), incarnation: known?.incarnation ?? randomId().slice(0, 16) }
       const put = { type: 'put', key, value: encodeRecord(record), ifVersion: known?.version ?? 0 } as const
       try {
         const version = await this.#commit([put], call)
@@ -97,7 +101,8 @@ export class StoredSpace {
   async refresh(held: HeldPool, pool: StoredPool): Promise<void> {
     using _lock = await this.#lock.lock()
     const directory = await this.#open()
-    await this.#refresh(directory)
+    const entry = await this.#deps.store.find(this.#keys.pool(held.master.cidr))
+    if (entry?.version !== pool.version) await this.#read(directory)
     if (directory.findHold(held.id)?.pool !== pool) throw new NoSuchPoolError(held.id)
   }
 
@@ -121,11 +126,6 @@ export class StoredSpace {
       if (!(await this.#refresh(directory))) throw error
       return directory.space.request(request)
     }
-  }
-
-  /** Told apart from all others: every change of the pools raises the generation. */
-  get #nextIncarnation(): string {
-    return this.#latest.generation.toString(36)
   }
 
   /** Changes records of pools, unless somebody else changed one since they were read. */

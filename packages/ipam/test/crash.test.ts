@@ -77,7 +77,7 @@ describe(`${PROCESSES} processes on one store, of which one is killed ${KILLS} t
         await ipam.releaseAddress(id, address.replace(/\/.*/, ''))
       }
       const recorded = await read(store, 'held/')
-      const taken = await read(store, 'ipam/v1/LocalDefault/address/1/')
+      const taken = await read(store, 'ipam/v1/LocalDefault/address/')
       expect([...taken.values()].sort()).toEqual([...recorded.keys()].sort())
       for (const [owner, address] of recorded) {
         const given = await ipam.requestAddress(id, { owner })
