@@ -259,7 +259,7 @@ describe('records that make no sense', () => {
     // As a store does that can tell by its checksum, but not the version any more.
     const spoilt = new Proxy(store, {
       get: (target, name) => {
-        if (name !== 'transaction') return Reflect.get(target, name) as unknown
+        if (name !== 'transaction') return (Reflect.get(target, name) as () => unknown).bind(target)
         return (operations: readonly StoreOperation[]) => {
           const damaged = operations.find(({ key }) => key.endsWith('0a000001'))
           if (damaged !== undefined) throw new ValueDamagedError(damaged.key, 'the checksum differs')

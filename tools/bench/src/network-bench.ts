@@ -88,7 +88,8 @@ function networkElements(
     ...add('intra', ['ifname', 'ifname'], [bridge, bridge], 'accept'),
     ...add('own', ['ifname', 'ifname'], [bridge, bridge], 'goto hairpin'),
     ...add('own', ['ifname', 'ifname'], ['', bridge], 'goto hairpin'),
-    ...add('to_network', ['ifname'], [bridge], 'goto inbound'),
+    ...add('to_network', ['nf_proto', 'ifname'], ['ipv4', bridge], 'goto inbound'),
+    ...add('to_network', ['nf_proto', 'ifname'], ['ipv6', bridge], 'goto inbound'),
     ...add('masquerade4', ['ifname'], [bridge]),
     ...add('masquerade6', ['ifname'], [bridge]),
   ]
