@@ -101,8 +101,8 @@ describe('the flows of an interface that is gone', () => {
     const order: string[] = []
 
     flows.leave([link])
-    const next = flows.whenEnded([{ ...link, addresses: ['fd00::2/64'] }])?.then(() => order.push('next'))
-    await flows.whenEnded([{ ...link, addresses: ['10.0.0.3/24'] }])
+    const next = flows.whenEnded([{ ...link, addresses: ['10.0.0.2/24'] }])?.then(() => order.push('next'))
+    await flows.whenEnded([{ ...link, addresses: ['10.0.0.3/24', 'fd00::3/64'] }])
     order.push('other')
     finish()
     await Promise.all([next, flows.settle()])
@@ -112,11 +112,31 @@ describe('the flows of an interface that is gone', () => {
       [
         { family: 4, original: { source: '10.0.0.2' } },
         { family: 4, reply: { source: '10.0.0.2' } },
+      ],
+    ])
+  })
+
+  it('are ended over IPv6 once the address is given again, and only then', async () => {
+    const walks: (readonly FlowFilter[])[] = []
+    const deleteBy = (filters: readonly FlowFilter[]): Promise<void> => {
+      walks.push(filters)
+      return Promise.resolve()
+    }
+    const flows = new StaleFlows({ deleteBy }, silentLogger)
+    const link6 = { ...link, addresses: ['fd00::2/64'] }
+
+    flows.leave([link6])
+    await flows.settle()
+    expect(walks).toEqual([])
+    await flows.whenEnded([link6])
+    await flows.whenEnded([link6])
+
+    expect(walks).toEqual([
+      [
         { family: 6, original: { source: 'fd00::2' } },
         { family: 6, reply: { source: 'fd00::2' } },
       ],
     ])
-    expect(flows.whenEnded([link])).toBeUndefined()
   })
 
   it('are reported when they cannot be ended, and keep nobody from the address', async () => {
@@ -127,6 +147,6 @@ describe('the flows of an interface that is gone', () => {
     flows.leave([link])
     await flows.settle()
 
-    expect(logged).toMatchObject([{ addresses: ['10.0.0.2', 'fd00::2'], error: { message: 'refused' } }])
+    expect(logged).toMatchObject([{ addresses: ['10.0.0.2'], error: { message: 'refused' } }])
   })
 })

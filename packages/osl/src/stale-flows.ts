@@ -1,11 +1,13 @@
 import type { FirewallChange, FirewallFact, PortFact, SandboxLink } from '@net/driverapi'
 import type { ConntrackSocket, FlowFilter } from '@net/netlink-ffi'
-import { formatAddress, parseAddress, parseCidr, protocolNumbers, type Logger } from '@net/types'
+import { formatAddress, parseAddress, parseCidr, protocolNumbers, type AddressFamily, type Logger } from '@net/types'
 
 /** linux/netfilter/nf_conntrack_common.h: IPS_SRC_NAT, as flows of containers to elsewhere have it, and IPS_DST_NAT. */
 const IPS_SRC_NAT = 0x10
 const IPS_DST_NAT = 0x20
 const UNTRANSLATED = { mask: IPS_SRC_NAT | IPS_DST_NAT, value: 0 } as const
+/** IPv6 addresses that are remembered. Whoever asks for an older one by name may meet with its flows. */
+const MOST_RESTING = 10_000
 const LED_ELSEWHERE = { mask: IPS_DST_NAT, value: IPS_DST_NAT } as const
 
 /**
@@ -13,7 +15,9 @@ const LED_ELSEWHERE = { mask: IPS_DST_NAT, value: IPS_DST_NAT } as const
  * outlives rules and addresses: without this, packets of an old flow would reach whoever gets the address next.
  *
  * The kernel walks its whole table for that. While it does, those who come wait together for the next walk. Nobody
- * who lets an address go waits: who gets it next does, in the rare case that the walk is not done by then.
+ * who lets an address go waits: who gets it next does, in the rare case that the walk is not done by then. IPv6
+ * addresses the kernel cannot look for, and lists all flows instead, which keeps a processor busy for 9 ms. There are
+ * enough of them to let each rest, so their flows are ended only when one is given again.
  */
 export class StaleFlows {
   readonly #conntrack: Pick<ConntrackSocket, 'deleteBy'>
@@ -23,6 +27,8 @@ export class StaleFlows {
   #current: Promise<void> = Promise.resolve()
   /** By address: the walk that ends its flows. */
   readonly #ending = new Map<string, Promise<void>>()
+  /** IPv6 addresses that were let go, the latest last. */
+  readonly #resting = new Set<string>()
 
   /** `conntrack` is borrowed. */
   constructor(conntrack: Pick<ConntrackSocket, 'deleteBy'>, logger: Logger) {
@@ -40,7 +46,16 @@ export class StaleFlows {
 
   /** Begins to end all flows of the addresses of interfaces that are gone. {@link StaleFlows.whenEnded} waits for it. */
   leave(links: readonly SandboxLink[]): void {
-    const addresses = addressesOf(links)
+    for (const address of addressesOf(links, 6)) this.#resting.add(address)
+    for (const address of this.#resting) {
+      if (this.#resting.size <= MOST_RESTING) break
+      this.#resting.delete(address)
+    }
+    const addresses = addressesOf(links, 4)
+    if (addresses.length > 0) this.#endInBackground(addresses)
+  }
+
+  #endInBackground(addresses: readonly string[]): void {
     const ending = this.end(addresses.flatMap(flowsOf)).catch((error: unknown) => {
       this.#logger.error({ error, addresses }, 'the flows of addresses that were let go could not be ended')
     })
@@ -52,8 +67,11 @@ export class StaleFlows {
 
   /** What has to be waited for before the addresses of interfaces are somebody else's. */
   whenEnded(links: readonly SandboxLink[]): Promise<unknown> | undefined {
-    if (this.#ending.size === 0) return undefined
-    return Promise.all(addressesOf(links).flatMap((address) => this.#ending.get(address) ?? []))
+    if (this.#ending.size === 0 && this.#resting.size === 0) return undefined
+    const given = addressesOf(links, 6).filter((address) => this.#resting.delete(address))
+    if (given.length > 0) this.#endInBackground(given)
+    const wanted = [...addressesOf(links, 4), ...addressesOf(links, 6)]
+    return Promise.all(wanted.flatMap((address) => this.#ending.get(address) ?? []))
   }
 
   /** Waits for what goes on in the background. */
@@ -72,8 +90,11 @@ export class StaleFlows {
   }
 }
 
-function addressesOf(links: readonly SandboxLink[]): string[] {
-  return links.flatMap(({ addresses }) => addresses.map((cidr) => formatAddress(parseCidr(cidr).address)))
+function addressesOf(links: readonly SandboxLink[], family: AddressFamily): string[] {
+  return links
+    .flatMap(({ addresses }) => addresses.map((cidr) => parseCidr(cidr).address))
+    .filter((address) => address.family === family)
+    .map(formatAddress)
 }
 
 /** Flows from and to an address, translated or not. */
