@@ -51,7 +51,6 @@ export {
 } from './nftables/expressions.ts'
 export type { TableFamily, TableReference } from './nftables/nfnetlink.ts'
 export { NftablesSocket, type CommitOptions, type NftablesSocketOptions } from './nftables/nftables-socket.ts'
-export { addPortRewrite, type PortRewrite } from './nftables/port-rewrite.ts'
 export { addRule, deleteRule, type NewRule, type NftRule } from './nftables/rule.ts'
 export { addSet, deleteSet, type NftSet, type NftSetReport, type SetReference } from './nftables/set.ts'
 export { addTable, deleteTable, type NewTable, type NftTable } from './nftables/table.ts'

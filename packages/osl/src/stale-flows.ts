@@ -2,13 +2,14 @@ import type { FirewallChange, FirewallFact, PortFact, SandboxLink } from '@net/d
 import type { ConntrackSocket, FlowFilter } from '@net/netlink-ffi'
 import { formatAddress, parseAddress, parseCidr, protocolNumbers, type AddressFamily, type Logger } from '@net/types'
 
-/** linux/netfilter/nf_conntrack_common.h: IPS_SRC_NAT, as flows of containers to elsewhere have it, and IPS_DST_NAT. */
-const IPS_SRC_NAT = 0x10
+// linux/netfilter/nf_conntrack_common.h
+const IPS_SRC_NAT = 0x10 // as flows of containers to elsewhere have it
 const IPS_DST_NAT = 0x20
 const UNTRANSLATED = { mask: IPS_SRC_NAT | IPS_DST_NAT, value: 0 } as const
+const LED_ELSEWHERE = { mask: IPS_DST_NAT, value: IPS_DST_NAT } as const
+
 /** IPv6 addresses that are remembered. Whoever asks for an older one by name may meet with its flows. */
 const MOST_RESTING = 10_000
-const LED_ELSEWHERE = { mask: IPS_DST_NAT, value: IPS_DST_NAT } as const
 
 /**
  * Ends the flows that the kernel still tracks when what they were translated to is gone. Its memory of a flow

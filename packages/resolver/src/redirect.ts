@@ -1,6 +1,6 @@
 import {
   addChain,
-  addPortRewrite,
+  addRule,
   addTable,
   deleteTable,
   deleteTableOffLoop,
@@ -59,19 +59,19 @@ function redirectRules({ address, udpPort, tcpPort }: Listening): NetlinkMessage
     addChain({ ...out, base: baseChain('output') }),
     addChain({ ...back, base: baseChain('input') }),
     ...ports.flatMap(([protocol, port]) => [
-      addPortRewrite({
+      addRule({
         chain: out,
-        match: [...isProtocol(protocol), ...holds('ip daddr', own), ...holds('th dport', portBytes(DNS_PORT))],
-        protocol,
-        field: 'dport',
-        port,
+        expressions: [
+          ...[...isProtocol(protocol), ...holds('ip daddr', own), ...holds('th dport', portBytes(DNS_PORT))],
+          ...[nftExpression.load(portBytes(port)), nftExpression.setPort(protocol, 'th dport')],
+        ],
       }),
-      addPortRewrite({
+      addRule({
         chain: back,
-        match: [...isProtocol(protocol), ...holds('ip saddr', own), ...holds('th sport', portBytes(port))],
-        protocol,
-        field: 'sport',
-        port: DNS_PORT,
+        expressions: [
+          ...[...isProtocol(protocol), ...holds('ip saddr', own), ...holds('th sport', portBytes(port))],
+          ...[nftExpression.load(portBytes(DNS_PORT)), nftExpression.setPort(protocol, 'th sport')],
+        ],
       }),
     ]),
   ]

@@ -34,7 +34,15 @@ const codecs = {
     portMaximumRegister: [6, be32],
     flags: [7, be32],
   }),
-  payload: attributes({ destinationRegister: [1, be32], base: [2, be32], offset: [3, be32], length: [4, be32] }),
+  payload: attributes({
+    destinationRegister: [1, be32],
+    base: [2, be32],
+    offset: [3, be32],
+    length: [4, be32],
+    sourceRegister: [5, be32],
+    checksumType: [6, be32],
+    checksumOffset: [7, be32],
+  }),
 } as const
 
 type Codecs = typeof codecs
@@ -119,6 +127,21 @@ export type NftField = keyof typeof fields
 function payload(field: NftField, slot = 0, bytes?: number): NftExpression {
   const [base, offset, length] = fields[field]
   return { name: 'payload', data: { destinationRegister: register(slot), base, offset, length: bytes ?? length } }
+}
+
+/** enum nft_payload_csum_types */
+const NFT_PAYLOAD_CSUM_INET = 1
+/** Where the headers have their checksums. */
+const checksumOffsets = { tcp: 16, udp: 6 } as const
+
+/**
+ * Writes a port into the packet, and mends its checksum: `udp dport set`. No connection is tracked for it, so the
+ * packets that go back need a rule of their own.
+ */
+function setPort(protocol: keyof typeof checksumOffsets, field: 'th sport' | 'th dport', slot = 0): NftExpression {
+  const [base, offset, length] = fields[field]
+  const checksum = { checksumType: NFT_PAYLOAD_CSUM_INET, checksumOffset: checksumOffsets[protocol] }
+  return { name: 'payload', data: { sourceRegister: register(slot), base, offset, length, ...checksum } }
 }
 
 /** enum nft_ct_keys */
@@ -255,6 +278,7 @@ function hostNumber(value: number): Uint8Array {
 export const nftExpression = {
   meta,
   payload,
+  setPort,
   ct,
   fibType,
   cmp,
