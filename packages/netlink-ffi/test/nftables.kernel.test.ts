@@ -20,6 +20,7 @@ import {
   type NftSet,
   type TableReference,
 } from '../src/index.ts'
+import { protocolNumbers } from '@net/types'
 import { describeKernel, enterFreshHost, nftRuleset } from '../src/testing/index.ts'
 
 await enterFreshHost()
@@ -355,6 +356,24 @@ describeKernel('rules', () => {
     ).toMatchObject([
       { match: { op: '>=', left: { payload: { protocol: 'tcp', field: 'sport' } }, right: 1024 } },
       { match: { op: '==', left: { payload: { protocol: 'tcp', field: 'dport' } }, right: 80 } },
+    ])
+  })
+
+  it.each(['tcp', 'udp'] as const)('write a port into the packets of %s', (protocol) => {
+    const { nftables, table } = freshTable()
+    const chain = { table, name: 'rewritten' }
+    nftables.commit([addChain(chain)])
+    const number = Uint8Array.of(protocolNumbers[protocol])
+
+    expect(
+      shownRule(nftables, chain, [
+        ...[meta('l4proto'), cmp('eq', number)],
+        ...[load(Uint8Array.of(0x14, 0xe9)), nftExpression.setPort(protocol, 'th dport')],
+        ...[load(Uint8Array.of(0, 53)), nftExpression.setPort(protocol, 'th sport')],
+      ]),
+    ).toMatchObject([
+      { mangle: { key: { payload: { protocol, field: 'dport' } }, value: 5353 } },
+      { mangle: { key: { payload: { protocol, field: 'sport' } }, value: 53 } },
     ])
   })
 
