@@ -4,14 +4,16 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { fileURLToPath } from 'node:url'
 import { beforeAll, describe, expect, it } from 'vitest'
-import { describeKernel, enterFreshHost, ip, nftRuleset } from '@net/netlink-ffi/testing'
+import { describeKernel, enterFreshHost, ip, nftRuleset, ordinaryUser } from '@net/netlink-ffi/testing'
 import type { Result } from '../src/report.ts'
 
 // What the demo does with --host, it does to a host of this file's own.
 await enterFreshHost()
 
 const program = fileURLToPath(new URL('../dist/main.js', import.meta.url))
-const asNobody = ['setpriv', '--reuid', '65534', '--regid', '65534', '--clear-groups'] as const
+const user = ordinaryUser(fileURLToPath(new URL('../../..', import.meta.url)))
+/** As it is shown to an ordinary user, who may be kept from our folders. */
+const shownProgram = `${user.tree}/apps/demo/dist/main.js`
 
 beforeAll(() => {
   if (!existsSync(program)) throw new Error(`${program} is missing: build first, with "npm run build"`)
@@ -72,7 +74,7 @@ function run(...args: readonly string[]): Run {
 }
 
 function runAsNobody(...args: readonly string[]): Run {
-  const [command, ...rest] = [...asNobody, process.execPath, program, ...args]
+  const [command, ...rest] = [...user.command, user.node, shownProgram, ...args] as const
   return new Run(command, rest)
 }
 
@@ -138,10 +140,10 @@ describeKernel('the demo as a program', () => {
       const demo = start('--keep', '--json')
       const text = await demo.says('Tear down with: ')
       const commands = text.split('\n').flatMap((line) => /^ {2}(nsenter .*)/.exec(line)?.[1] ?? [])
-      const prefix = start === runAsNobody ? asNobody.join(' ') : ''
+      const [shell, ...args] = [...(start === runAsNobody ? user.command : []), 'sh', '-c'] as const
 
       const [addresses, page] = commands.map((command) =>
-        execFileSync('sh', ['-c', `${prefix} ${command}`], { stdio: 'pipe' }).toString(),
+        execFileSync(shell, [...args, command], { stdio: 'pipe' }).toString(),
       )
       demo.child.kill('SIGTERM')
       const { status, stdout } = await demo.ended
@@ -210,7 +212,7 @@ describeKernel('the demo as a program', () => {
     // A user namespace has limits of its own: this one may have none below it.
     const forbid = 'echo 0 >/proc/sys/user/max_user_namespaces; exec "$0" "$@"'
     const inNamespace = ['unshare', '--user', '--map-current-user', '--keep-caps', 'sh', '-c', forbid]
-    const [command, ...args] = [...asNobody, ...inNamespace, process.execPath, program]
+    const [command, ...args] = [...user.command, ...inNamespace, user.node, shownProgram] as const
 
     const { status, stdout, stderr } = await new Run(command, args).ended
 

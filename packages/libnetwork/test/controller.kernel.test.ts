@@ -2,7 +2,7 @@ import { execFileSync } from 'node:child_process'
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { describeKernel, enterFreshHost } from '@net/netlink-ffi/testing'
+import { describeKernel, enterFreshHost, ordinaryUser } from '@net/netlink-ffi/testing'
 import { expect, it } from 'vitest'
 import { openController } from '../src/index.ts'
 import { expectNothingLeft, traces } from './lab.ts'
@@ -140,11 +140,12 @@ describeKernel('a controller', () => {
       openController().catch((error) => console.log(JSON.stringify({ code: error.code, kind: error.kind })))
     `
     // What an ordinary user's process gets, in a process of ours without its capabilities.
-    const output = execFileSync(
-      'setpriv',
-      ['--reuid=65534', '--regid=65534', '--clear-groups', process.execPath, '--input-type=module', '-e', script],
-      { encoding: 'utf8', cwd: join(import.meta.dirname, '..'), stdio: ['ignore', 'pipe', 'inherit'] },
-    )
+    const { command, tree, node } = ordinaryUser(join(import.meta.dirname, '../../..'))
+    const [unshare, ...args] = [...command, 'env', `--chdir=${tree}/packages/libnetwork`, node] as const
+    const output = execFileSync(unshare, [...args, '--input-type=module', '-e', script], {
+      encoding: 'utf8',
+      stdio: ['ignore', 'pipe', 'inherit'],
+    })
 
     expect(JSON.parse(output)).toEqual({ code: 'ERR_NOT_PERMITTED', kind: 'forbidden' })
   })

@@ -5,3 +5,4 @@
  */
 
 export { describeKernel, enterFreshHost, ip, ipIn, nftRuleset } from './fresh-host.ts'
+export { ordinaryUser, type OrdinaryUser } from './ordinary-user.ts'
