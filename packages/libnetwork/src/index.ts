@@ -40,5 +40,7 @@ export type {
   PortRequest,
   RouteRequest,
 } from './requests.ts'
-export { Sandbox, type InterfaceStatistics, type SpawnInSandboxOptions } from './sandbox.ts'
+export { Sandbox, type InterfaceStatistics } from './sandbox.ts'
+export type { SpawnInSandboxOptions } from './spawn-request.ts'
+export type { SandboxProcess } from '@net/osl'
 export { openController, type ControllerDnsOptions, type ControllerOptions } from './stack.ts'

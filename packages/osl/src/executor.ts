@@ -14,6 +14,9 @@ import { Forwarding } from './forwarding.ts'
 import { defaultRoutes, Interfaces } from './interfaces.ts'
 import { Reaper } from './reaper.ts'
 import { createSandboxNamespace, deleteSandboxNamespace, inSandbox } from './sandbox-namespace.ts'
+import type { Program } from './spawn/messages.ts'
+import type { SandboxProcess } from './spawn/sandbox-process.ts'
+import { Spawner, type StartOptions } from './spawner.ts'
 import { flowsOfChange, StaleFlows } from './stale-flows.ts'
 import { readSysctl, writeSysctls } from './sysctl.ts'
 
@@ -57,6 +60,7 @@ export class Executor {
   readonly #forwarding: Forwarding
   readonly #flows: StaleFlows
   readonly #announcer: Announcer
+  readonly #spawner = new Spawner()
 
   private constructor(owner: string, deps: ExecutorDeps, { routes, forReaper, conntrack }: Sockets) {
     this.#owner = owner
@@ -193,6 +197,11 @@ export class Executor {
     inside.apply(...defaultRoutes(gateways))
   }
 
+  /** Starts a program in a sandbox. @throws SystemCallError (`ERR_SYSTEM_CALL`), ClosedError (`ERR_CLOSED`) */
+  spawn(program: Program, options?: StartOptions): SandboxProcess {
+    return this.#spawner.start(program, options)
+  }
+
   /** A link of the host. */
   findHostLink(name: string): HostLink | undefined {
     const link = this.#routes.findLink(name)
@@ -228,6 +237,7 @@ export class Executor {
 
   /** Waits for what goes on in the background, then closes the sockets. Safe to call twice. */
   async close(): Promise<void> {
+    this.#spawner.close()
     this.#announcer.close()
     await this.#reaper.close()
     await this.#flows.settle()

@@ -16,3 +16,7 @@ export {
 } from './errors.ts'
 export { Executor, type ExecutorDeps, type ExecutorOptions } from './executor.ts'
 export { inSandbox } from './sandbox-namespace.ts'
+export type { Program } from './spawn/messages.ts'
+export { SandboxProcess, type SandboxProcessEvents } from './spawn/sandbox-process.ts'
+export type { Stdio } from './spawn/stdio.ts'
+export type { StartOptions } from './spawner.ts'
