@@ -3,11 +3,13 @@ import { monitorEventLoopDelay } from 'node:perf_hooks'
 /** One line of the result. */
 export interface Measurement {
   readonly name: string
-  readonly unit: 'ms' | 'us' | 'MB'
+  readonly unit: 'ms' | 'us' | 'MB' | 'KiB' | 'k/s'
   readonly ours: number
   /** The same kernel work as prepared messages on open sockets. */
   readonly floor?: number
   readonly peers?: Readonly<Record<string, number>>
+  /** What else is to be known of it. */
+  readonly note?: string
 }
 
 /** The middle of what was measured. */
