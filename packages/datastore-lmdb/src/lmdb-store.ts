@@ -175,7 +175,7 @@ export class OpenLmdbStore implements LmdbStore {
     checkOperations(operations)
     // A copy: what the caller does to his bytes while they wait is his affair.
     const own = operations.map((operation) =>
-      operation.type === 'put' ? { ...operation, value: Uint8Array.from(operation.value) } : operation,
+      operation.type === 'put' ? { ...operation, value: new Uint8Array(operation.value) } : operation,
     )
     return this.#run((draft) => planTransaction(draft, own, Date.now()), call)
   }
@@ -221,7 +221,7 @@ export class OpenLmdbStore implements LmdbStore {
     for (const { key } of fresh) this.#logger.error({ key, path: this.#options.path }, 'a stored value is damaged')
     if (fresh.length === 0 || this.#options.readOnly) return
     await this.#commits.run((draft) => {
-      for (const { key, bytes } of fresh) draft.put('aside', asideKey(key, bytes), Uint8Array.from(bytes))
+      for (const record of fresh) draft.setAside(record)
     })
   }
 

@@ -52,11 +52,19 @@ export class AddressPool implements Range {
 
   /** Takes an address for whoever holds `pool`. */
   request(pool: HeldPool, request: AddressRequest): TakenAddress {
-    const { address, owner, serial = false } = request
+    return { address: `${this.format(this.take(pool, request))}/${this.cidr.prefixLength}`, data: {} }
+  }
+
+  /** As {@link AddressPool.request}: the address as a number. */
+  take(pool: HeldPool, { address, owner, serial = false }: AddressRequest): bigint {
     const offset = address === undefined ? this.#takeAny(pool, owner, serial) : this.#takeSpecific(pool, address, owner)
     if (owner !== undefined) this.#owners.add(offset, owner)
-    const taken = formatAddress({ family: this.cidr.address.family, value: this.first + offset })
-    return { address: `${taken}/${this.cidr.prefixLength}`, data: {} }
+    return this.first + offset
+  }
+
+  /** An address of the pool by its number, without prefix length. */
+  format(value: bigint): string {
+    return formatAddress({ family: this.cidr.address.family, value })
   }
 
   /** Lets an address go. Network and broadcast address are held by nobody, so they stay as they are. */
