@@ -29,7 +29,8 @@ export class AddressPool implements Range {
   /** Whether the pool itself is held, and not only parts of it. */
   isHeld = false
   readonly subPools = new RangeIndex<HeldPool>()
-  readonly #hasReserved: boolean
+  /** Offsets of the network address and, where there is one, of the broadcast address: nobody can have them. */
+  readonly #reserved: readonly bigint[]
   /** Made when it is needed: of most pools, nobody here asks for an address. */
   #madeAddresses: AddressSet | undefined
   readonly #owners = new Owners()
@@ -42,7 +43,7 @@ export class AddressPool implements Range {
     this.first = first
     this.last = last
     // RFC 3021, RFC 6164: on a link of two, both addresses are those of hosts.
-    this.#hasReserved = this.#hostBits > 1
+    this.#reserved = this.#hostBits > 1 ? [0n, ...(cidr.address.family === 4 ? [last - first] : [])] : []
   }
 
   /** Whether nobody holds it or a part of it any more. */
@@ -75,6 +76,11 @@ export class AddressPool implements Range {
     this.#owners.remove(offset)
   }
 
+  /** Undoes {@link AddressPool.take}: also serial requests go on as if it had not been. */
+  giveBack(value: bigint): void {
+    this.#addresses.giveBack(value - this.first)
+  }
+
   /** How full the pool is, and what is left in the part of it that is `pool`. */
   status(pool: HeldPool): PoolStatus {
     const taken = this.#addresses.count(pool.first - this.first, pool.last - this.first)
@@ -83,10 +89,10 @@ export class AddressPool implements Range {
 
   /** Takes in what is taken of a part of the pool: their numbers, in order. Nothing else of it is. */
   learn({ first, last }: Range, taken: readonly bigint[]): void {
-    const offsets = taken.map((value) => value - this.first)
+    const part = { first: first - this.first, last: last - this.first }
+    const offsets = this.#withReserved(part, taken.map((value) => value - this.first)) // prettier-ignore
     for (const offset of offsets) this.#addresses.add(offset)
-    this.#addresses.removeOthers(first - this.first, last - this.first, offsets)
-    this.#holdReserved()
+    this.#addresses.removeOthers(part.first, part.last, offsets)
   }
 
   /** Number of an address. @throws AddressOutOfRangeError (`ERR_ADDRESS_OUT_OF_RANGE`) */
@@ -132,13 +138,18 @@ export class AddressPool implements Range {
   }
 
   #holdReserved(): void {
-    if (!this.#hasReserved) return
-    this.#addresses.add(0n)
-    if (this.cidr.address.family === 4) this.#addresses.add(this.last - this.first)
+    for (const offset of this.#reserved) this.#addresses.add(offset)
+  }
+
+  /** Offsets in order, and among them those in the same part that nobody can have. */
+  #withReserved({ first, last }: Range, offsets: readonly bigint[]): readonly bigint[] {
+    const [lowest, highest] = this.#reserved
+    const before = lowest === undefined || lowest < first || offsets[0] === lowest ? [] : [lowest]
+    const after = highest === undefined || highest > last || offsets.at(-1) === highest ? [] : [highest]
+    return [...before, ...offsets, ...after]
   }
 
   #isReserved(offset: bigint): boolean {
-    if (!this.#hasReserved) return false
-    return offset === 0n || (this.cidr.address.family === 4 && offset === this.last - this.first)
+    return this.#reserved.includes(offset)
   }
 }
