@@ -33,7 +33,7 @@ export class AddressPool implements Range {
   readonly #reserved: readonly bigint[]
   /** Made when it is needed: of most pools, nobody here asks for an address. */
   #madeAddresses: AddressSet | undefined
-  readonly #owners = new Owners()
+  #madeOwners: Owners | undefined
 
   /** `cidr` must have no host bits. */
   constructor(cidr: Cidr) {
@@ -73,7 +73,7 @@ export class AddressPool implements Range {
     const offset = this.#offsetOf(address)
     if (this.#isReserved(offset)) return
     this.#addresses.remove(offset)
-    this.#owners.remove(offset)
+    this.#madeOwners?.remove(offset)
   }
 
   /** Undoes {@link AddressPool.take}: also serial requests go on as if it had not been. */
@@ -83,8 +83,9 @@ export class AddressPool implements Range {
 
   /** How full the pool is, and what is left in the part of it that is `pool`. */
   status(pool: HeldPool): PoolStatus {
-    const taken = this.#addresses.count(pool.first - this.first, pool.last - this.first)
-    return { taken: this.#addresses.size, available: pool.last - pool.first + 1n - taken }
+    const { size } = this.#addresses
+    const taken = pool.isWhole ? size : this.#addresses.count(pool.first - this.first, pool.last - this.first)
+    return { taken: size, available: pool.last - pool.first + 1n - taken }
   }
 
   /** Takes in what is taken of a part of the pool: their numbers, in order. Nothing else of it is. */
@@ -103,7 +104,7 @@ export class AddressPool implements Range {
   #takeAny(pool: HeldPool, owner: string | undefined, serial: boolean): bigint {
     const first = pool.first - this.first
     const last = pool.last - this.first
-    const held = owner === undefined ? undefined : this.#owners.find(owner, first, last)
+    const held = owner === undefined ? undefined : this.#madeOwners?.find(owner, first, last)
     const offset = held ?? this.#addresses.take(first, last, serial)
     if (offset === undefined) throw new NoAddressAvailableError(pool.id)
     return offset
@@ -111,7 +112,7 @@ export class AddressPool implements Range {
 
   #takeSpecific(pool: HeldPool, address: string, owner: string | undefined): bigint {
     const offset = this.#offsetOf(address)
-    const isOwn = owner !== undefined && this.#owners.get(offset) === owner
+    const isOwn = owner !== undefined && this.#madeOwners?.get(offset) === owner
     if (isOwn || this.#addresses.add(offset)) return offset
     // As libnetwork: where nothing is left, that is the answer, whichever address was asked for.
     const isFull = this.#addresses.size === this.last - this.first + 1n
@@ -135,6 +136,10 @@ export class AddressPool implements Range {
     this.#madeAddresses = new AddressSet(this.#hostBits)
     this.#holdReserved()
     return this.#madeAddresses
+  }
+
+  get #owners(): Owners {
+    return (this.#madeOwners ??= new Owners())
   }
 
   #holdReserved(): void {

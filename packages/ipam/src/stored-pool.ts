@@ -35,7 +35,7 @@ export class StoredPool {
   readonly #key: string
   #remembered: AddressPool | undefined
   readonly #deps: StoredPoolDeps
-  readonly #loading = new SharedRun(() => this.#read())
+  #madeLoading: SharedRun | undefined
   #isLoaded = false
 
   constructor(cidr: Cidr, incarnation: string, deps: StoredPoolDeps) {
@@ -48,6 +48,10 @@ export class StoredPool {
   /** What is likely to be taken. Made when it is needed: most pools of a store are others'. */
   get #known(): AddressPool {
     return (this.#remembered ??= new AddressPool(this.#cidr))
+  }
+
+  get #loading(): SharedRun {
+    return (this.#madeLoading ??= new SharedRun(() => this.#read()))
   }
 
   /** Takes an address for whoever holds `pool`. */
