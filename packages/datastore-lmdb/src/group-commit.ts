@@ -1,9 +1,9 @@
 import { StoreClosedError, StoreFullError, StoreUnavailableError } from '@net/datastore'
 import type { CallOptions } from '@net/types'
-import { statfs } from 'node:fs/promises'
 import { commitErrorOf } from './commit-error.ts'
 import { Draft, type HistoryLimits, type KnownState } from './draft.ts'
 import type { StoreFolder } from './folder.ts'
+import { roomFor } from './room.ts'
 import type { Tables } from './tables.ts'
 
 /** Jobs of one commit at most: planning them is one step of the event loop. */
@@ -130,8 +130,7 @@ export class GroupCommit {
 
   async #isFull(reason: Error & { code?: unknown }, size: number): Promise<boolean> {
     if (NO_ROOM.includes(reason.code) || reason.message.includes('MDB_MAP_FULL')) return true
-    // LMDB calls a write that was cut short EIO, as it calls a broken disk: the free space tells the two apart.
-    const disk = await statfs(this.#folder.path).catch(() => undefined)
-    return disk !== undefined && disk.bavail * disk.bsize < OVERHEAD_BYTES + 2 * size
+    // LMDB calls a write that was cut short EIO, as it calls a broken disk: the room that is left tells the two apart.
+    return (await roomFor(this.#folder)) < OVERHEAD_BYTES + 2 * size
   }
 }

@@ -166,7 +166,7 @@ export class StoredIdm {
     } catch (error) {
       const isTaken = isTakenAt(error, key)
       // Of a write whose fate is unknown the id may be held: it is looked for before it is refused.
-      if (isTaken || isUnknown(error)) this.#held.add(id)
+      if (isTaken || isUnknown(error, call)) this.#held.add(id)
       else this.#known.release(id)
       if (isTaken) return false
       throw error
@@ -189,7 +189,11 @@ function isTakenAt(error: unknown, key: string): boolean {
   return (error as NetError & Pick<VersionConflictError, 'key'>).key === key
 }
 
-/** Whether a write may have taken place although it failed. */
-function isUnknown(error: unknown): boolean {
-  return isNetError(error, 'ERR_STORE_UNAVAILABLE') && (error as Partial<StoreUnavailableError>).outcome === 'unknown'
+/**
+ * Whether a write may have taken place although it failed: its store says so, or it was given up, and may have been
+ * under way.
+ */
+function isUnknown(error: unknown, { signal }: CallOptions): boolean {
+  if (signal?.aborted === true && error === signal.reason) return true
+  return isNetError(error) && (error as Partial<StoreUnavailableError>).outcome === 'unknown'
 }

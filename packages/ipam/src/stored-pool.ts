@@ -130,7 +130,7 @@ export class StoredPool {
     } catch (error) {
       const conflict = conflictingKey(error, ours)
       // Somebody has it, though it may not be readable who; or, where a write's fate is unknown, we may.
-      if (conflict !== key && !isUnknown(error)) this.#known.giveBack(chosen)
+      if (conflict !== key && !isUnknown(error, call)) this.#known.giveBack(chosen)
       if (conflict === undefined) throw error
       if (conflict === this.#key) await this.#deps.refresh(pool, this, call)
       if (conflict === owner?.key) await owner.read(call)

@@ -1,7 +1,11 @@
 import type { StoreUnavailableError } from '@net/datastore'
-import { isNetError } from '@net/types'
+import { isNetError, type CallOptions } from '@net/types'
 
-/** Whether a write may have taken place although it failed. */
-export function isUnknown(error: unknown): boolean {
-  return isNetError(error, 'ERR_STORE_UNAVAILABLE') && (error as Partial<StoreUnavailableError>).outcome === 'unknown'
+/**
+ * Whether a write may have taken place although it failed: its store says so, or it was given up, and may have been
+ * under way.
+ */
+export function isUnknown(error: unknown, { signal }: CallOptions): boolean {
+  if (signal?.aborted === true && error === signal.reason) return true
+  return isNetError(error) && (error as Partial<StoreUnavailableError>).outcome === 'unknown'
 }
