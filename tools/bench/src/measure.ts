@@ -1,4 +1,4 @@
-import { monitorEventLoopDelay } from 'node:perf_hooks'
+import { monitorEventLoopDelay, PerformanceObserver } from 'node:perf_hooks'
 
 /** One line of the result. */
 export interface Measurement {
@@ -36,6 +36,19 @@ export async function longestStall(work: () => Promise<unknown>): Promise<number
   await pause(5)
   histogram.disable()
   return histogram.max / 1e6 - resolutionMs
+}
+
+/** The longest pause for collecting garbage while `work` runs, in milliseconds. */
+export async function longestCollection(work: () => Promise<unknown>): Promise<number> {
+  let longest = 0
+  const observer = new PerformanceObserver((list) => {
+    for (const { duration } of list.getEntries()) longest = Math.max(longest, duration)
+  })
+  observer.observe({ entryTypes: ['gc'] })
+  await work()
+  await pause(5)
+  observer.disconnect()
+  return longest
 }
 
 /** Lets the kernel finish what it does in the background. */
