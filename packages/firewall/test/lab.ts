@@ -113,6 +113,11 @@ export class Lab {
     return error ?? ''
   }
 
+  /** Has a place answer on more ports: with its name and the port. */
+  async listen(name: PlaceName, ports: readonly number[]): Promise<void> {
+    await this.#agents.get(name)!.ask({ listen: ports }, ANSWER_MS)
+  }
+
   /** Whether frames that stay on a bridge pass the packet rules, as hosts of Docker and Kubernetes have it. */
   filterBridges(on: boolean): void {
     for (const family of ['ip', 'ip6']) {
@@ -232,7 +237,7 @@ class Agent {
     return new Agent(spawn(process.execPath, args, { stdio: ['pipe', 'pipe', 'inherit'] }))
   }
 
-  ask(question: Question, waitMs: number): Promise<Answer> {
+  ask(question: Question | { readonly listen: readonly number[] }, waitMs: number): Promise<Answer> {
     const id = this.#questions++
     const answer = new Promise<Answer>((resolve) => this.#waiting.set(id, resolve))
     this.#child.stdin.write(`${JSON.stringify({ id, ...question, waitMs })}\n`)

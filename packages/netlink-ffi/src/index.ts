@@ -43,6 +43,7 @@ export type { NftDataType, NftValue } from './nftables/data-types.ts'
 export { deleteTableOffLoop } from './nftables/delete-off-loop.ts'
 export { addElements, deleteElements, type NftElement, type NftElementReport } from './nftables/element.ts'
 export {
+  NF_NAT_RANGE_PROTO_OFFSET,
   nftExpression,
   type LookupOptions,
   type NatOptions,
