@@ -41,7 +41,7 @@ const askTcp = ({ address, port, waitMs }) =>
     socket.on('error', reject)
   })
 
-const askUdp = ({ address, port, waitMs }) =>
+const askUdp = ({ address, port, from = 0, waitMs }) =>
   new Promise((resolve, reject) => {
     const socket = createSocket(address.includes(':') ? 'udp6' : 'udp4')
     const giveUp = setTimeout(() => socket.close(() => reject(new Error('no answer'))), waitMs)
@@ -50,7 +50,7 @@ const askUdp = ({ address, port, waitMs }) =>
       clearTimeout(giveUp)
       socket.close(() => resolve(String(message)))
     })
-    socket.send('hello', port, address)
+    socket.bind(from, () => socket.send('hello', port, address))
   })
 
 createInterface({ input: process.stdin })

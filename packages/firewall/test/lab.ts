@@ -49,6 +49,8 @@ export interface Question {
   readonly protocol: Protocol
   readonly address: string
   readonly port: number
+  /** Over UDP: the port to ask from. @defaultValue any */
+  readonly from?: number
 }
 
 /** The host's addresses: on the link to the outside and on the bridges. */

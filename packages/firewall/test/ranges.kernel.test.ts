@@ -34,7 +34,7 @@ describeKernel('packets to a range of ports', () => {
   beforeAll(async () => {
     lab = await Lab.open()
     lab.filterBridges(false)
-    const equal = [8999, 9000, 9050, 9100, 9101]
+    const equal = [8999, 9000, 9050, 9099, 9100, 9101]
     const shifted = [1, 2, 50, 149, 150, 349, 350, 1079, 1080, 1180, 39_999, 40_099, 59_999, 60_535, 65_535]
     await lab.listen('web', [...equal, ...shifted])
     await lab.listen('other', [9000])
@@ -58,7 +58,9 @@ describeKernel('packets to a range of ports', () => {
         expect(await lab.ask(from, { protocol, address, port })).toMatch(`web:${port} sees`)
       }
       await Promise.all(
-        [8999, 9101].map(async (port) => { expect(await lab.askInVain(from, { protocol, address, port })).not.toBe(''); }),
+        [8999, 9101].map(async (port) => {
+          expect(await lab.askInVain(from, { protocol, address, port })).not.toBe('')
+        }),
       )
     }
   })
@@ -152,6 +154,17 @@ describeKernel('packets to a range of ports', () => {
       await lab.askInVain('outside', { ...question, address: hostAddress[4] })
       await lab.askInVain('host', { ...question, address: '127.0.0.1' })
     }
+  })
+
+  it('go one further where a source has come to the new port by another address of the host, but not where ports stay', async () => {
+    await firewall.change({ add: [...range(8000, 9000, 101), ...range(9000, 9000, 101)] })
+    const ask = { protocol: 'udp', from: 40_404 } as const
+
+    expect(await lab.ask('outside', { ...ask, address: hostAddress[4], port: 8099 })).toMatch('web:9099 sees')
+    expect(await lab.ask('outside', { ...ask, address: '10.0.1.1', port: 8099 })).toMatch('web:9100 sees')
+
+    expect(await lab.ask('outside', { ...ask, address: hostAddress[4], port: 9050 })).toMatch('web:9050 sees')
+    expect(await lab.ask('outside', { ...ask, address: '10.0.1.1', port: 9050 })).toMatch('web:9050 sees')
   })
 
   it('for 127.0.0.1 are the own ones of the host, whoever forges it', async () => {
