@@ -20,6 +20,8 @@ export interface Libc {
   unshare(flags: number): number
   mount(source: string, target: string, type: string, flags: number): number
   umount2(target: string, flags: number): number
+  /** Without a new limit: only reads. Of a process other than the own one: its id. */
+  prlimit(pid: number, resource: number, wanted: Bytes | null, before: Bytes | null): number
   /** The error number of the call made last. Read it at once. */
   errno(): number
 }
@@ -58,6 +60,7 @@ function load(): Libc {
     unshare: library.func('int unshare(int flags)'),
     mount: (source, target, type, flags) => mount(source, target, type, flags, null) as number,
     umount2: library.func('int umount2(const char *target, int flags)'),
+    prlimit: library.func('int prlimit(int pid, int resource, const void *wanted, void *before)'),
     errno: () => koffi.errno(),
   }
 }
