@@ -28,7 +28,7 @@ export class Core {
   readonly state = new State()
   /** One holder at a time for each object, by its id. A sandbox' before its endpoints', a network's last. */
   readonly locks = new KeyedMutex<string>()
-  readonly #turns: Turns
+  readonly turns: Turns
   readonly #running = new Set<Promise<unknown>>()
   #closing = false
 
@@ -39,7 +39,7 @@ export class Core {
     this.ports = deps.ports
     this.folder = deps.folder
     this.logger = deps.logger
-    this.#turns = deps.turns
+    this.turns = deps.turns
   }
 
   /**
@@ -50,7 +50,7 @@ export class Core {
    */
   async run<T>(operation: () => Promise<T>, call?: CallOptions): Promise<T> {
     if (this.#closing) throw new ClosedError('controller')
-    const running = this.#turns.begin(call).then(operation)
+    const running = this.turns.begin(call).then(operation)
     this.#running.add(running)
     try {
       return await running

@@ -5,7 +5,8 @@ import { deleteEndpoint } from './endpoint-operations.ts'
 import { InvalidRequestError } from './errors.ts'
 import { join, leave } from './join-operations.ts'
 import { publish, unpublish } from './port-operations.ts'
-import { idOf, type PortRequest } from './requests.ts'
+import type { PortRequest } from './port-request.ts'
+import { idOf } from './requests.ts'
 import { recordOf, type EndpointEntry } from './state.ts'
 
 /** How an endpoint joins a sandbox. */

@@ -26,6 +26,7 @@ export {
   RuntimeDirectoryError,
 } from './errors.ts'
 export { Network } from './network.ts'
+export type { PortRequest } from './port-request.ts'
 export type {
   AttachRequest,
   CreateEndpointRequest,
@@ -33,7 +34,6 @@ export type {
   CreateSandboxRequest,
   Options,
   PoolConfig,
-  PortRequest,
   RouteRequest,
 } from './requests.ts'
 export { Sandbox, type InterfaceStatistics, type SpawnInSandboxOptions } from './sandbox.ts'

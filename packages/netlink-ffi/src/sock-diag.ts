@@ -1,4 +1,4 @@
-import { addressFromBytes, formatAddress } from '@net/types'
+import { addressFromBytes, formatAddress, type Address } from '@net/types'
 import { attributes, u8, viewOf } from './attributes.ts'
 import { MalformedMessageError, ValueOutOfRangeError } from './errors.ts'
 import type { NetlinkMessage, ReceivedMessage } from './message.ts'
@@ -69,9 +69,15 @@ function decodeSocket(message: ReceivedMessage, protocol: 'tcp' | 'udp'): BoundS
   const addressLength = view.getUint8(0) === AF_INET ? 4 : 16
   return {
     protocol,
-    address: formatAddress(addressFromBytes(payload.subarray(8, 8 + addressLength))),
+    address: formatAddress(withoutGuise(addressFromBytes(payload.subarray(8, 8 + addressLength)))),
     port: view.getUint16(4),
     inode: view.getUint32(68, littleEndian),
     isOnlyIpv6: diagnosis.read(payload.subarray(SOCKET_LENGTH)).onlyIpv6 === 1,
   }
+}
+
+/** An IPv4 address that an IPv6 socket is bound to (`::ffff:127.0.0.1`) is just that. */
+function withoutGuise(address: Address): Address {
+  const isMapped = address.family === 6 && address.value >> 32n === 0xffffn
+  return isMapped ? { family: 4, value: address.value & 0xffffffffn } : address
 }
