@@ -28,6 +28,7 @@ export {
 export type { HostResolverOptions } from './names/host-resolver.ts'
 export type { FilePaths } from './names/sandbox-files.ts'
 export { Network } from './network.ts'
+export type { PortRequest } from './port-request.ts'
 export type {
   AttachRequest,
   CreateEndpointRequest,
@@ -37,7 +38,6 @@ export type {
   JoinOptions,
   Options,
   PoolConfig,
-  PortRequest,
   RouteRequest,
 } from './requests.ts'
 export { Sandbox, type InterfaceStatistics } from './sandbox.ts'

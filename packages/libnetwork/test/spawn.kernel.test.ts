@@ -248,7 +248,7 @@ describeKernel('a program in a sandbox', () => {
     ['a', [], { uid: -1 }, 'uid'],
     ['a', [], { gid: 1.5 }, 'gid'],
     ['a', [], { capabilities: ['NOPE' as 'NET_RAW'] }, 'capabilities'],
-    ['a', [], { stdio: ['ipc'] }, 'stdio'],
+    ['a', [], { stdio: ['ipc' as never] }, 'stdio'],
     ['a', [], { stdio: [-1] }, 'stdio'],
   ])('is refused: %j %j %j', (command, args, options, member) => {
     expect(() => sandbox.spawn(command, args, options)).toThrow(

@@ -6,6 +6,7 @@
 
 export { ConntrackSocket } from './conntrack/conntrack-socket.ts'
 export type { Flow, FlowFilter, FlowTuple } from './conntrack/flow.ts'
+export { countDescriptors, descriptorLimit, raiseDescriptorLimit, type DescriptorLimit } from './descriptor-limit.ts'
 export {
   BatchTooLargeError,
   DumpInterruptedError,
@@ -43,6 +44,7 @@ export type { NftDataType, NftValue } from './nftables/data-types.ts'
 export { deleteTableOffLoop } from './nftables/delete-off-loop.ts'
 export { addElements, deleteElements, type NftElement, type NftElementReport } from './nftables/element.ts'
 export {
+  NF_NAT_RANGE_PROTO_OFFSET,
   nftExpression,
   type LookupOptions,
   type NatOptions,

@@ -28,6 +28,8 @@ export interface Libc {
   socketpair(domain: number, type: number, protocol: number, fds: Int32Array): number
   /** As `fcntl`, for commands with a number. */
   fcntl(fd: number, command: number, value: number): number
+  /** Without a new limit: only reads. Of a process other than the own one: its id. */
+  prlimit(pid: number, resource: number, wanted: Bytes | null, before: Bytes | null): number
   /** The error number of the call made last. Read it at once. */
   errno(): number
 }
@@ -76,6 +78,7 @@ function load(): Libc {
     capset: library.func('int capset(void *header, const void *data)'),
     socketpair: library.func('int socketpair(int domain, int type, int protocol, void *fds)'),
     fcntl: (fd, command, value) => fcntl(fd, command, 'long', value) as number,
+    prlimit: library.func('int prlimit(int pid, int resource, const void *wanted, void *before)'),
     errno: () => koffi.errno(),
   }
 }
