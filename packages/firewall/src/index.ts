@@ -15,6 +15,7 @@ export {
   PortPublishedError,
   TableInUseError,
 } from './errors.ts'
+export type { FirewallEvent, RulesLost, RulesRestored } from './events.ts'
 export { openFirewall, type FirewallDeps, type TableFirewall } from './firewall.ts'
 export type { FirewallOptions } from './options.ts'
 export type { FirewallNetlink } from './owned-table.ts'

@@ -52,7 +52,7 @@ export {
 export type { TableFamily, TableReference } from './nftables/nfnetlink.ts'
 export { NftablesSocket, type CommitOptions, type NftablesSocketOptions } from './nftables/nftables-socket.ts'
 export type { RuleAuthor, RuleChange, RuleSubject } from './nftables/rule-change.ts'
-export { watchRules, type RuleEvent, type WatchRulesOptions } from './nftables/rule-events.ts'
+export { watchRules, type RuleCommit, type RuleEvent, type WatchRulesOptions } from './nftables/rule-events.ts'
 export { addRule, deleteRule, type NewRule, type NftRule } from './nftables/rule.ts'
 export { addSet, deleteSet, type NftSet, type NftSetReport, type SetReference } from './nftables/set.ts'
 export { addTable, deleteTable, type NewTable, type NftTable } from './nftables/table.ts'

@@ -62,8 +62,10 @@ describeKernel('watching rules', () => {
     const added = (subject: string, name: string, count = 1): unknown => ({
       ...{ kind: 'added', subject, table, name, count },
     })
+    using nftables = NftablesSocket.open()
     expect(await heard.next()).toEqual({
       kind: 'commit',
+      generation: nftables.generation(),
       by: { pid: nft.pid, program: 'nft' },
       changes: [
         added('table', ''),

@@ -54,10 +54,13 @@ export function endsCommit(message: ReceivedMessage): boolean {
   return operationOf(message.type) === 'NFT_MSG_NEWGEN'
 }
 
-/** Reads whose commit it was, from the message that ends its reports. @throws MalformedMessageError */
-export function decodeAuthor(message: ReceivedMessage): RuleAuthor | undefined {
-  const { pid, program = '' } = generationAttributes.read(readHeader(message.payload).body)
-  return pid === undefined ? undefined : { pid, program }
+/** Reads which commit it was, and whose, from the message that ends its reports. @throws MalformedMessageError */
+export function decodeCommit(message: ReceivedMessage): {
+  readonly generation: number
+  readonly by: RuleAuthor | undefined
+} {
+  const { id = 0, pid, program = '' } = generationAttributes.read(readHeader(message.payload).body)
+  return { generation: id, by: pid === undefined ? undefined : { pid, program } }
 }
 
 /** Reads the report of one change; undefined for sorts of things not known here. @throws MalformedMessageError */

@@ -1,7 +1,7 @@
 import { watchEvents, type EventSource } from '../event-socket.ts'
 import type { ReceivedMessage } from '../message.ts'
 import { NETLINK_NETFILTER } from '../nfnetlink-header.ts'
-import { decodeAuthor, decodeChange, endsCommit, type RuleAuthor, type RuleChange } from './rule-change.ts'
+import { decodeCommit, decodeChange, endsCommit, type RuleAuthor, type RuleChange } from './rule-change.ts'
 
 /** linux/netfilter/nfnetlink.h */
 const NFNLGRP_NFTABLES = 7
@@ -9,10 +9,19 @@ const BUFFER_BYTES = 4 * 1024 * 1024
 /** Different changes that one commit is told by; a commit of more is told as an overrun. */
 const MAX_CHANGES = 10_000
 
+/** All that one commit did. */
+export interface RuleCommit {
+  readonly kind: 'commit'
+  /** What {@link NftablesSocket.generation} said from then on. */
+  readonly generation: number
+  readonly by: RuleAuthor | undefined
+  /** Alike ones are counted together. */
+  readonly changes: readonly RuleChange[]
+}
+
 /** What somebody did to the rules of the namespace. */
 export type RuleEvent =
-  /** All that one commit did, alike changes counted together. */
-  | { readonly kind: 'commit'; readonly by: RuleAuthor | undefined; readonly changes: readonly RuleChange[] }
+  | RuleCommit
   /** Events were lost because they came faster than they were read, or were too many: list again. */
   | { readonly kind: 'overrun' }
 
@@ -61,7 +70,7 @@ export class CommitReader {
     const changes = [...this.#changes.values()]
     const event: RuleEvent = this.#isTooMuch
       ? { kind: 'overrun' }
-      : { kind: 'commit', by: decodeAuthor(message), changes }
+      : { kind: 'commit', ...decodeCommit(message), changes }
     this.clear()
     return event
   }
