@@ -56,6 +56,8 @@ export interface EndpointRecord<Options = unknown> {
   readonly sandboxId?: string | undefined
   /** Its interface in that sandbox. */
   readonly interfaceName?: string | undefined
+  /** Names that its sandbox alone has for others of the network: `{ db: 'postgres-1' }`. */
+  readonly sandboxAliases?: Readonly<Record<string, string>> | undefined
   /** Of the endpoints of a sandbox, the one with the highest serves the default route. @defaultValue 0 */
   readonly priority?: number | undefined
 }
@@ -65,7 +67,7 @@ export interface SandboxRecord {
   readonly id: string
   readonly containerId: string
   readonly phase: Phase
-  readonly hostname?: string | undefined
+  readonly hostname: string
   readonly domainname?: string | undefined
   /** Path of its network namespace. */
   readonly key: string

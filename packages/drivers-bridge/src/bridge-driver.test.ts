@@ -52,7 +52,7 @@ function endpoint(changes: Partial<EndpointRecord<BridgeEndpointOptions>> = {}):
   }
 }
 
-const sandbox = { id: 's', containerId: 'c', phase: 'ready', key: '/run/net/s' } as const
+const sandbox = { id: 's', containerId: 'c', hostname: 'c', phase: 'ready', key: '/run/net/s' } as const
 
 function check(
   options: Record<string, unknown>,

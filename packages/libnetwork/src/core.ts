@@ -3,6 +3,8 @@ import type { IpamDriver } from '@net/ipamapi'
 import type { Executor } from '@net/osl'
 import type { PortAllocator } from '@net/portallocator'
 import { ClosedError, KeyedMutex, type CallOptions, type Logger, type Turns } from '@net/types'
+import type { HostResolver } from './names/host-resolver.ts'
+import type { NamingDeps } from './names/sandbox-naming.ts'
 import { State } from './state.ts'
 
 /** What the wiring supplies to a controller. */
@@ -11,6 +13,8 @@ export interface CoreDeps {
   readonly ipam: ReadonlyMap<string, IpamDriver>
   readonly executor: Executor
   readonly ports: PortAllocator
+  readonly naming: NamingDeps
+  readonly hostNames?: HostResolver | undefined
   /** Folder of the namespaces. */
   readonly folder: string
   readonly logger: Logger
@@ -23,12 +27,15 @@ export class Core {
   readonly ipam: ReadonlyMap<string, IpamDriver>
   readonly executor: Executor
   readonly ports: PortAllocator
+  readonly naming: NamingDeps
+  /** Answers the host itself, where that is wanted. */
+  readonly hostNames: HostResolver | undefined
   readonly folder: string
   readonly logger: Logger
+  readonly turns: Turns
   readonly state = new State()
   /** One holder at a time for each object, by its id. A sandbox' before its endpoints', a network's last. */
   readonly locks = new KeyedMutex<string>()
-  readonly #turns: Turns
   readonly #running = new Set<Promise<unknown>>()
   #closing = false
 
@@ -37,9 +44,11 @@ export class Core {
     this.ipam = deps.ipam
     this.executor = deps.executor
     this.ports = deps.ports
+    this.naming = deps.naming
+    this.hostNames = deps.hostNames
     this.folder = deps.folder
     this.logger = deps.logger
-    this.#turns = deps.turns
+    this.turns = deps.turns
   }
 
   /**
@@ -50,7 +59,7 @@ export class Core {
    */
   async run<T>(operation: () => Promise<T>, call?: CallOptions): Promise<T> {
     if (this.#closing) throw new ClosedError('controller')
-    const running = this.#turns.begin(call).then(operation)
+    const running = this.turns.begin(call).then(operation)
     this.#running.add(running)
     try {
       return await running

@@ -1,23 +1,11 @@
 import type { PublishedPort } from '@net/driverapi'
-import { NotImplementedError, type CallOptions } from '@net/types'
+import type { CallOptions } from '@net/types'
 import type { Core } from './core.ts'
 import { deleteEndpoint } from './endpoint-operations.ts'
-import { InvalidRequestError } from './errors.ts'
 import { join, leave } from './join-operations.ts'
 import { publish, unpublish } from './port-operations.ts'
-import { idOf, type PortRequest } from './requests.ts'
+import { idOf, parseJoin, type JoinOptions, type PortRequest } from './requests.ts'
 import { recordOf, type EndpointEntry } from './state.ts'
-
-/** How an endpoint joins a sandbox. */
-export interface JoinOptions {
-  /**
-   * Of the endpoints of a sandbox, the one with the highest priority serves the default route, in each family that it
-   * has one for; of several, the one that joined first. A whole number. @defaultValue 0
-   */
-  readonly priority?: number | undefined
-  /** Not there yet: names are to come. */
-  readonly aliases?: readonly string[] | undefined
-}
 
 /** A place on a network: addresses, a MAC address, published ports, and the sandbox they are in. */
 export class Endpoint {
@@ -78,13 +66,16 @@ export class Endpoint {
    * @throws `ERR_ENDPOINT_JOINED`, `ERR_NO_SUCH_SANDBOX`, `ERR_BRIDGE_FULL`, `ERR_INTERFACE_EXISTS`, …
    */
   async join(sandbox: { readonly id: string } | string, options: JoinOptions = {}, call?: CallOptions): Promise<void> {
-    const { priority = 0 } = options
-    if (!Number.isSafeInteger(priority)) {
-      throw new InvalidRequestError('join', 'priority', `expected a whole number, got ${String(priority)}`)
-    }
-    if (options.aliases !== undefined) throw new NotImplementedError('the option aliases of endpoint.join()')
+    const { priority = 0, aliases } = parseJoin(options)
     await this.#core.run(
-      () => join(this.#core, this.#entry, this.#core.state.getSandbox(idOf('sandbox', sandbox)), { priority }, call),
+      () =>
+        join(
+          this.#core,
+          this.#entry,
+          this.#core.state.getSandbox(idOf('sandbox', sandbox)),
+          { priority, aliases },
+          call,
+        ),
       call,
     )
   }

@@ -5,7 +5,7 @@
  */
 
 export { Controller, type Attachment } from './controller.ts'
-export { Endpoint, type JoinOptions } from './endpoint.ts'
+export { Endpoint } from './endpoint.ts'
 export {
   ActiveEndpointsError,
   BusyError,
@@ -25,16 +25,20 @@ export {
   PortNotPublishedError,
   RuntimeDirectoryError,
 } from './errors.ts'
+export type { HostResolverOptions } from './names/host-resolver.ts'
+export type { FilePaths } from './names/sandbox-files.ts'
 export { Network } from './network.ts'
 export type {
   AttachRequest,
   CreateEndpointRequest,
   CreateNetworkRequest,
   CreateSandboxRequest,
+  DnsRequest,
+  JoinOptions,
   Options,
   PoolConfig,
   PortRequest,
   RouteRequest,
 } from './requests.ts'
 export { Sandbox, type InterfaceStatistics, type SpawnInSandboxOptions } from './sandbox.ts'
-export { openController, type ControllerOptions } from './stack.ts'
+export { openController, type ControllerDnsOptions, type ControllerOptions } from './stack.ts'

@@ -1,32 +1,42 @@
 import { join as joinPath } from 'node:path'
-import type { JoinPlan } from '@net/driverapi'
-import { randomId, Rollback, shortId, type AddressFamily, type CallOptions } from '@net/types'
+import { randomId, Rollback, shortId, type CallOptions } from '@net/types'
 import type { Core } from './core.ts'
 import { createEndpoint, deleteEndpoint, forgetEndpoint } from './endpoint-operations.ts'
 import { BusyError, EndpointJoinedError, EndpointNotJoinedError } from './errors.ts'
+import { electGateways, endpointsOf, planOf, takeGateways } from './gateways.ts'
+import { appear, updateNaming, vanish } from './names/naming-operations.ts'
+import { namingWishesOf } from './names/naming-request.ts'
+import { SandboxNaming } from './names/sandbox-naming.ts'
 import { idOf, type AttachRequest, type CreateSandboxRequest } from './requests.ts'
-import { recordOf, type EndpointEntry, type SandboxEntry } from './state.ts'
+import type { EndpointEntry, SandboxEntry } from './state.ts'
 
-/** Makes a sandbox: a network namespace with its loopback interface up. */
+/** Makes a sandbox: a network namespace with its loopback interface up, and a resolver in it. */
 export async function createSandbox(
   core: Core,
   request: CreateSandboxRequest,
   call?: CallOptions,
 ): Promise<SandboxEntry> {
   call?.signal?.throwIfAborted()
-  const { containerId, hostname, domainname } = request
   const id = randomId()
+  const { containerId, domainname } = request
+  const wishes = namingWishesOf(request, id)
   using _lock = await core.locks.lock(id, call)
   await using rollback = new Rollback()
+  const key = joinPath(core.folder, shortId(id))
   const entry: SandboxEntry = {
-    record: { id, containerId, hostname, domainname, phase: 'creating', key: joinPath(core.folder, shortId(id)) },
+    record: { id, containerId, hostname: wishes.hostname, domainname, phase: 'creating', key },
+    naming: new SandboxNaming({ key, folder: `${key}.files` }, wishes, core.naming),
     endpoints: new Set(),
   }
   core.state.addSandbox(entry)
   rollback.defer('record sandbox', () => {
     core.state.removeSandbox(entry)
   })
-  await core.executor.createSandbox(entry.record.key, call)
+  await core.executor.createSandbox(key, call)
+  rollback.defer('create namespace', () => core.executor.deleteSandbox(key, []))
+  await core.turns.take(call)
+  rollback.defer('answer names', () => entry.naming.close())
+  await entry.naming.open()
 
   entry.record = { ...entry.record, phase: 'ready' }
   rollback.commit()
@@ -47,6 +57,8 @@ export async function deleteSandbox(core: Core, sandbox: SandboxEntry): Promise<
       lock[Symbol.dispose]()
     })
   }
+  for (const endpoint of endpoints) vanish(core, endpoint)
+  await sandbox.naming.close()
   await core.executor.deleteSandbox(
     sandbox.record.key,
     endpoints.map((endpoint) => planOf(core, endpoint, sandbox)),
@@ -60,12 +72,28 @@ export async function deleteSandbox(core: Core, sandbox: SandboxEntry): Promise<
   core.logger.debug({ sandboxId: sandbox.record.id, containerId: sandbox.record.containerId }, 'sandbox deleted')
 }
 
+/** Gives the endpoints of a sandbox another name. */
+export async function renameSandbox(core: Core, sandbox: SandboxEntry, name: string): Promise<void> {
+  using _lock = await core.locks.lock(sandbox.record.id)
+  core.state.getSandbox(sandbox.record.id)
+  const endpoints = endpointsOf(core, sandbox)
+  core.state.renameEndpoints(endpoints, name)
+  for (const endpoint of endpoints) await appear(core, endpoint, sandbox)
+}
+
+/** How an endpoint is to join. */
+export interface JoinWishes {
+  readonly priority: number
+  /** Names that the sandbox alone has for others of the network. */
+  readonly aliases?: Readonly<Record<string, string>> | undefined
+}
+
 /** Gives a sandbox the interface of an endpoint, with its addresses, routes and published ports. */
 export async function join(
   core: Core,
   entry: EndpointEntry,
   sandbox: SandboxEntry,
-  { priority }: { readonly priority: number },
+  { priority, aliases }: JoinWishes,
   call?: CallOptions,
 ): Promise<void> {
   using _sandboxLock = await core.locks.lock(sandbox.record.id, call)
@@ -78,7 +106,10 @@ export async function join(
   }
   const before = entry.record
   await using rollback = new Rollback()
-  rollback.defer('pass default routes on', () => electGateways(core, sandbox))
+  rollback.defer('pass default routes on', async () => {
+    await electGateways(core, sandbox)
+    await updateNaming(core, sandbox)
+  })
   rollback.defer('record join', () => {
     entry.record = before
     entry.gatewayFor = []
@@ -90,10 +121,16 @@ export async function join(
     before,
     endpointsOf(core, sandbox).flatMap(({ record }) => record.interfaceName ?? []),
   )
-  entry.record = { ...before, sandboxId: sandbox.record.id, interfaceName, priority }
+  entry.record = { ...before, sandboxId: sandbox.record.id, interfaceName, priority, sandboxAliases: aliases }
   takeGateways(core, entry, sandbox)
   sandbox.endpoints.add(before.id)
-  await core.executor.join(sandbox.record.key, planOf(core, entry, sandbox), call)
+  const plan = planOf(core, entry, sandbox)
+  await core.executor.join(sandbox.record.key, plan, call)
+  rollback.defer('join', () => core.executor.leave(plan))
+  rollback.defer('make names known', () => {
+    vanish(core, entry)
+  })
+  await appear(core, entry, sandbox)
   rollback.commit()
   core.logger.debug({ endpointId: before.id, sandboxId: sandbox.record.id, interfaceName }, 'endpoint joined')
 }
@@ -111,8 +148,17 @@ export async function leave(core: Core, entry: EndpointEntry, sandbox: SandboxEn
 /** As {@link leave}, for whoever holds the endpoint's lock. */
 export async function leaveLocked(core: Core, entry: EndpointEntry): Promise<void> {
   const sandbox = core.state.getSandbox(entry.record.sandboxId ?? '')
-  await core.executor.leave(planOf(core, entry, sandbox))
-  entry.record = { ...entry.record, sandboxId: undefined, interfaceName: undefined, priority: undefined }
+  vanish(core, entry)
+  try {
+    await core.executor.leave(planOf(core, entry, sandbox))
+  } catch (error) {
+    await appear(core, entry, sandbox)
+    throw error
+  }
+  entry.record = {
+    ...entry.record,
+    ...{ sandboxId: undefined, interfaceName: undefined, priority: undefined, sandboxAliases: undefined },
+  }
   entry.gatewayFor = []
   sandbox.endpoints.delete(entry.record.id)
   try {
@@ -121,6 +167,7 @@ export async function leaveLocked(core: Core, entry: EndpointEntry): Promise<voi
     // The endpoint has left, whatever becomes of the others' routes.
     core.logger.error({ error, sandboxId: sandbox.record.id }, 'default route could not be passed on')
   }
+  await updateNaming(core, sandbox)
   core.logger.debug({ endpointId: entry.record.id, sandboxId: sandbox.record.id }, 'endpoint left')
 }
 
@@ -139,72 +186,4 @@ export async function attach(
   await join(core, endpoint, sandbox, { priority: 0 }, call)
   rollback.commit()
   return { endpoint, sandbox }
-}
-
-/** The plan of an endpoint in a sandbox, with the default routes it has been elected for. */
-function planOf(core: Core, entry: EndpointEntry, sandbox: SandboxEntry): JoinPlan {
-  const plan = offerOf(core, entry, sandbox)
-  const { ipv4, ipv6 } = plan.sandbox.gateways
-  const gateways = {
-    ipv4: entry.gatewayFor.includes(4) ? ipv4 : undefined,
-    ipv6: entry.gatewayFor.includes(6) ? ipv6 : undefined,
-  }
-  return { ...plan, sandbox: { ...plan.sandbox, gateways } }
-}
-
-/** What the driver wants for an endpoint, default routes of every family it offers included. */
-function offerOf(core: Core, entry: EndpointEntry, sandbox: SandboxEntry): JoinPlan {
-  const network = core.state.getNetwork(entry.record.networkId)
-  return core.drivers.get(network.record.driver).planEndpoint(network.record, recordOf(entry), sandbox.record)
-}
-
-/** The families that `entry` offers a default route for and that no endpoint of its priority or a higher one serves. */
-function electable(core: Core, entry: EndpointEntry, sandbox: SandboxEntry): AddressFamily[] {
-  const { ipv4, ipv6 } = offerOf(core, entry, sandbox).sandbox.gateways
-  const served = endpointsOf(core, sandbox)
-    .filter((other) => priorityOf(other) >= priorityOf(entry))
-    .flatMap(({ gatewayFor }) => gatewayFor)
-  const offered: AddressFamily[] = [
-    ...(ipv4 === undefined ? [] : ([4] as const)),
-    ...(ipv6 === undefined ? [] : ([6] as const)),
-  ]
-  return offered.filter((family) => !served.includes(family))
-}
-
-/** Takes the default routes over that `entry` is to serve, and says which families these are of. */
-function takeGateways(core: Core, entry: EndpointEntry, sandbox: SandboxEntry): AddressFamily[] {
-  const families = electable(core, entry, sandbox)
-  if (families.length === 0) return families
-  for (const other of endpointsOf(core, sandbox)) {
-    other.gatewayFor = other.gatewayFor.filter((family) => !families.includes(family))
-  }
-  entry.gatewayFor = [...entry.gatewayFor, ...families]
-  return families
-}
-
-function priorityOf({ record }: EndpointEntry): number {
-  return record.priority ?? 0
-}
-
-/**
- * After the endpoint that served them left: the default routes pass to those of the highest priority, and of these to
- * those that joined first.
- */
-async function electGateways(core: Core, sandbox: SandboxEntry): Promise<void> {
-  // The sort is stable: those of one priority stay in the order of joining.
-  const candidates = endpointsOf(core, sandbox).sort((one, other) => priorityOf(other) - priorityOf(one))
-  for (const entry of candidates) {
-    const families = electable(core, entry, sandbox)
-    if (families.length === 0) continue
-    const { ipv4, ipv6 } = offerOf(core, entry, sandbox).sandbox.gateways
-    await core.executor.addGateways(sandbox.record.key, {
-      ipv4: families.includes(4) ? ipv4 : undefined,
-      ipv6: families.includes(6) ? ipv6 : undefined,
-    })
-    takeGateways(core, entry, sandbox)
-  }
-}
-
-function endpointsOf(core: Core, sandbox: SandboxEntry): EndpointEntry[] {
-  return Array.from(sandbox.endpoints, (id) => core.state.getEndpoint(id))
 }

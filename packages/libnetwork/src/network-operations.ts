@@ -1,5 +1,6 @@
 import type { Subnet } from '@net/driverapi'
 import type { IpamDriver } from '@net/ipamapi'
+import { NameTable } from '@net/resolver'
 import { isNetError, randomId, Rollback, type CallOptions } from '@net/types'
 import type { Core } from './core.ts'
 import { ActiveEndpointsError, NoSuchIpamDriverError } from './errors.ts'
@@ -45,6 +46,7 @@ export async function createNetwork(
     },
     ipam,
     prefixes: [],
+    names: new NameTable(request.name),
     endpointsByName: new Map(),
   }
   core.state.addNetwork(entry)
@@ -59,6 +61,7 @@ export async function createNetwork(
 
   entry.record = { ...entry.record, phase: 'ready' }
   rollback.commit()
+  core.hostNames?.add(entry.names)
   core.logger.info(
     { networkId: id, name: request.name, ipv4: entry.record.ipv4?.pool, ipv6: entry.record.ipv6?.pool },
     'network created',
@@ -77,6 +80,7 @@ export async function deleteNetwork(core: Core, entry: NetworkEntry): Promise<vo
   entry.record = { ...entry.record, phase: 'deleting' }
   await core.executor.deleteNetwork(core.drivers.get(entry.record.driver).planNetwork(entry.record))
   for (const subnet of subnetsOf(entry.record)) await releasePool(entry.ipam, subnet)
+  core.hostNames?.remove(entry.names)
   core.state.removeNetwork(entry)
   core.logger.info({ networkId: entry.record.id, name: entry.record.name }, 'network deleted')
 }

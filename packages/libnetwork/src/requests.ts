@@ -1,3 +1,5 @@
+import { isDomainName } from '@net/resolver'
+import { InvalidAddressError, parseAddress } from '@net/types'
 import { z } from 'zod'
 import { InvalidRequestError } from './errors.ts'
 
@@ -71,8 +73,36 @@ export interface RouteRequest {
 export interface CreateSandboxRequest {
   /** Whose sandbox it is: one a container. */
   readonly containerId: string
+  /** @defaultValue the first twelve characters of the container's id */
   readonly hostname?: string | undefined
   readonly domainname?: string | undefined
+  /** Lines of its hosts file: addresses by name. */
+  readonly extraHosts?: Readonly<Record<string, string>> | undefined
+  /** Its resolver; `false` for none: programs then ask the host's servers. @defaultValue as on the host */
+  readonly dns?: DnsRequest | false | undefined
+}
+
+/** What the resolver of a sandbox does otherwise than the host's. */
+export interface DnsRequest {
+  /** Addresses of the servers to ask, from the sandbox's own network. @defaultValue the host's, from the host's */
+  readonly servers?: readonly string[] | undefined
+  /** Domains appended to bare names. @defaultValue the host's */
+  readonly search?: readonly string[] | undefined
+  /** As in resolv.conf(5): `ndots:1`. @defaultValue the host's */
+  readonly options?: readonly string[] | undefined
+  /** A name for the host, such as `host.docker.internal`: its address on the network that serves the default route. */
+  readonly hostName?: string | undefined
+}
+
+/** How an endpoint joins a sandbox. */
+export interface JoinOptions {
+  /**
+   * Of the endpoints of a sandbox, the one with the highest priority serves the default route, in each family that it
+   * has one for; of several, the one that joined first. A whole number. @defaultValue 0
+   */
+  readonly priority?: number | undefined
+  /** Names that this sandbox alone has for others of the network: `{ db: 'postgres-1' }`. */
+  readonly aliases?: Readonly<Record<string, string>> | undefined
 }
 
 /** Endpoint, sandbox and join in one request. */
@@ -89,6 +119,8 @@ const name = z
 const port = z.int('expected a whole number').min(1, 'expected 1 to 65535').max(65_535, 'expected 1 to 65535')
 const protocol = z.enum(['tcp', 'udp', 'sctp'], 'expected tcp, udp or sctp')
 const options = z.record(z.string(), z.unknown())
+
+const address = z.string().refine(isAddress, 'expected an IPv4 or IPv6 address')
 
 const createNetworkSchema: z.ZodType<CreateNetworkRequest> = z.strictObject({
   name,
@@ -138,10 +170,33 @@ const hostname = z
   .string()
   .regex(/^[A-Za-z0-9]([A-Za-z0-9.-]{0,62})$/, 'expected up to 63 letters, digits, dots and dashes')
 
+const domainName = z.string().refine(isDomainName, 'expected a domain name')
+const word = z.string().regex(/^[^\s#]+$/, 'expected one word')
+const ndots = z
+  .string()
+  .refine((option) => !/^ndots(:|$)/.test(option) || /^ndots:[0-9]{1,2}$/.test(option), 'expected ndots:0 to ndots:15')
+
 const createSandboxSchema: z.ZodType<CreateSandboxRequest> = z.strictObject({
   containerId: name,
   hostname: hostname.optional(),
   domainname: hostname.optional(),
+  extraHosts: z.record(word, address).optional(),
+  dns: z
+    .union([
+      z.literal(false),
+      z.strictObject({
+        servers: z.array(address).optional(),
+        search: z.array(z.union([z.literal('.'), domainName], 'expected a domain name')).optional(),
+        options: z.array(z.intersection(word, ndots)).optional(),
+        hostName: domainName.optional(),
+      }),
+    ])
+    .optional(),
+})
+
+const joinSchema: z.ZodType<JoinOptions> = z.strictObject({
+  priority: z.int('expected a whole number').optional(),
+  aliases: z.record(domainName, domainName).optional(),
 })
 
 const attachSchema: z.ZodType<AttachRequest> = z.strictObject({
@@ -149,6 +204,16 @@ const attachSchema: z.ZodType<AttachRequest> = z.strictObject({
   endpoint: createEndpointSchema,
   sandbox: createSandboxSchema,
 })
+
+function isAddress(text: string): boolean {
+  try {
+    parseAddress(text)
+    return true
+  } catch (error) {
+    if (error instanceof InvalidAddressError) return false
+    throw error
+  }
+}
 
 function hasId(value: unknown): boolean {
   return typeof (value as { id?: unknown } | undefined | null)?.id === 'string'
@@ -163,6 +228,8 @@ export const parseCreateEndpoint = parser('endpoint', createEndpointSchema)
 /** @throws InvalidRequestError (`ERR_INVALID_REQUEST`) */
 export const parseCreateSandbox = parser('sandbox', createSandboxSchema)
 /** @throws InvalidRequestError (`ERR_INVALID_REQUEST`) */
+export const parseJoin = parser('join', joinSchema)
+/** @throws InvalidRequestError (`ERR_INVALID_REQUEST`) */
 export const parsePorts = parser('ports', portsSchema)
 
 function parser<T>(what: string, schema: z.ZodType<T>): (request: T) => T {
@@ -174,6 +241,9 @@ function parser<T>(what: string, schema: z.ZodType<T>): (request: T) => T {
     throw new InvalidRequestError(what, member, `${issue?.message ?? 'not understood'}${given(request, issue?.path)}`)
   }
 }
+
+/** @throws InvalidRequestError (`ERR_INVALID_REQUEST`) */
+export const parseName = parser('name', name)
 
 /** Id of what a handle, or an id itself, stands for. @throws InvalidRequestError (`ERR_INVALID_REQUEST`) */
 export function idOf(what: string, handle: { readonly id: string } | string): string {

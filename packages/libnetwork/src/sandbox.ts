@@ -1,10 +1,13 @@
 import { spawn, type ChildProcess, type SpawnOptions } from 'node:child_process'
 import type { LinkStatistics } from '@net/netlink-ffi'
 import { inSandbox } from '@net/osl'
-import { NotImplementedError } from '@net/types'
+import type { ResolverStatistics } from '@net/resolver'
+import { formatAddress, NotImplementedError, parseAddress } from '@net/types'
 import type { Core } from './core.ts'
 import { Endpoint } from './endpoint.ts'
-import { deleteSandbox } from './join-operations.ts'
+import { deleteSandbox, renameSandbox } from './join-operations.ts'
+import type { FilePaths } from './names/sandbox-files.ts'
+import { parseName } from './requests.ts'
 import type { SandboxEntry } from './state.ts'
 
 /** How {@link Sandbox.spawn} starts a program: as `child_process.spawn` does. */
@@ -32,7 +35,7 @@ export class Sandbox {
     return this.#entry.record.containerId
   }
 
-  get hostname(): string | undefined {
+  get hostname(): string {
     return this.#entry.record.hostname
   }
 
@@ -65,9 +68,14 @@ export class Sandbox {
     await this.#core.run(() => deleteSandbox(this.#core, this.#entry))
   }
 
-  /** @throws `ERR_NOT_IMPLEMENTED` */
-  get files(): never {
-    throw new NotImplementedError('sandbox.files')
+  /**
+   * Files for `/etc/hosts`, `/etc/resolv.conf` and `/etc/hostname` of the container; made when they are asked for
+   * first, and kept up to date in place. What is written into them by others is kept.
+   *
+   * @throws `ERR_NO_SUCH_SANDBOX`
+   */
+  get files(): FilePaths {
+    return this.#core.state.getSandbox(this.id).naming.files()
   }
 
   /**
@@ -89,14 +97,34 @@ export class Sandbox {
     })
   }
 
-  /** @throws `ERR_NOT_IMPLEMENTED` */
-  resolveName(): Promise<never> {
-    return Promise.reject(new NotImplementedError('sandbox.resolveName()'))
+  /**
+   * The addresses of a name, as programs in the sandbox find them on its networks: IPv4 before IPv6. None where the name
+   * is not known there. Nobody else is asked.
+   *
+   * @throws `ERR_NO_SUCH_SANDBOX`
+   */
+  resolveName(name: string): Promise<readonly string[]> {
+    return this.#core.run(() => {
+      const { names } = this.#core.state.getSandbox(this.id).naming
+      return Promise.resolve(names.findName(name)?.addresses ?? [])
+    })
   }
 
-  /** @throws `ERR_NOT_IMPLEMENTED` */
-  resolveAddress(): Promise<never> {
-    return Promise.reject(new NotImplementedError('sandbox.resolveAddress()'))
+  /**
+   * The name of an address on the sandbox' networks: `web.NETWORK`. Undefined where it is not known there.
+   *
+   * @throws `ERR_NO_SUCH_SANDBOX`, `ERR_INVALID_ADDRESS`
+   */
+  resolveAddress(address: string): Promise<string | undefined> {
+    return this.#core.run(() => {
+      const { names } = this.#core.state.getSandbox(this.id).naming
+      return Promise.resolve(names.findAddress(formatAddress(parseAddress(address))))
+    })
+  }
+
+  /** What its resolver has done so far; undefined where it has none. @throws `ERR_NO_SUCH_SANDBOX` */
+  dnsStatistics(): ResolverStatistics | undefined {
+    return this.#core.state.getSandbox(this.id).naming.statistics()
   }
 
   /** @throws `ERR_NOT_IMPLEMENTED` */
@@ -104,9 +132,13 @@ export class Sandbox {
     return Promise.reject(new NotImplementedError('sandbox.refresh()'))
   }
 
-  /** @throws `ERR_NOT_IMPLEMENTED` */
-  rename(): Promise<never> {
-    return Promise.reject(new NotImplementedError('sandbox.rename()'))
+  /**
+   * Gives its endpoints another name: it is known by that at once, and no more by the one before.
+   *
+   * @throws `ERR_ENDPOINT_EXISTS` (and then none is renamed), `ERR_NO_SUCH_SANDBOX`, `ERR_INVALID_REQUEST`
+   */
+  async rename(name: string): Promise<void> {
+    await this.#core.run(() => renameSandbox(this.#core, this.#entry, parseName(name)))
   }
 
   /** @throws `ERR_NOT_IMPLEMENTED` */

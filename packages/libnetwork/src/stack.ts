@@ -7,10 +7,14 @@ import { defaultIpam, nullIpam } from '@net/ipam'
 import type { IpamDriver } from '@net/ipamapi'
 import { holdName, isNameHeld, type HeldName } from '@net/netlink-ffi'
 import { Executor } from '@net/osl'
+import { BoundFiles, FairSlots, type FairSlotsOptions } from '@net/resolver'
 import { openPortAllocator, type PortAllocatorOptions } from '@net/portallocator'
 import { NotImplementedError, randomId, Rollback, shortId, silentLogger, Turns, type Logger } from '@net/types'
 import { Controller } from './controller.ts'
 import { ControllerRunningError, InvalidRequestError, RuntimeDirectoryError } from './errors.ts'
+import { openHostResolver, type HostResolverOptions } from './names/host-resolver.ts'
+import { HostResolvConf } from './names/host-resolv-conf.ts'
+import type { NamingDeps } from './names/sandbox-naming.ts'
 
 /** What can be chosen about a controller. */
 export interface ControllerOptions {
@@ -25,6 +29,7 @@ export interface ControllerOptions {
   /** Pools that networks get when they name none: CIDR `base`, cut into subnets of prefix length `size`. */
   readonly pools?: readonly { readonly base: string; readonly size: number }[] | undefined
   readonly ports?: PortAllocatorOptions | undefined
+  readonly dns?: ControllerDnsOptions | undefined
   /** What `close` does with sandboxes and networks. @defaultValue 'delete' */
   readonly onClose?: 'delete' | 'keep' | undefined
   /** Not there yet: records are held in memory. */
@@ -32,6 +37,16 @@ export interface ControllerOptions {
   /** Not there yet: records are held in memory. */
   readonly stores?: object | undefined
   readonly logger?: Logger | undefined
+}
+
+/** How names are answered, in all sandboxes of a controller. */
+export interface ControllerDnsOptions extends Partial<NamingDeps['resolver']> {
+  /** The host's resolv.conf: what sandboxes' are made of, and followed as it changes. @defaultValue `/etc/resolv.conf` */
+  readonly resolvConf?: string | undefined
+  /** Questions to other servers under way at a time, of all sandboxes together and of each. @defaultValue 1024 and 256 */
+  readonly slots?: FairSlotsOptions | undefined
+  /** Answer the host itself, to questions for `name.network`. @defaultValue nobody does */
+  readonly host?: HostResolverOptions | undefined
 }
 
 /** Where namespaces lie. */
@@ -66,8 +81,12 @@ export async function openController(options: ControllerOptions = {}): Promise<C
     })
     const executor = Executor.open({ owner: `net:${id}` }, { firewall, turns, logger })
     held.defer('open the executor', () => executor.close())
+    const { host, ...naming } = options.dns ?? {}
+    const hostNames = host === undefined ? undefined : await openHostResolver(host, { logger })
+    if (hostNames !== undefined) held.defer('answer the host', () => hostNames.close())
     logger.info({ controllerId: id }, 'controller opened')
-    return new Controller(id, { ...deps, executor, ports, folder }, () => held[Symbol.asyncDispose]())
+    const core = { ...deps, executor, ports, folder, naming: namingOf(naming, logger), hostNames }
+    return new Controller(id, core, () => held[Symbol.asyncDispose]())
   } catch (error) {
     await held[Symbol.asyncDispose]()
     throw error
@@ -78,6 +97,16 @@ function refuseWhatIsNotThereYet(options: ControllerOptions): void {
   if (options.stateDirectory !== undefined) throw new NotImplementedError('the option stateDirectory')
   if (options.stores !== undefined) throw new NotImplementedError('the option stores')
   if (options.onClose === 'keep') throw new NotImplementedError("the option onClose: 'keep' without a store")
+}
+
+function namingOf({ resolvConf, slots, ...resolver }: ControllerDnsOptions, logger: Logger): NamingDeps {
+  return {
+    host: new HostResolvConf(resolvConf ?? '/etc/resolv.conf', { logger }),
+    bound: new BoundFiles(),
+    slots: new FairSlots(slots ?? { total: 1024, each: 256 }),
+    resolver,
+    logger,
+  }
 }
 
 function driversOf(options: ControllerOptions): DriverRegistry {

@@ -1,6 +1,7 @@
 import type { EndpointRecord, NetworkRecord, PublishedPort, SandboxRecord } from '@net/driverapi'
 import type { IpamDriver } from '@net/ipamapi'
 import type { PortLease } from '@net/portallocator'
+import type { NameTable } from '@net/resolver'
 import type { Cidr } from '@net/types'
 import {
   ContainerHasSandboxError,
@@ -10,6 +11,7 @@ import {
   NoSuchNetworkError,
   NoSuchSandboxError,
 } from './errors.ts'
+import type { SandboxNaming } from './names/sandbox-naming.ts'
 
 /** A published port, and what holds it. */
 export interface HeldPublication {
@@ -22,6 +24,8 @@ export interface NetworkEntry {
   readonly ipam: IpamDriver
   /** The subnets of the record, parsed. */
   prefixes: readonly Cidr[]
+  /** The names of the endpoints that are joined. */
+  readonly names: NameTable
   readonly endpointsByName: Map<string, string>
 }
 
@@ -35,6 +39,7 @@ export interface EndpointEntry {
 
 export interface SandboxEntry {
   record: SandboxRecord
+  readonly naming: SandboxNaming
   /** In the order of joining. */
   readonly endpoints: Set<string>
 }
@@ -78,6 +83,22 @@ export class State {
     if (network.endpointsByName.has(name)) throw new EndpointExistsError(name, network.record.name)
     network.endpointsByName.set(name, id)
     this.endpoints.set(id, entry)
+  }
+
+  /** Gives endpoints other names, all or none. @throws `ERR_ENDPOINT_EXISTS` */
+  renameEndpoints(entries: readonly EndpointEntry[], name: string): void {
+    for (const { record } of entries) {
+      const network = this.getNetwork(record.networkId)
+      if ((network.endpointsByName.get(name) ?? record.id) !== record.id) {
+        throw new EndpointExistsError(name, network.record.name)
+      }
+    }
+    for (const entry of entries) {
+      const { endpointsByName } = this.getNetwork(entry.record.networkId)
+      endpointsByName.delete(entry.record.name)
+      endpointsByName.set(name, entry.record.id)
+      entry.record = { ...entry.record, name }
+    }
   }
 
   removeEndpoint({ record }: EndpointEntry): void {

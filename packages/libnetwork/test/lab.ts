@@ -44,6 +44,18 @@ export async function expectNothingLeft(controller: Controller, before: Traces):
   expect(existsSync(`/run/net/${controller.id}`)).toBe(false)
 }
 
+/** What a program prints that runs in the sandbox. */
+export async function outputOf(sandbox: Sandbox, command: string, args: readonly string[]): Promise<string> {
+  const child = sandbox.spawn(command, args, { stdio: ['ignore', 'pipe', 'inherit'] })
+  if (child.stdout === null) throw new Error('no output to wait for')
+  let text = ''
+  child.stdout.on('data', (chunk: Buffer) => {
+    text += chunk.toString()
+  })
+  await once(child, 'close')
+  return text
+}
+
 const SERVER = `
   const server = require('http').createServer((request, response) => response.end(process.argv[1]))
   server.listen(80, '::', () => console.log('ready'))
@@ -71,15 +83,7 @@ const FETCH = `
 
 /** Fetches `url` from inside the sandbox: the body, or `failed: …`. */
 export async function fetchFrom(sandbox: Sandbox, url: string, timeoutMs = 10_000): Promise<string> {
-  const args = ['-e', FETCH, url, String(timeoutMs)]
-  const child = sandbox.spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] })
-  if (child.stdout === null) throw new Error('no output to wait for')
-  let text = ''
-  child.stdout.on('data', (chunk: Buffer) => {
-    text += chunk.toString()
-  })
-  await once(child, 'close')
-  return text.trim()
+  return (await outputOf(sandbox, process.execPath, ['-e', FETCH, url, String(timeoutMs)])).trim()
 }
 
 /** Fetches `url` from the host, over a connection of its own: one that is open outlives its publication. */

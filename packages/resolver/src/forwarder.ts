@@ -9,6 +9,7 @@ import type { Places } from './places.ts'
 import type { Query } from './query.ts'
 import { encodeReply } from './reply.ts'
 import type { ForwardedAnswer, Transport } from './responder.ts'
+import type { Counters } from './statistics.ts'
 import { askTcp, askUdp, type UpstreamServer } from './upstream.ts'
 
 /** How other servers are asked. */
@@ -24,6 +25,7 @@ export interface ForwarderOptions {
 export interface ForwarderDeps {
   readonly places: Places
   readonly slots: FairSlots
+  readonly counters: Counters
   readonly logger: Logger
   readonly now: () => number
 }
@@ -84,16 +86,33 @@ export class Forwarder {
   async #lookUp(query: Query, transport: Transport): Promise<DnsMessage> {
     const key = keyOf(query)
     const kept = this.#cache.find(key)
-    if (kept !== undefined) return kept
+    if (kept !== undefined) {
+      this.#deps.counters.cached++
+      return kept
+    }
     const underWayKey = `${transport} ${key}`
     const underWay = this.#underWay.get(underWayKey)
-    if (underWay !== undefined) return await underWay
-    const asking = this.#ask(query, transport, key)
+    if (underWay !== undefined) {
+      this.#deps.counters.joined++
+      return await underWay
+    }
+    const asking = this.#timed(() => this.#ask(query, transport, key))
     this.#underWay.set(underWayKey, asking)
     try {
       return await asking
     } finally {
       if (this.#underWay.get(underWayKey) === asking) this.#underWay.delete(underWayKey)
+    }
+  }
+
+  async #timed<T>(ask: () => Promise<T>): Promise<T> {
+    const { counters, now } = this.#deps
+    const start = now()
+    counters.forwarded++
+    try {
+      return await ask()
+    } finally {
+      counters.forwardMs += now() - start
     }
   }
 

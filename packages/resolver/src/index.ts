@@ -41,4 +41,5 @@ export {
 } from './resolv-conf.ts'
 export { openResolver, type Resolver, type ResolverDeps, type ResolverOptions } from './resolver.ts'
 export { SandboxNames, type AttachedNetwork } from './sandbox-names.ts'
+export type { ResolverStatistics } from './statistics.ts'
 export type { UpstreamServer } from './upstream.ts'

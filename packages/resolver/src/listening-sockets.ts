@@ -1,5 +1,5 @@
 import { closeSync } from 'node:fs'
-import { DatagramSocket, listenStream } from '@net/netlink-ffi'
+import { DatagramSocket, listenStream, type SocketAddress } from '@net/netlink-ffi'
 import { addRedirect, type Listening } from './redirect.ts'
 
 /** Room for some thousand questions that come while the event loop is busy. */
@@ -13,17 +13,17 @@ export interface ListeningSockets {
 }
 
 /**
- * Opens both sockets on free ports of the address and, where wanted, leads port 53 there: all of it or nothing.
+ * Opens both sockets, on free ports where the port is 0, and, where wanted, leads port 53 there: all of it or nothing.
  *
  * @throws SystemCallError (`ERR_SYSTEM_CALL`), NetlinkError (`ERR_NETLINK`)
  */
-export function openSockets(address: string, redirect: boolean): ListeningSockets {
-  const udp = DatagramSocket.bind({ address, port: 0 }, { bufferBytes: UDP_BUFFER_BYTES })
+export function openSockets(at: SocketAddress, redirect: boolean): ListeningSockets {
+  const udp = DatagramSocket.bind(at, { bufferBytes: UDP_BUFFER_BYTES })
   let tcpFd: number | undefined
   try {
-    const { fd, localAddress } = listenStream({ address, port: 0 })
+    const { fd, localAddress } = listenStream(at)
     tcpFd = fd
-    const listening = { address, udpPort: udp.localAddress.port, tcpPort: localAddress.port }
+    const listening = { address: at.address, udpPort: udp.localAddress.port, tcpPort: localAddress.port }
     if (redirect) addRedirect(listening)
     return { udp, tcpFd, listening }
   } catch (error) {

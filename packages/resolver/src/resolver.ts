@@ -8,6 +8,7 @@ import type { RecordSource } from './record-source.ts'
 import { openSockets } from './listening-sockets.ts'
 import { removeRedirect, type Listening } from './redirect.ts'
 import { Responder } from './responder.ts'
+import { Counters, type ResolverStatistics } from './statistics.ts'
 import { serveTcp } from './tcp-server.ts'
 import { serveUdp } from './udp-server.ts'
 import type { UpstreamServer } from './upstream.ts'
@@ -22,6 +23,8 @@ export interface ResolverOptions {
   readonly namespace?: string | undefined
   /** IPv4 address to serve on. @defaultValue '127.0.0.11' */
   readonly address?: string | undefined
+  /** Port of both sockets. @defaultValue one of the kernel's choice for each */
+  readonly port?: number | undefined
   /** Lead port 53 of the address to the ports the sockets got, by packet rules. @defaultValue true */
   readonly redirect?: boolean | undefined
   /** Servers for what is not known here, of which the first three are asked, in order. @defaultValue none */
@@ -34,6 +37,8 @@ export interface ResolverOptions {
   readonly timeoutMs?: number | undefined
   /** Answers of other servers kept at most; 0 keeps none. @defaultValue 1000 */
   readonly cacheEntries?: number | undefined
+  /** Tell the logger of every question and what became of it, at level debug. @defaultValue false */
+  readonly logQuestions?: boolean | undefined
   /** A TCP connection on which nothing happens for this long is closed. @defaultValue 10000 */
   readonly idleMs?: number | undefined
 }
@@ -51,6 +56,12 @@ export interface ResolverDeps {
   readonly now?: (() => number) | undefined
 }
 
+/** The packet rules in the namespace. */
+interface Redirect {
+  /** They go with the namespace. */
+  isLeft: boolean
+}
+
 const DEFAULT_ADDRESS = '127.0.0.11'
 const DNS_PORT = 53
 /** Questions to other servers at a time, of all sandboxes that share them and of one. */
@@ -63,19 +74,38 @@ export class Resolver implements AsyncDisposable {
   readonly #forwarder: Forwarder
   readonly #logger: Logger
   readonly #opened: AsyncDisposable
+  readonly #redirect: Redirect
+  readonly #responder: Responder
+  readonly #counters: Counters
   #closed: Promise<void> | undefined
 
   /** Use {@link openResolver}. */
   constructor(parts: {
     readonly listening: Listening
     readonly forwarder: Forwarder
+    readonly responder: Responder
+    readonly counters: Counters
     readonly logger: Logger
     readonly opened: AsyncDisposable
+    readonly redirect: Redirect
   }) {
     this.listening = parts.listening
     this.#forwarder = parts.forwarder
     this.#logger = parts.logger
+    this.#responder = parts.responder
+    this.#counters = parts.counters
     this.#opened = parts.opened
+    this.#redirect = parts.redirect
+  }
+
+  /** What it has done so far. */
+  statistics(): ResolverStatistics {
+    return this.#counters.read()
+  }
+
+  /** Whether servers are asked for addresses of names without a dot, from now on. */
+  setForwardSingleLabels(forwardSingleLabels: boolean): void {
+    this.#responder.forwardSingleLabels = forwardSingleLabels
   }
 
   /**
@@ -94,8 +124,13 @@ export class Resolver implements AsyncDisposable {
     this.#forwarder.setServers(others)
   }
 
-  /** Gives up what is under way and takes away sockets and rules. Safe to call twice. */
-  close(): Promise<void> {
+  /**
+   * Gives up what is under way and takes away sockets and rules. Safe to call twice.
+   *
+   * @param options - `leaveRules` where the namespace goes anyway: taking rules away makes the kernel wait
+   */
+  close(options: { readonly leaveRules?: boolean } = {}): Promise<void> {
+    if (options.leaveRules === true) this.#redirect.isLeft = true
     return (this.#closed ??= Promise.resolve(this.#opened[Symbol.asyncDispose]()))
   }
 
@@ -129,18 +164,24 @@ export async function openResolver(options: ResolverOptions, deps: ResolverDeps)
 
 async function open(options: ResolverOptions, deps: ResolverDeps, opened: Rollback): Promise<Resolver> {
   const { logger = silentLogger } = deps
+  // 0 is any port.
+  if (options.port !== undefined && options.port !== 0) checkPort(options.port)
+  const counters = new Counters()
   const places = openPlaces(options.namespace, opened)
-  const forwarder = openForwarder(options, deps, places)
+  const forwarder = openForwarder(options, deps, { places, counters })
   opened.defer('ask servers', () => forwarder.close())
   const responder = new Responder({
     sources: deps.sources,
     forward: (query, transport) => forwarder.forward(query, transport),
     forwardSingleLabels: options.forwardSingleLabels ?? true,
     onAnswer: deps.onAnswer,
+    logQuestions: options.logQuestions,
+    counters,
     logger,
   })
-  const listening = await serve(options, { places, responder, logger }, opened)
-  const resolver = new Resolver({ listening, forwarder, logger, opened })
+  const redirect: Redirect = { isLeft: false }
+  const listening = await serve(options, { places, responder, redirect, logger }, opened)
+  const resolver = new Resolver({ listening, forwarder, responder, counters, logger, opened, redirect })
   resolver.setServers(options.servers ?? [])
   return resolver
 }
@@ -155,17 +196,18 @@ function openPlaces(namespace: string | undefined, opened: Rollback): Places {
 }
 
 async function serve(
-  { address = DEFAULT_ADDRESS, redirect = true, idleMs = 10_000 }: ResolverOptions,
-  { places, responder, logger }: { places: Places; responder: Responder; logger: Logger },
+  { address = DEFAULT_ADDRESS, port = 0, redirect = true, idleMs = 10_000 }: ResolverOptions,
+  deps: { places: Places; responder: Responder; redirect: Redirect; logger: Logger },
   opened: Rollback,
 ): Promise<Listening> {
-  const { udp, tcpFd, listening } = places.at('sandbox', () => openSockets(address, redirect))
+  const { places, responder, logger } = deps
+  const { udp, tcpFd, listening } = places.at('sandbox', () => openSockets({ address, port }, redirect))
   opened.defer('open UDP socket', () => {
     udp.close()
   })
   // Before there are connections, so that it is taken away after them: their ends are answers too.
   if (redirect) {
-    opened.defer('redirect port 53', () => places.at('sandbox', removeRedirect)())
+    opened.defer('redirect port 53', () => (deps.redirect.isLeft ? undefined : places.at('sandbox', removeRedirect)()))
   }
   const stream = await serveTcp(tcpFd, responder, { idleMs }, logger)
   opened.defer('serve TCP', () => stream.close())
@@ -173,12 +215,16 @@ async function serve(
   return listening
 }
 
-function openForwarder(options: ResolverOptions, deps: ResolverDeps, places: Places): Forwarder {
+function openForwarder(
+  options: ResolverOptions,
+  deps: ResolverDeps,
+  parts: { readonly places: Places; readonly counters: Counters },
+): Forwarder {
   const { serverTimeoutMs = 4000, timeoutMs = 10_000, cacheEntries = 1000 } = options
   return new Forwarder(
     { serverTimeoutMs, timeoutMs, cacheEntries },
     {
-      places,
+      ...parts,
       slots: deps.slots ?? new FairSlots(DEFAULT_SLOTS),
       logger: deps.logger ?? silentLogger,
       now: deps.now ?? (() => performance.now()),

@@ -1,6 +1,6 @@
 import type { Logger } from '@net/types'
 import { answeredByContent, answeredByMessage, type Answered, type OnAnswer } from './answered.ts'
-import { MAX_MESSAGE_BYTES, MIN_UDP_BYTES, recordTypes } from './dns-codes.ts'
+import { headerFlags, MAX_MESSAGE_BYTES, MIN_UDP_BYTES, recordTypes } from './dns-codes.ts'
 import { fitMessage } from './fit.ts'
 import { answerLocally } from './local-answer.ts'
 import type { DnsMessage } from './message.ts'
@@ -8,6 +8,7 @@ import { readQuery, type Query } from './query.ts'
 import { ReadyAnswers } from './ready-answers.ts'
 import type { RecordSource } from './record-source.ts'
 import { encodeRefusal, encodeReply, type ReplyContent } from './reply.ts'
+import { Counters } from './statistics.ts'
 
 /** How a question came, and its answer goes. */
 export type Transport = 'udp' | 'tcp'
@@ -28,6 +29,9 @@ export interface ResponderDeps {
   readonly forward: Forward
   readonly forwardSingleLabels: boolean
   readonly onAnswer: OnAnswer | undefined
+  /** Tell the logger of every question. */
+  readonly logQuestions?: boolean | undefined
+  readonly counters?: Counters | undefined
   readonly logger: Logger
 }
 
@@ -38,23 +42,45 @@ const MAX_ROTATIONS = 64
 
 /** Turns messages that came in into messages to send: from memory, at once, or from elsewhere. */
 export class Responder {
+  /** Ask others for addresses of names without a dot. */
+  forwardSingleLabels: boolean
   readonly #deps: ResponderDeps
+  readonly #counters: Counters
   readonly #ready = new ReadyAnswers()
   #readyRevision = NaN
   #rotation = 0
 
   constructor(deps: ResponderDeps) {
     this.#deps = deps
+    this.#counters = deps.counters ?? new Counters()
+    this.forwardSingleLabels = deps.forwardSingleLabels
   }
 
   /** An answer that was encoded before to the query by UDP at `start`: all of it but the id. Undefined where there is none. */
   findReady(bytes: Uint8Array, start: number, length: number): Uint8Array | undefined {
     this.#forgetStale()
-    return this.#ready.find(bytes, start, length)
+    const answer = this.#ready.find(bytes, start, length)
+    if (answer === undefined) return undefined
+    this.#counters.questions++
+    this.#counters.ready++
+    this.#counters.answered(answer)
+    return answer
   }
 
   /** The answer to a message, or undefined where silence is the answer. Rejects never. */
   respond(message: Uint8Array, transport: Transport): Uint8Array | undefined | Promise<Uint8Array | undefined> {
+    this.#counters.questions++
+    const answer = this.#respond(message, transport)
+    if (answer instanceof Promise) return answer.then((bytes) => this.#counted(bytes))
+    return answer === undefined ? undefined : this.#counted(answer)
+  }
+
+  #counted(answer: Uint8Array): Uint8Array {
+    this.#counters.answered(answer)
+    return answer
+  }
+
+  #respond(message: Uint8Array, transport: Transport): Uint8Array | undefined | Promise<Uint8Array> {
     const read = readQuery(message)
     switch (read.kind) {
       case 'ignored':
@@ -64,8 +90,20 @@ export class Responder {
           ? encodeRefusal(message, read.code)
           : encodeReply(read.query, { code: read.code })
       case 'query':
-        return this.#answer(read.query, transport)
+        return this.#deps.logQuestions === true
+          ? this.#logged(read.query, transport)
+          : this.#answer(read.query, transport)
     }
+  }
+
+  /** Answers, and tells the logger of it. */
+  async #logged(query: Query, transport: Transport): Promise<Uint8Array> {
+    const start = performance.now()
+    const bytes = await this.#answer(query, transport)
+    const { name, type } = query.question
+    const code = (bytes[3] ?? 0) & headerFlags.responseCode
+    this.#deps.logger.debug({ name, type, transport, code, ms: performance.now() - start }, 'question answered')
+    return bytes
   }
 
   #answer(query: Query, transport: Transport): Uint8Array | Promise<Uint8Array> {
@@ -93,15 +131,15 @@ export class Responder {
     return this.#reported(query, () => answeredByContent(query.question, content), encode(this.#rotation++))
   }
 
-  /** Where somebody is to be told of each answer, each is made anew. */
+  /** Where somebody is to be told of each question or answer, each is made anew. */
   #canKeep({ edns }: Query, { answers = [] }: ReplyContent, transport: Transport): boolean {
-    if (this.#deps.onAnswer !== undefined || transport !== 'udp') return false
+    if (this.#deps.onAnswer !== undefined || this.#deps.logQuestions === true || transport !== 'udp') return false
     return edns?.hasOptions !== true && answers.length <= MAX_ROTATIONS
   }
 
   /** Where the sandbox's resolver appends domains, a bare name is not told outside: empty, so that it goes on. */
   #keptHome({ name, type }: Query['question']): ReplyContent | undefined {
-    if (this.#deps.forwardSingleLabels || name.includes('.')) return undefined
+    if (this.forwardSingleLabels || name.includes('.')) return undefined
     return type === recordTypes.A || type === recordTypes.AAAA ? { code: 'NOERROR' } : undefined
   }
 

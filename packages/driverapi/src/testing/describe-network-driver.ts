@@ -129,7 +129,13 @@ function records({ driver, networkOptions }: DriverUnderTest): {
     sandboxId: 'c3'.repeat(32),
     interfaceName: 'eth0',
   }
-  const sandbox: SandboxRecord = { id: 'c3'.repeat(32), containerId: 'container1', phase: 'ready', key: '/run/net/x' }
+  const sandbox: SandboxRecord = {
+    id: 'c3'.repeat(32),
+    containerId: 'container1',
+    hostname: 'container1',
+    phase: 'ready',
+    key: '/run/net/x',
+  }
   return { driver, network, endpoint, sandbox }
 }
 

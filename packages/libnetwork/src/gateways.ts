@@ -1,0 +1,77 @@
+import type { JoinPlan } from '@net/driverapi'
+import type { AddressFamily } from '@net/types'
+import type { Core } from './core.ts'
+import { recordOf, type EndpointEntry, type SandboxEntry } from './state.ts'
+
+/** The plan of an endpoint in a sandbox, with the default routes it has been elected for. */
+export function planOf(core: Core, entry: EndpointEntry, sandbox: SandboxEntry): JoinPlan {
+  const plan = offerOf(core, entry, sandbox)
+  const { ipv4, ipv6 } = plan.sandbox.gateways
+  const gateways = {
+    ipv4: entry.gatewayFor.includes(4) ? ipv4 : undefined,
+    ipv6: entry.gatewayFor.includes(6) ? ipv6 : undefined,
+  }
+  return { ...plan, sandbox: { ...plan.sandbox, gateways } }
+}
+
+/** What the driver wants for an endpoint, default routes of every family it offers included. */
+function offerOf(core: Core, entry: EndpointEntry, sandbox: SandboxEntry): JoinPlan {
+  const network = core.state.getNetwork(entry.record.networkId)
+  return core.drivers.get(network.record.driver).planEndpoint(network.record, recordOf(entry), sandbox.record)
+}
+
+/** The endpoints joined to a sandbox, those first that are to serve its default routes. */
+export function orderByGateway(core: Core, sandbox: SandboxEntry): EndpointEntry[] {
+  // The sort is stable: those of one priority stay in the order of joining.
+  return endpointsOf(core, sandbox).sort((one, other) => priorityOf(other) - priorityOf(one))
+}
+
+/** The families that `entry` offers a default route for and that no endpoint of its priority or a higher one serves. */
+function electable(core: Core, entry: EndpointEntry, sandbox: SandboxEntry): AddressFamily[] {
+  const { ipv4, ipv6 } = offerOf(core, entry, sandbox).sandbox.gateways
+  const served = endpointsOf(core, sandbox)
+    .filter((other) => priorityOf(other) >= priorityOf(entry))
+    .flatMap(({ gatewayFor }) => gatewayFor)
+  const offered: AddressFamily[] = [
+    ...(ipv4 === undefined ? [] : ([4] as const)),
+    ...(ipv6 === undefined ? [] : ([6] as const)),
+  ]
+  return offered.filter((family) => !served.includes(family))
+}
+
+/** Takes the default routes over that `entry` is to serve, and says which families these are of. */
+export function takeGateways(core: Core, entry: EndpointEntry, sandbox: SandboxEntry): AddressFamily[] {
+  const families = electable(core, entry, sandbox)
+  if (families.length === 0) return families
+  for (const other of endpointsOf(core, sandbox)) {
+    other.gatewayFor = other.gatewayFor.filter((family) => !families.includes(family))
+  }
+  entry.gatewayFor = [...entry.gatewayFor, ...families]
+  return families
+}
+
+function priorityOf({ record }: EndpointEntry): number {
+  return record.priority ?? 0
+}
+
+/**
+ * After the endpoint that served them left: the default routes pass to those of the highest priority, and of these to
+ * those that joined first.
+ */
+export async function electGateways(core: Core, sandbox: SandboxEntry): Promise<void> {
+  for (const entry of orderByGateway(core, sandbox)) {
+    const families = electable(core, entry, sandbox)
+    if (families.length === 0) continue
+    const { ipv4, ipv6 } = offerOf(core, entry, sandbox).sandbox.gateways
+    await core.executor.addGateways(sandbox.record.key, {
+      ipv4: families.includes(4) ? ipv4 : undefined,
+      ipv6: families.includes(6) ? ipv6 : undefined,
+    })
+    takeGateways(core, entry, sandbox)
+  }
+}
+
+/** The endpoints joined to a sandbox, in the order of joining. */
+export function endpointsOf(core: Core, sandbox: SandboxEntry): EndpointEntry[] {
+  return Array.from(sandbox.endpoints, (id) => core.state.getEndpoint(id))
+}

@@ -1,0 +1,35 @@
+import type { NameRecords, RecordSource } from '@net/resolver'
+
+/** The name by which containers find their host, such as `host.docker.internal`. */
+export class HostNameSource implements RecordSource {
+  readonly #name: string
+  #addresses: readonly string[] = []
+  #revision = 0
+
+  constructor(name: string) {
+    this.#name = name.toLowerCase()
+  }
+
+  get revision(): number {
+    return this.#revision
+  }
+
+  /** Says where the host is now. */
+  setAddresses(addresses: readonly string[]): void {
+    if (addresses.join() === this.#addresses.join()) return
+    this.#addresses = addresses
+    this.#revision++
+  }
+
+  findName(name: string): NameRecords | undefined {
+    return name.toLowerCase() === this.#name ? { addresses: this.#addresses } : undefined
+  }
+
+  findService(): undefined {
+    return undefined
+  }
+
+  findAddress(address: string): string | undefined {
+    return this.#addresses.includes(address) ? this.#name : undefined
+  }
+}

@@ -1,0 +1,91 @@
+import { closeSync, fstatSync, openSync, readFileSync, type BigIntStats } from 'node:fs'
+import { stat } from 'node:fs/promises'
+import { emptyResolvConf, parseResolvConf, type ResolvConf } from '@net/resolver'
+import { silentLogger, type Logger } from '@net/types'
+
+/** How often the file is looked at while somebody wants to know of changes. */
+const POLL_MS = 1000
+
+/** Stands for the state of a file that is not there. */
+const ABSENT = 'absent'
+
+/**
+ * The host's resolv.conf, read again when it changes. It is polled: the path may lead through links to a file that
+ * others replace, which watching a folder does not see.
+ */
+export class HostResolvConf {
+  readonly #path: string
+  readonly #pollMs: number
+  readonly #logger: Logger
+  readonly #listeners = new Set<() => void>()
+  #conf: ResolvConf = emptyResolvConf
+  /** What the file was when it was read. */
+  #state: string = ABSENT
+  #timer: NodeJS.Timeout | undefined
+
+  constructor(path: string, { logger = silentLogger, pollMs = POLL_MS }: { logger?: Logger; pollMs?: number } = {}) {
+    this.#path = path
+    this.#pollMs = pollMs
+    this.#logger = logger
+  }
+
+  /** What the file says; a host without one says nothing. */
+  get current(): ResolvConf {
+    if (this.#timer === undefined) this.#read()
+    return this.#conf
+  }
+
+  /** Calls `listener` after each change, until the result is called. */
+  follow(listener: () => void): () => void {
+    this.#listeners.add(listener)
+    if (this.#timer === undefined) {
+      this.#read()
+      this.#timer = setInterval(() => void this.#look(), this.#pollMs)
+      this.#timer.unref()
+    }
+    return () => {
+      this.#listeners.delete(listener)
+      if (this.#listeners.size > 0) return
+      clearInterval(this.#timer)
+      this.#timer = undefined
+    }
+  }
+
+  async #look(): Promise<void> {
+    if ((await this.#stateNow()) === this.#state) return
+    this.#read()
+    for (const listener of [...this.#listeners]) listener()
+  }
+
+  async #stateNow(): Promise<string> {
+    try {
+      return stateOf(await stat(this.#path, { bigint: true }))
+    } catch {
+      return ABSENT
+    }
+  }
+
+  #read(): void {
+    try {
+      const fd = openSync(this.#path, 'r')
+      try {
+        // Before reading: what is written in between is seen the next time.
+        this.#state = stateOf(fstatSync(fd, { bigint: true }))
+        this.#conf = parseResolvConf(readFileSync(fd, 'utf8'), this.#path)
+      } finally {
+        closeSync(fd)
+      }
+    } catch (error) {
+      if (!isMissing(error)) this.#logger.warn({ path: this.#path, error }, 'resolv.conf of the host cannot be read')
+      else [this.#state, this.#conf] = [ABSENT, emptyResolvConf]
+    }
+  }
+}
+
+function stateOf({ dev, ino, size, mtimeNs, ctimeNs }: BigIntStats): string {
+  return [dev, ino, size, mtimeNs, ctimeNs].join(' ')
+}
+
+function isMissing(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && error.code === 'ENOENT'
+}

@@ -1,0 +1,55 @@
+import type { EndpointNames } from '@net/resolver'
+import type { Core } from '../core.ts'
+import { orderByGateway } from '../gateways.ts'
+import type { EndpointEntry, SandboxEntry } from '../state.ts'
+import type { NamingView } from './sandbox-naming.ts'
+
+/** Makes the names of an endpoint that joined known on its network, and tells its sandbox where it is now. */
+export async function appear(core: Core, entry: EndpointEntry, sandbox: SandboxEntry): Promise<void> {
+  core.state.getNetwork(entry.record.networkId).names.add(namesOf(entry, sandbox))
+  await updateNaming(core, sandbox)
+}
+
+/** Makes the network forget the names of an endpoint. */
+export function vanish(core: Core, { record }: EndpointEntry): void {
+  core.state.networks.get(record.networkId)?.names.remove(record.id)
+}
+
+/** Tells a sandbox' names where it is now. */
+export async function updateNaming(core: Core, sandbox: SandboxEntry): Promise<void> {
+  await sandbox.naming.update(viewOf(core, sandbox))
+}
+
+function viewOf(core: Core, sandbox: SandboxEntry): NamingView {
+  const endpoints = orderByGateway(core, sandbox)
+  return {
+    networks: endpoints.map(({ record }) => ({
+      table: core.state.getNetwork(record.networkId).names,
+      aliases: record.sandboxAliases,
+    })),
+    addresses: endpoints.flatMap((endpoint) => addressesOf(endpoint)),
+    gateways: endpoints.flatMap(({ record, gatewayFor }) => {
+      const { ipv4, ipv6 } = core.state.getNetwork(record.networkId).record
+      return [...(gatewayFor.includes(4) ? gatewayOf(ipv4) : []), ...(gatewayFor.includes(6) ? gatewayOf(ipv6) : [])]
+    }),
+  }
+}
+
+function namesOf(entry: EndpointEntry, sandbox: SandboxEntry): EndpointNames {
+  const { id, name, aliases } = entry.record
+  const { containerId, hostname, domainname } = sandbox.record
+  const full = domainname === undefined ? [] : [`${hostname}.${domainname}`]
+  return { id, name, aliases: [...aliases, hostname, ...full], containerId, addresses: addressesOf(entry) }
+}
+
+function addressesOf({ record }: EndpointEntry): string[] {
+  return [record.address, record.address6].flatMap((cidr) => (cidr === undefined ? [] : withoutPrefixLength(cidr)))
+}
+
+function gatewayOf(subnet: { readonly gateway: string } | undefined): string[] {
+  return subnet === undefined ? [] : [withoutPrefixLength(subnet.gateway)]
+}
+
+function withoutPrefixLength(cidr: string): string {
+  return cidr.replace(/\/.*$/, '')
+}

@@ -1,0 +1,100 @@
+import { createHash } from 'node:crypto'
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
+import { rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import { formatHostRecords, removeHostRecords, type BoundFiles, type HostRecord } from '@net/resolver'
+
+/** Paths of files that a runtime mounts into its container, as `/etc/hosts`, `/etc/resolv.conf` and `/etc/hostname`. */
+export interface FilePaths {
+  readonly hosts: string
+  readonly resolvConf: string
+  readonly hostname: string
+}
+
+/** What the files of a sandbox say when they are made. */
+export interface FileTexts {
+  readonly hosts: string
+  readonly resolvConf: string
+  readonly hostname: string
+}
+
+const MODE = 0o644
+
+/**
+ * The files of a sandbox. They are made when somebody asks for them: a sandbox that nobody looks into needs none. From
+ * then on they are changed in place, and what others wrote into them is kept.
+ */
+export class SandboxFiles {
+  readonly paths: FilePaths
+  readonly #folder: string
+  readonly #bound: BoundFiles
+  #made = false
+
+  constructor(folder: string, bound: BoundFiles) {
+    this.#folder = folder
+    this.#bound = bound
+    this.paths = {
+      hosts: join(folder, 'hosts'),
+      resolvConf: join(folder, 'resolv.conf'),
+      hostname: join(folder, 'hostname'),
+    }
+  }
+
+  get #hashPath(): string {
+    return `${this.paths.resolvConf}.hash`
+  }
+
+  /** Writes them, unless they are there; whole or not at all. */
+  make(texts: () => FileTexts): void {
+    if (this.#made) return
+    const { hosts, resolvConf, hostname } = texts()
+    try {
+      mkdirSync(this.#folder, { recursive: true, mode: 0o755 })
+      writeFileSync(this.paths.hosts, hosts, { mode: MODE })
+      writeFileSync(this.paths.hostname, hostname, { mode: MODE })
+      writeFileSync(this.paths.resolvConf, resolvConf, { mode: MODE })
+      writeFileSync(this.#hashPath, `sha256:${createHash('sha256').update(resolvConf).digest('hex')}`, { mode: MODE })
+    } catch (error) {
+      rmSync(this.#folder, { recursive: true, force: true })
+      throw error
+    }
+    this.#made = true
+  }
+
+  /** Adds lines to the hosts file. */
+  async addHosts(records: readonly HostRecord[]): Promise<void> {
+    await this.#editHosts(records, (text) => `${text}${formatHostRecords(records)}`)
+  }
+
+  /** Takes lines out of the hosts file. Those of other people stay. */
+  async removeHosts(records: readonly HostRecord[]): Promise<void> {
+    await this.#editHosts(records, (text) => removeHostRecords(text, records))
+  }
+
+  async #editHosts(records: readonly HostRecord[], change: (text: string) => string): Promise<void> {
+    if (!this.#made || records.length === 0) return
+    try {
+      await this.#bound.edit(this.paths.hosts, change)
+    } catch (error) {
+      // Somebody removed it: another one would not be what the container has mounted.
+      if (!isMissing(error)) throw error
+    }
+  }
+
+  /** Makes resolv.conf say something else, unless somebody else changed it. */
+  async changeResolvConf(text: string): Promise<void> {
+    if (!this.#made || (await this.#bound.isModified(this.paths.resolvConf, this.#hashPath))) return
+    await this.#bound.write(this.paths.resolvConf, text, { hashPath: this.#hashPath })
+  }
+
+  /** Removes them. Safe to call twice. */
+  async delete(): Promise<void> {
+    if (!this.#made) return
+    this.#made = false
+    await rm(this.#folder, { recursive: true, force: true })
+  }
+}
+
+function isMissing(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && error.code === 'ENOENT'
+}

@@ -1,0 +1,214 @@
+import { readFileSync } from 'node:fs'
+import {
+  formatHosts,
+  formatResolvConf,
+  openResolver,
+  overrideResolvConf,
+  ownHostRecord,
+  SandboxNames,
+  transformForInternalResolver,
+  transformForLegacyNetwork,
+  type AttachedNetwork,
+  type BoundFiles,
+  type FairSlots,
+  type HostRecord,
+  type ResolvConf,
+  type Resolver,
+  type ResolverOptions,
+  type ResolverStatistics,
+  type UpstreamServer,
+} from '@net/resolver'
+import { inSandbox } from '@net/osl'
+import type { Logger } from '@net/types'
+import { HostNameSource } from './host-name-source.ts'
+import type { HostResolvConf } from './host-resolv-conf.ts'
+import { SandboxFiles, type FilePaths, type FileTexts } from './sandbox-files.ts'
+
+/** What is wanted of a sandbox' names, beside what its networks know. */
+export interface NamingWishes {
+  readonly hostname: string
+  readonly domainname: string | undefined
+  /** Lines of the hosts file. */
+  readonly extraHosts: readonly HostRecord[]
+  /** Undefined: no resolver of its own, the host's servers are asked. */
+  readonly dns: DnsWishes | undefined
+}
+
+/** How a sandbox' own resolver is to be. What is left out is as on the host. */
+export interface DnsWishes {
+  readonly servers?: readonly string[] | undefined
+  readonly search?: readonly string[] | undefined
+  readonly options?: readonly string[] | undefined
+  /** Name by which the sandbox finds its host. */
+  readonly hostName?: string | undefined
+}
+
+/** What the sandboxes of a controller share for their names. */
+export interface NamingDeps {
+  readonly host: HostResolvConf
+  readonly bound: BoundFiles
+  readonly slots: FairSlots
+  /** What is the same for all their resolvers. */
+  readonly resolver: Pick<ResolverOptions, 'serverTimeoutMs' | 'timeoutMs' | 'cacheEntries' | 'logQuestions'>
+  readonly logger: Logger
+}
+
+/** What of a sandbox' place matters to its names. */
+export interface NamingView {
+  /** The networks it is on, the one of its gateway first. */
+  readonly networks: readonly AttachedNetwork[]
+  /** Its own addresses, without prefix length. */
+  readonly addresses: readonly string[]
+  /** The host's addresses, as the sandbox sees them: its default gateways. None: it reaches nothing outside. */
+  readonly gateways: readonly string[]
+}
+
+const RESOLVER_ADDRESS = '127.0.0.11'
+/** Programs ask for a bare name as it is, before they append domains: names of networks are mostly bare. */
+const REQUIRED_OPTIONS = ['ndots:0']
+const nowhere: NamingView = { networks: [], addresses: [], gateways: [] }
+
+/** The names of one sandbox: its resolver, its files, and what it finds by name. */
+export class SandboxNaming {
+  readonly names = new SandboxNames()
+  readonly #key: string
+  readonly #wishes: NamingWishes
+  readonly #deps: NamingDeps
+  readonly #files: SandboxFiles
+  readonly #hostName: HostNameSource | undefined
+  #view = nowhere
+  #resolver: Resolver | undefined
+  #unfollow: (() => void) | undefined
+
+  /** For the namespace at `key`; the files come into `folder`. */
+  constructor(
+    { key, folder }: { readonly key: string; readonly folder: string },
+    wishes: NamingWishes,
+    deps: NamingDeps,
+  ) {
+    this.#key = key
+    this.#wishes = wishes
+    this.#deps = deps
+    this.#files = new SandboxFiles(folder, deps.bound)
+    const { hostName } = wishes.dns ?? {}
+    this.#hostName = hostName === undefined ? undefined : new HostNameSource(hostName)
+  }
+
+  /** Begins to answer in the namespace, where a resolver is wanted. */
+  async open(): Promise<void> {
+    if (this.#wishes.dns === undefined) return
+    const { host, slots, resolver, logger } = this.#deps
+    const sources = [this.names, ...(this.#hostName === undefined ? [] : [this.#hostName])]
+    this.#resolver = await openResolver(
+      { ...resolver, namespace: this.#key, address: RESOLVER_ADDRESS },
+      { sources, slots, logger },
+    )
+    this.#unfollow = host.follow(() => void this.#followHost())
+    this.#apply()
+  }
+
+  /** Says where the sandbox is now. */
+  async update(view: NamingView): Promise<void> {
+    const before = this.#view
+    this.#view = view
+    this.names.setNetworks(view.networks)
+    this.#apply()
+    await this.#removeHosts(before.addresses.filter((address) => !view.addresses.includes(address)))
+    await this.#files.addHosts(
+      this.#ownRecords(view.addresses.filter((address) => !before.addresses.includes(address))),
+    )
+  }
+
+  /** What was left is left, whether the file can be written or not. */
+  async #removeHosts(addresses: readonly string[]): Promise<void> {
+    try {
+      await this.#files.removeHosts(this.#ownRecords(addresses))
+    } catch (error) {
+      this.#deps.logger.error({ error, addresses }, 'addresses that were left stay in the hosts file')
+    }
+  }
+
+  /** The files, made when they are asked for first. */
+  files(): FilePaths {
+    this.#files.make(() => this.#texts())
+    return this.#files.paths
+  }
+
+  /** What the resolver has done; undefined where there is none. */
+  statistics(): ResolverStatistics | undefined {
+    return this.#resolver?.statistics()
+  }
+
+  /** Answers no more and removes the files. The namespace is to go next. Safe to call twice. */
+  async close(): Promise<void> {
+    this.#unfollow?.()
+    await this.#resolver?.close({ leaveRules: true })
+    this.#resolver = undefined
+    await this.#files.delete()
+  }
+
+  /** Hands what is wanted now to the resolver. */
+  #apply(): void {
+    const conf = this.#conf()
+    this.#hostName?.setAddresses(this.#view.gateways)
+    this.#resolver?.setForwardSingleLabels(conf.ndotsFrom === 'internal' || conf.ndotsFrom === undefined)
+    this.#resolver?.setServers(this.#view.gateways.length > 0 ? serversOf(conf) : [])
+  }
+
+  async #followHost(): Promise<void> {
+    try {
+      this.#apply()
+      await this.#files.changeResolvConf(this.#resolvConf())
+    } catch (error) {
+      this.#deps.logger.error({ error, hostname: this.#wishes.hostname }, 'change of the host resolv.conf not followed')
+    }
+  }
+
+  #conf(): ResolvConf {
+    const { dns } = this.#wishes
+    const { current } = this.#deps.host
+    if (dns === undefined) return transformForLegacyNetwork(current, { ipv6: true })
+    const { servers: nameServers, search, options } = dns
+    return transformForInternalResolver(overrideResolvConf(current, { nameServers, search, options }), {
+      nameServer: RESOLVER_ADDRESS,
+      requiredOptions: REQUIRED_OPTIONS,
+    })
+  }
+
+  #resolvConf(): string {
+    return formatResolvConf(this.#conf(), { comments: true })
+  }
+
+  #texts(): FileTexts {
+    const { hostname, extraHosts } = this.#wishes
+    return {
+      hosts: formatHosts([...extraHosts, ...this.#ownRecords(this.#view.addresses)], {
+        ipv6: hasIpv6(this.#key),
+      }),
+      resolvConf: this.#resolvConf(),
+      hostname: `${hostname}\n`,
+    }
+  }
+
+  #ownRecords(addresses: readonly string[]): HostRecord[] {
+    const { hostname, domainname } = this.#wishes
+    return addresses.map((address) => ownHostRecord(address, hostname, domainname))
+  }
+}
+
+/** Whether programs in the namespace at `key` can have `::1`. */
+function hasIpv6(key: string): boolean {
+  return inSandbox(key, () => {
+    try {
+      return readFileSync('/proc/sys/net/ipv6/conf/lo/disable_ipv6', 'utf8').trim() === '0'
+    } catch {
+      // A kernel without IPv6.
+      return false
+    }
+  })
+}
+
+function serversOf({ externalServers }: ResolvConf): UpstreamServer[] {
+  // A zone names an interface of the host: nobody else can ask such a server.
+  return externalServers.filter(({ address }) => !address.includes('%'))
+}
