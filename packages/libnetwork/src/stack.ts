@@ -12,6 +12,7 @@ import { openPortAllocator, type PortAllocatorOptions } from '@net/portallocator
 import { NotImplementedError, randomId, Rollback, shortId, silentLogger, Turns, type Logger } from '@net/types'
 import { Controller } from './controller.ts'
 import { ControllerRunningError, InvalidRequestError, RuntimeDirectoryError } from './errors.ts'
+import { EventLog, type Happening } from './events.ts'
 import { openHostResolver, type HostResolverOptions } from './names/host-resolver.ts'
 import { HostResolvConf } from './names/host-resolv-conf.ts'
 import type { NamingDeps } from './names/sandbox-naming.ts'
@@ -72,7 +73,14 @@ export async function openController(options: ControllerOptions = {}): Promise<C
     held.defer('hold the name', () => {
       name.close()
     })
-    const firewall = await openFirewall({ table: `net_${shortId(id)}`, owner: id }, { logger })
+    const events = new EventLog()
+    held.defer('remember events', () => {
+      events.close()
+    })
+    const onEvent = (event: Happening): void => {
+      events.add(event)
+    }
+    const firewall = await openFirewall({ table: `net_${shortId(id)}`, owner: id }, { logger, onEvent })
     held.defer('open the firewall', () => firewall.close())
     const folder = createFolder(id, options.runtimeDirectory, held)
     const ports = openPortAllocator(options.ports, { turns })
@@ -86,7 +94,7 @@ export async function openController(options: ControllerOptions = {}): Promise<C
     if (hostNames !== undefined) held.defer('answer the host', () => hostNames.close())
     logger.info({ controllerId: id }, 'controller opened')
     const core = { ...deps, executor, ports, folder, naming: namingOf(naming, logger), hostNames }
-    return new Controller(id, core, () => held[Symbol.asyncDispose]())
+    return new Controller(id, core, events, () => held[Symbol.asyncDispose]())
   } catch (error) {
     await held[Symbol.asyncDispose]()
     throw error

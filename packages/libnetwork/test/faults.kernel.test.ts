@@ -1,0 +1,46 @@
+import { execFileSync } from 'node:child_process'
+import { describeKernel, enterFreshHost } from '@net/netlink-ffi/testing'
+import { afterEach, beforeEach, expect, it } from 'vitest'
+import { openController, type Attachment, type Controller, type ControllerEvent } from '../src/index.ts'
+import { fetchFromHost, serve } from './lab.ts'
+
+await enterFreshHost()
+
+let net: Controller
+let one: Attachment
+let url: string
+
+beforeEach(async () => {
+  net = await openController()
+  const network = await net.createNetwork({ name: 'n', ipv6: true })
+  one = await net.attach({
+    network,
+    endpoint: { name: 'one', ports: [{ containerPort: 80 }] },
+    sandbox: { containerId: 'one' },
+  })
+  url = `http://127.0.0.1:${one.endpoint.ports()[0]?.hostPort ?? 0}/`
+})
+afterEach(async () => {
+  await net.close()
+})
+
+/** The event that comes first among `events`. */
+async function first(events: AsyncIterable<ControllerEvent>): Promise<ControllerEvent> {
+  for await (const event of events) return event
+  throw new Error('the events ended')
+}
+
+describeKernel('packet rules that another program flushes', () => {
+  it('come back by themselves, and the controller tells of it', async () => {
+    await using _server = await serve(one.sandbox, 'hello')
+    expect(await fetchFromHost(url)).toBe('hello')
+    const events = net.events()
+
+    execFileSync('nft', ['flush', 'ruleset'])
+
+    expect(await first(events)).toMatchObject({
+      ...{ kind: 'rules-restored', sequence: 1, what: 'table deleted', by: { program: 'nft' } },
+    })
+    expect(await fetchFromHost(url)).toBe('hello')
+  })
+})
