@@ -2,6 +2,7 @@ import type { Firewall, FirewallChange } from '@net/driverapi'
 import { isErrno, NftablesSocket } from '@net/netlink-ffi'
 import { ClosedError, Rollback, silentLogger, type CallOptions, type Logger } from '@net/types'
 import { eventMessages, type FirewallEvent } from './events.ts'
+import { ForeignFirewalls } from './foreign/foreign-firewalls.ts'
 import { HeldFacts } from './held-facts.ts'
 import { resolveOptions, type FirewallOptions } from './options.ts'
 import { OwnedTable, translated, type FirewallNetlink } from './owned-table.ts'
@@ -32,7 +33,7 @@ export interface TableFirewall extends Firewall, AsyncDisposable {
  *   InvalidFactError (`ERR_INVALID_FACT`), and for the facts given those of a change
  */
 export async function openFirewall(options: FirewallOptions = {}, deps: FirewallDeps = {}): Promise<TableFirewall> {
-  const { table, owner, facts } = resolveOptions(options)
+  const { table, owner, facts, foreignFirewall } = resolveOptions(options)
   const held = new HeldFacts()
   const difference = held.difference({ add: facts })
   const logger = deps.logger ?? silentLogger
@@ -49,14 +50,16 @@ export async function openFirewall(options: FirewallOptions = {}, deps: Firewall
   opening.defer('open the socket', release)
   const ownedTable = new OwnedTable(netlink, table, owner)
   // Before there is anything to guard: nothing that happens from then on is missed.
-  const guard = guardTable(ownedTable, held, { port: netlink.port, table }, tell)
-  opening.defer('watch the table', () => {
+  const foreign = new ForeignFirewalls({ netlink, table, owner, answer: foreignFirewall, tell, logger })
+  const guard = guardTable(ownedTable, held, { port: netlink.port, table }, { tell, foreign })
+  opening.defer('watch the rules', () => {
     guard.close()
   })
   ownedTable.replace(difference.added)
   held.apply(difference)
   opening.commit()
-  return new NftablesFirewall({ table: ownedTable, held, guard, logger, release })
+  foreign.look()
+  return new NftablesFirewall({ table: ownedTable, held, guard, foreign, logger, release })
 }
 
 /** Has the table put in place whenever another program changes it. */
@@ -64,7 +67,7 @@ function guardTable(
   ownedTable: OwnedTable,
   held: HeldFacts,
   names: Pick<GuardedTable, 'port' | 'table'>,
-  tell: (event: FirewallEvent) => void,
+  { tell, foreign }: { readonly tell: (event: FirewallEvent) => void; readonly foreign: ForeignFirewalls },
 ): TableGuard {
   const guarded: GuardedTable = {
     ...names,
@@ -74,7 +77,12 @@ function guardTable(
       ownedTable.replace(held.all())
     },
   }
-  return translated(() => new TableGuard(guarded, tell))
+  return translated(
+    () =>
+      new TableGuard(guarded, tell, (event) => {
+        foreign.notice(event)
+      }),
+  )
 }
 
 /** What a firewall consists of. */
@@ -82,6 +90,7 @@ interface FirewallParts {
   readonly table: OwnedTable
   readonly held: HeldFacts
   readonly guard: TableGuard
+  readonly foreign: ForeignFirewalls
   readonly logger: Logger
   readonly release: () => void
 }
@@ -99,7 +108,7 @@ class NftablesFirewall implements TableFirewall {
   async change(change: FirewallChange, call?: CallOptions): Promise<void> {
     call?.signal?.throwIfAborted()
     if (this.#closed) throw new ClosedError('firewall')
-    const { table, held, logger } = this.#parts
+    const { table, held, foreign, logger } = this.#parts
     const difference = held.difference(change)
     try {
       table.change(difference)
@@ -110,12 +119,20 @@ class NftablesFirewall implements TableFirewall {
       table.replace(held.after(difference))
     }
     held.apply(difference)
+    // The old xtables tell nobody when they change: whoever makes a network learns of them then.
+    if (difference.added.some(({ kind }) => kind === 'network')) foreign.look()
   }
 
   // eslint-disable-next-line @typescript-eslint/require-await -- as above
   async close(): Promise<void> {
     if (this.#closed) return
-    this.#parts.table.remove()
+    const { foreign, table, logger } = this.#parts
+    try {
+      foreign.remove()
+    } catch (error) {
+      logger.error({ error }, 'could not take rules out of chains of other programs')
+    }
+    table.remove()
     this.#letGo()
   }
 
@@ -128,6 +145,7 @@ class NftablesFirewall implements TableFirewall {
     if (this.#closed) return
     this.#closed = true
     this.#parts.guard.close()
+    this.#parts.foreign.close()
     this.#parts.release()
   }
 

@@ -2,7 +2,7 @@ import { mkdirSync, rmdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { bridgeDriver } from '@net/drivers-bridge'
 import { DriverRegistry, type NetworkDriver } from '@net/driverapi'
-import { openFirewall } from '@net/firewall'
+import { openFirewall, type ForeignAnswer } from '@net/firewall'
 import { defaultIpam, nullIpam } from '@net/ipam'
 import type { IpamDriver } from '@net/ipamapi'
 import { holdName, isNameHeld, type HeldName } from '@net/netlink-ffi'
@@ -31,6 +31,11 @@ export interface ControllerOptions {
   readonly pools?: readonly { readonly base: string; readonly size: number }[] | undefined
   readonly ports?: PortAllocatorOptions | undefined
   readonly dns?: ControllerDnsOptions | undefined
+  /**
+   * What to do about a firewall of another program that drops packets of networks (Docker's, ufw's, firewalld's): tell
+   * of it, or put two rules into its chain that let them pass. @defaultValue 'warn'
+   */
+  readonly foreignFirewall?: ForeignAnswer | undefined
   /** What `close` does with sandboxes and networks. @defaultValue 'delete' */
   readonly onClose?: 'delete' | 'keep' | undefined
   /** Not there yet: records are held in memory. */
@@ -80,7 +85,11 @@ export async function openController(options: ControllerOptions = {}): Promise<C
     const onEvent = (event: Happening): void => {
       events.add(event)
     }
-    const firewall = await openFirewall({ table: `net_${shortId(id)}`, owner: id }, { logger, onEvent })
+    const { foreignFirewall } = options
+    const firewall = await openFirewall(
+      { table: `net_${shortId(id)}`, owner: id, foreignFirewall },
+      { logger, onEvent },
+    )
     held.defer('open the firewall', () => firewall.close())
     const folder = createFolder(id, options.runtimeDirectory, held)
     const ports = openPortAllocator(options.ports, { turns })

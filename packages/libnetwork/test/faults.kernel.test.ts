@@ -44,3 +44,23 @@ describeKernel('packet rules that another program flushes', () => {
     expect(await fetchFromHost(url)).toBe('hello')
   })
 })
+
+describeKernel('a firewall of another program that is in the way', () => {
+  it('is told of, and answered where that is wanted', async () => {
+    const drop = 'add table inet other; add chain inet other f { type filter hook forward priority 0; policy drop; }'
+    execFileSync('nft', [drop])
+    await using other = await openController({ foreignFirewall: 'insert' })
+
+    expect(await first(other.events({ after: 0 }))).toMatchObject({
+      ...{ kind: 'foreign-firewall', chain: 'inet other f', answer: 'accepted' },
+    })
+    expect(await first(net.events({ after: 0 }))).toMatchObject({
+      ...{ kind: 'foreign-firewall', chain: 'inet other f', answer: 'none' },
+    })
+    const list = (): string => execFileSync('nft', ['list', 'table', 'inet', 'other'], { encoding: 'utf8' })
+    expect(list()).toContain(`networks of ${other.id}`)
+    await other.close()
+    expect(list()).not.toContain('networks of')
+    execFileSync('nft', ['delete', 'table', 'inet', 'other'])
+  })
+})

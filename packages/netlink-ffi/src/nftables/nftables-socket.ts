@@ -100,8 +100,9 @@ export class NftablesSocket {
     return table === undefined ? chains : chains.filter((chain) => isSame(chain.table, table))
   }
 
-  listRules(table: TableReference): NftRule[] {
-    return this.#socket.dump(listRules(table), decodeRule)
+  /** The rules of a table, or of one of its chains, in their order. */
+  listRules(table: TableReference, chain?: string): NftRule[] {
+    return this.#socket.dump(listRules(table, chain), decodeRule)
   }
 
   listSets(table: TableReference): NftSetReport[] {

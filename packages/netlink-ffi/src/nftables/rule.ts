@@ -71,14 +71,14 @@ export function deleteRule(rule: { readonly chain: ChainReference; readonly hand
   })
 }
 
-/** NFT_MSG_GETRULE, to be dumped: the rules of a table. */
-export function listRules(table: TableReference): NetlinkMessage {
+/** NFT_MSG_GETRULE, to be dumped: the rules of a table, or of one of its chains. */
+export function listRules(table: TableReference, chain?: string): NetlinkMessage {
   return operationMessage({
     operation: 'NFT_MSG_GETRULE',
     family: table.family,
     about: `${describeTable(table)} dump`,
     write: (writer) => {
-      ruleAttributes.write(writer, { table: table.name })
+      ruleAttributes.write(writer, { table: table.name, chain })
     },
   })
 }
