@@ -16,7 +16,10 @@ const stamp = join(root, 'node_modules/.cache/net-setup.json')
 const PNPM = 'pnpm@12.21.0'
 
 /** Programs that tests use, and the Debian packages they come from. */
-const testTools = { ip: 'iproute2', nft: 'nftables', etcd: 'etcd-server', openssl: 'openssl', ping: 'iputils-ping' }
+const testTools = {
+  ...{ ip: 'iproute2', nft: 'nftables', iptables: 'iptables', ping: 'iputils-ping' },
+  ...{ etcd: 'etcd-server', openssl: 'openssl' },
+}
 
 /** Dependencies are there and fit the lock file. */
 export function ensureInstalled() {

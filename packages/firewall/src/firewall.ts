@@ -1,9 +1,12 @@
 import type { Firewall, FirewallChange } from '@net/driverapi'
 import { isErrno, NftablesSocket } from '@net/netlink-ffi'
-import { ClosedError, silentLogger, type CallOptions, type Logger } from '@net/types'
+import { ClosedError, Rollback, silentLogger, type CallOptions, type Logger } from '@net/types'
+import { eventMessages, type FirewallEvent } from './events.ts'
+import { ForeignFirewalls } from './foreign/foreign-firewalls.ts'
 import { HeldFacts } from './held-facts.ts'
 import { resolveOptions, type FirewallOptions } from './options.ts'
 import { OwnedTable, translated, type FirewallNetlink } from './owned-table.ts'
+import { TableGuard, type GuardedTable } from './table-guard.ts'
 
 /** What the wiring supplies. */
 export interface FirewallDeps {
@@ -11,6 +14,8 @@ export interface FirewallDeps {
   readonly netlink?: FirewallNetlink | undefined
   /** @defaultValue says nothing */
   readonly logger?: Logger | undefined
+  /** Called with what happens without our doing, from the event loop. @defaultValue nobody is told */
+  readonly onEvent?: ((event: FirewallEvent) => void) | undefined
 }
 
 /** A firewall whose rules can outlive it. */
@@ -27,71 +32,121 @@ export interface TableFirewall extends Firewall, AsyncDisposable {
  *   FirewallNotPermittedError (`ERR_NOT_PERMITTED`), FirewallContendedError (`ERR_FIREWALL_CONTENDED`),
  *   InvalidFactError (`ERR_INVALID_FACT`), and for the facts given those of a change
  */
-// eslint-disable-next-line @typescript-eslint/require-await -- a promise, whatever opening takes one day
 export async function openFirewall(options: FirewallOptions = {}, deps: FirewallDeps = {}): Promise<TableFirewall> {
-  const { table, owner, facts } = resolveOptions(options)
+  const { table, owner, facts, foreignFirewall } = resolveOptions(options)
   const held = new HeldFacts()
   const difference = held.difference({ add: facts })
   const logger = deps.logger ?? silentLogger
+  const tell = (event: FirewallEvent): void => {
+    logger.warn(event, eventMessages[event.kind])
+    deps.onEvent?.(event)
+  }
+
+  await using opening = new Rollback()
   const netlink = deps.netlink ?? translated(() => NftablesSocket.open({ logger }))
   const release = (): void => {
     if (deps.netlink === undefined) netlink.close()
   }
-  try {
-    const ownedTable = new OwnedTable(netlink, table, owner)
-    ownedTable.replace(difference.added)
-    held.apply(difference)
-    return new NftablesFirewall(ownedTable, held, logger, release)
-  } catch (error) {
-    release()
-    throw error
+  opening.defer('open the socket', release)
+  const ownedTable = new OwnedTable(netlink, table, owner)
+  // Before there is anything to guard: nothing that happens from then on is missed.
+  const foreign = new ForeignFirewalls({ netlink, table, owner, answer: foreignFirewall, tell, logger })
+  const guard = guardTable(ownedTable, held, { port: netlink.port, table }, { tell, foreign })
+  opening.defer('watch the rules', () => {
+    guard.close()
+  })
+  ownedTable.replace(difference.added)
+  held.apply(difference)
+  opening.commit()
+  foreign.look()
+  return new NftablesFirewall({ table: ownedTable, held, guard, foreign, logger, release })
+}
+
+/** Has the table put in place whenever another program changes it. */
+function guardTable(
+  ownedTable: OwnedTable,
+  held: HeldFacts,
+  names: Pick<GuardedTable, 'port' | 'table'>,
+  { tell, foreign }: { readonly tell: (event: FirewallEvent) => void; readonly foreign: ForeignFirewalls },
+): TableGuard {
+  const guarded: GuardedTable = {
+    ...names,
+    isIntact: () => ownedTable.isIntact(held.all()),
+    isPast: (generation) => ownedTable.isPast(generation),
+    restore: () => {
+      ownedTable.replace(held.all())
+    },
   }
+  return translated(
+    () =>
+      new TableGuard(guarded, tell, (event) => {
+        foreign.notice(event)
+      }),
+  )
+}
+
+/** What a firewall consists of. */
+interface FirewallParts {
+  readonly table: OwnedTable
+  readonly held: HeldFacts
+  readonly guard: TableGuard
+  readonly foreign: ForeignFirewalls
+  readonly logger: Logger
+  readonly release: () => void
 }
 
 /** Facts in memory and, as elements of a table, in the kernel. Every method does its work before it returns. */
 class NftablesFirewall implements TableFirewall {
-  readonly #table: OwnedTable
-  readonly #held: HeldFacts
-  readonly #logger: Logger
-  readonly #release: () => void
+  readonly #parts: FirewallParts
   #closed = false
 
-  constructor(table: OwnedTable, held: HeldFacts, logger: Logger, release: () => void) {
-    this.#table = table
-    this.#held = held
-    this.#logger = logger
-    this.#release = release
+  constructor(parts: FirewallParts) {
+    this.#parts = parts
   }
 
   // eslint-disable-next-line @typescript-eslint/require-await -- the contract's promise; the kernel answers at once
   async change(change: FirewallChange, call?: CallOptions): Promise<void> {
     call?.signal?.throwIfAborted()
     if (this.#closed) throw new ClosedError('firewall')
-    const difference = this.#held.difference(change)
+    const { table, held, foreign, logger } = this.#parts
+    const difference = held.difference(change)
     try {
-      this.#table.change(difference)
+      table.change(difference)
     } catch (error) {
       // Our books and the kernel differ: another program removed the table or changed its elements.
       if (!isErrno(error, 'ENOENT', 'EEXIST')) throw error
-      this.#logger.warn({ error }, 'packet rules were changed by another program; putting them in place again')
-      this.#table.replace(this.#held.after(difference))
+      logger.debug({ error }, 'packet rules are not as they were left; putting all of them in place')
+      table.replace(held.after(difference))
     }
-    this.#held.apply(difference)
+    held.apply(difference)
+    // The old xtables tell nobody when they change: whoever makes a network learns of them then.
+    if (difference.added.some(({ kind }) => kind === 'network')) foreign.look()
   }
 
   // eslint-disable-next-line @typescript-eslint/require-await -- as above
   async close(): Promise<void> {
     if (this.#closed) return
-    this.#table.remove()
-    this.#closed = true
-    this.#release()
+    const { foreign, table, logger } = this.#parts
+    try {
+      foreign.remove()
+    } catch (error) {
+      logger.error({ error }, 'could not take rules out of chains of other programs')
+    }
+    table.remove()
+    this.#letGo()
   }
 
   // eslint-disable-next-line @typescript-eslint/require-await -- as above
   async detach(): Promise<void> {
+    this.#letGo()
+  }
+
+  #letGo(): void {
     if (this.#closed) return
     this.#closed = true
-    this.#release()
+    this.#parts.guard.close()
+    this.#parts.foreign.close()
+    this.#parts.release()
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

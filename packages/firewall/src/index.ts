@@ -15,6 +15,8 @@ export {
   PortPublishedError,
   TableInUseError,
 } from './errors.ts'
+export type { FirewallEvent, ForeignFirewall, RulesLost, RulesRestored } from './events.ts'
 export { openFirewall, type FirewallDeps, type TableFirewall } from './firewall.ts'
+export type { ForeignAnswer } from './foreign/foreign-firewalls.ts'
 export type { FirewallOptions } from './options.ts'
 export type { FirewallNetlink } from './owned-table.ts'

@@ -1,6 +1,7 @@
 import type { FirewallFact } from '@net/driverapi'
 import type { TableReference } from '@net/netlink-ffi'
 import { InvalidFactError } from './errors.ts'
+import type { ForeignAnswer } from './foreign/foreign-firewalls.ts'
 
 /** What the caller chooses. */
 export interface FirewallOptions {
@@ -13,6 +14,11 @@ export interface FirewallOptions {
   readonly owner?: string | undefined
   /** What is true from the start: takes the place of what an earlier opening left, in one batch. @defaultValue none */
   readonly facts?: readonly FirewallFact[] | undefined
+  /**
+   * What to do about a firewall of another program that drops whatever it does not know: tell of it, or put two rules
+   * into its chain that let packets of networks pass. @defaultValue `warn`
+   */
+  readonly foreignFirewall?: ForeignAnswer | undefined
 }
 
 /** The options, checked, nothing left open. */
@@ -20,6 +26,7 @@ export interface ResolvedOptions {
   readonly table: TableReference
   readonly owner: string
   readonly facts: readonly FirewallFact[]
+  readonly foreignFirewall: ForeignAnswer
 }
 
 /** What `nft` can name, within linux/netfilter/nf_tables.h: NFT_NAME_MAXLEN. */
@@ -29,7 +36,7 @@ const MAX_OWNER_BYTES = 200
 
 /** @throws InvalidFactError (`ERR_INVALID_FACT`) */
 export function resolveOptions(options: FirewallOptions): ResolvedOptions {
-  const { table = 'net', owner = '@net/firewall', facts = [] } = options
+  const { table = 'net', owner = '@net/firewall', facts = [], foreignFirewall = 'warn' } = options
   if (!TABLE_NAME.test(table)) {
     throw new InvalidFactError('table', table, 'a letter, then up to 127 letters, digits and underscores')
   }
@@ -37,5 +44,8 @@ export function resolveOptions(options: FirewallOptions): ResolvedOptions {
   if (ownerBytes < 1 || ownerBytes > MAX_OWNER_BYTES || owner.includes('\0')) {
     throw new InvalidFactError('owner', owner, `1 to ${MAX_OWNER_BYTES} bytes of text`)
   }
-  return { table: { family: 'inet', name: table }, owner, facts }
+  if (!['warn', 'insert'].includes(foreignFirewall)) {
+    throw new InvalidFactError('foreignFirewall', foreignFirewall, 'warn or insert')
+  }
+  return { table: { family: 'inet', name: table }, owner, facts, foreignFirewall }
 }

@@ -20,9 +20,13 @@ import type { CheckedFact } from './fact.ts'
 import type { Difference } from './held-facts.ts'
 import { layoutOf } from './layout.ts'
 import { setIn, type SetName } from './sets.ts'
+import { fingerprintOf, holdsElements } from './table-state.ts'
 
 /** The slice of an nftables socket that the firewall uses. */
-export type FirewallNetlink = Pick<NftablesSocket, 'commit' | 'generation' | 'findTable' | 'close'>
+export type FirewallNetlink = Pick<
+  NftablesSocket,
+  'commit' | 'generation' | 'findTable' | 'listChains' | 'listRules' | 'listSets' | 'listElements' | 'port' | 'close'
+>
 
 /** Other programs may change rules between our look and our batch; so often is it tried anew. */
 const ATTEMPTS = 10
@@ -32,6 +36,8 @@ export class OwnedTable {
   readonly #netlink: FirewallNetlink
   readonly #table: TableReference
   readonly #owner: string
+  /** What the kernel's generation was before the table was put in place last, and what the table is known again by. */
+  #placed: { readonly after: number; readonly fingerprint: string } | undefined
 
   constructor(netlink: FirewallNetlink, table: TableReference, owner: string) {
     this.#netlink = netlink
@@ -50,7 +56,8 @@ export class OwnedTable {
     const elements = elementMessages(this.#table, facts, addElements)
     const messages = [...steps.map(({ message }) => message), ...elements]
     try {
-      this.#whileUnchanged((isThere) => [...(isThere ? [deleteTable(this.#table)] : []), ...messages])
+      const after = this.#whileUnchanged((isThere) => [...(isThere ? [deleteTable(this.#table)] : []), ...messages])
+      this.#placed = { after, fingerprint: fingerprintOf(this.#netlink, this.#table) }
     } catch (error) {
       if (!isErrno(error, 'ENOENT', ...unsupported) || !isNetError(error)) throw error
       const refused = error instanceof NetlinkError ? error.request : ''
@@ -70,20 +77,43 @@ export class OwnedTable {
     })
   }
 
+  /** Whether the kernel has the table with `facts` and nothing else in it. */
+  isIntact(facts: readonly CheckedFact[]): boolean {
+    try {
+      return (
+        this.#isThere() &&
+        this.#placed?.fingerprint === fingerprintOf(this.#netlink, this.#table) &&
+        holdsElements(this.#netlink, this.#table, facts.flatMap(elementsOf))
+      )
+    } catch {
+      // Gone or changed while it was read. Whoever asks puts it in place, and meets the reason there if it lasts.
+      return false
+    }
+  }
+
+  /** Whether a change that made that generation came before the table was put in place last. */
+  isPast(generation: number): boolean {
+    // Generations are numbers of 32 bits that begin anew.
+    return this.#placed !== undefined && ((generation - this.#placed.after) | 0) <= 0
+  }
+
   /** Removes the table, if it is there and ours. */
   remove(): void {
     this.#whileUnchanged((isThere) => (isThere ? [deleteTable(this.#table)] : []))
   }
 
-  /** Looks whether our table is there and commits what follows from it, unless the rules changed in between. */
-  #whileUnchanged(messagesGiven: (isThere: boolean) => readonly NetlinkMessage[]): void {
+  /**
+   * Looks whether our table is there and commits what follows from it, unless the rules changed in between. Returns
+   * the generation that it found.
+   */
+  #whileUnchanged(messagesGiven: (isThere: boolean) => readonly NetlinkMessage[]): number {
     for (let attempt = 1; ; attempt++) {
       try {
-        translated(() => {
+        return translated(() => {
           const generation = this.#netlink.generation()
           this.#netlink.commit(messagesGiven(this.#isThere()), { generation })
+          return generation
         })
-        return
       } catch (error) {
         if (!isErrno(error, 'ERESTART')) throw error
         if (attempt === ATTEMPTS) throw new FirewallContendedError(ATTEMPTS, error)

@@ -1,10 +1,10 @@
 import { execFileSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import type { FirewallFact, PortFact } from '@net/driverapi'
-import { NetlinkError, NftablesSocket } from '@net/netlink-ffi'
 import { describeKernel, enterFreshHost } from '@net/netlink-ffi/testing'
 import { expect, it } from 'vitest'
-import { openFirewall, type FirewallNetlink } from '../src/index.ts'
+import { openFirewall } from '../src/index.ts'
+import { refusingNetlink } from './refusing-netlink.ts'
 
 await enterFreshHost()
 
@@ -39,29 +39,6 @@ const port = (hostPort: number): PortFact => ({
   containerAddress: '10.0.0.2',
   containerPort: 80,
 })
-
-/** A socket of the kernel's whose commits fail from a moment on. */
-class RefusingNetlink implements FirewallNetlink {
-  readonly #socket = NftablesSocket.open()
-  refuses = false
-
-  commit(...args: Parameters<FirewallNetlink['commit']>): void {
-    if (this.refuses) throw new NetlinkError('NFT_MSG_NEWSETELEM', ENOMEM)
-    this.#socket.commit(...args)
-  }
-
-  generation(): number {
-    return this.#socket.generation()
-  }
-
-  findTable(...args: Parameters<FirewallNetlink['findTable']>): ReturnType<FirewallNetlink['findTable']> {
-    return this.#socket.findTable(...args)
-  }
-
-  close(): void {
-    this.#socket.close()
-  }
-}
 
 describeKernel('the table', () => {
   it('has its fixed chains, and facts as elements', async () => {
@@ -151,9 +128,9 @@ describeKernel('a change', () => {
   })
 
   it('that the kernel refuses is forgotten', async () => {
-    const netlink = new RefusingNetlink()
+    const netlink = refusingNetlink()
     const firewall = await openFirewall({ table: 'refusing' }, { netlink })
-    netlink.refuses = true
+    netlink.refusal = ENOMEM
 
     await expect(firewall.change({ add: [port(8080)] })).rejects.toMatchObject({ code: 'ERR_NETLINK', errno: ENOMEM })
 

@@ -1,7 +1,8 @@
-import { NotImplementedError, type CallOptions } from '@net/types'
+import type { CallOptions } from '@net/types'
 import { Core, type CoreDeps } from './core.ts'
 import { deleteEndpoint } from './endpoint-operations.ts'
 import { Endpoint } from './endpoint.ts'
+import type { ControllerEvent, EventLog, EventsOptions } from './events.ts'
 import { attach, createSandbox, deleteSandbox } from './join-operations.ts'
 import { createNetwork, deleteNetwork } from './network-operations.ts'
 import { Network } from './network.ts'
@@ -27,13 +28,15 @@ export interface Attachment {
 export class Controller implements AsyncDisposable {
   readonly id: string
   readonly #core: Core
+  readonly #events: EventLog
   readonly #release: () => Promise<void>
   #closing: Promise<void> | undefined
 
   /** @internal Controllers come from `openController`. */
-  constructor(id: string, deps: CoreDeps, release: () => Promise<void>) {
+  constructor(id: string, deps: CoreDeps, events: EventLog, release: () => Promise<void>) {
     this.id = id
     this.#core = new Core(deps)
+    this.#events = events
     this.#release = release
   }
 
@@ -97,9 +100,13 @@ export class Controller implements AsyncDisposable {
     return entry === undefined ? undefined : new Sandbox(this.#core, entry)
   }
 
-  /** @throws `ERR_NOT_IMPLEMENTED` */
-  events(): never {
-    throw new NotImplementedError('controller.events()')
+  /**
+   * What happens to the controller's networks without its doing: packet rules that another program removed, another
+   * firewall in the way. The last events are remembered, for all who listen; who is too slow is told how many he missed.
+   * Ends with its signal, and when the controller is closed.
+   */
+  events(options?: EventsOptions): AsyncIterable<ControllerEvent> {
+    return this.#events.events(options)
   }
 
   /**

@@ -27,6 +27,7 @@ export {
 } from './errors.ts'
 export type { HostResolverOptions } from './names/host-resolver.ts'
 export type { FilePaths } from './names/sandbox-files.ts'
+export type { ControllerEvent, EventPlace, EventsMissed, EventsOptions, Happening } from './events.ts'
 export { Network } from './network.ts'
 export type { PortRequest } from './port-request.ts'
 export type {

@@ -2,7 +2,7 @@ import { mkdirSync, rmdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { bridgeDriver } from '@net/drivers-bridge'
 import { DriverRegistry, type NetworkDriver } from '@net/driverapi'
-import { openFirewall } from '@net/firewall'
+import { openFirewall, type ForeignAnswer } from '@net/firewall'
 import { defaultIpam, nullIpam } from '@net/ipam'
 import type { IpamDriver } from '@net/ipamapi'
 import { holdName, isNameHeld, type HeldName } from '@net/netlink-ffi'
@@ -12,6 +12,7 @@ import { openPortAllocator, type PortAllocatorOptions } from '@net/portallocator
 import { NotImplementedError, randomId, Rollback, shortId, silentLogger, Turns, type Logger } from '@net/types'
 import { Controller } from './controller.ts'
 import { ControllerRunningError, InvalidRequestError, RuntimeDirectoryError } from './errors.ts'
+import { EventLog, type Happening } from './events.ts'
 import { openHostResolver, type HostResolverOptions } from './names/host-resolver.ts'
 import { HostResolvConf } from './names/host-resolv-conf.ts'
 import type { NamingDeps } from './names/sandbox-naming.ts'
@@ -30,6 +31,11 @@ export interface ControllerOptions {
   readonly pools?: readonly { readonly base: string; readonly size: number }[] | undefined
   readonly ports?: PortAllocatorOptions | undefined
   readonly dns?: ControllerDnsOptions | undefined
+  /**
+   * What to do about a firewall of another program that drops packets of networks (Docker's, ufw's, firewalld's): tell
+   * of it, or put two rules into its chain that let them pass. @defaultValue 'warn'
+   */
+  readonly foreignFirewall?: ForeignAnswer | undefined
   /** What `close` does with sandboxes and networks. @defaultValue 'delete' */
   readonly onClose?: 'delete' | 'keep' | undefined
   /** Not there yet: records are held in memory. */
@@ -72,7 +78,18 @@ export async function openController(options: ControllerOptions = {}): Promise<C
     held.defer('hold the name', () => {
       name.close()
     })
-    const firewall = await openFirewall({ table: `net_${shortId(id)}`, owner: id }, { logger })
+    const events = new EventLog()
+    held.defer('remember events', () => {
+      events.close()
+    })
+    const onEvent = (event: Happening): void => {
+      events.add(event)
+    }
+    const { foreignFirewall } = options
+    const firewall = await openFirewall(
+      { table: `net_${shortId(id)}`, owner: id, foreignFirewall },
+      { logger, onEvent },
+    )
     held.defer('open the firewall', () => firewall.close())
     const folder = createFolder(id, options.runtimeDirectory, held)
     const ports = openPortAllocator(options.ports, { turns })
@@ -84,7 +101,7 @@ export async function openController(options: ControllerOptions = {}): Promise<C
     if (hostNames !== undefined) held.defer('answer the host', () => hostNames.close())
     logger.info({ controllerId: id }, 'controller opened')
     const core = { ...deps, executor, ports, folder, naming: namingOf(naming, logger), hostNames }
-    return new Controller(id, core, () => held[Symbol.asyncDispose]())
+    return new Controller(id, core, events, () => held[Symbol.asyncDispose]())
   } catch (error) {
     await held[Symbol.asyncDispose]()
     throw error

@@ -148,12 +148,10 @@ describeKernel('a sandbox', () => {
 
   it('says of what is to come that it is not there yet', async () => {
     const sandbox = await net.createSandbox({ containerId: 'c' })
-    const notYet = expect.objectContaining({ code: 'ERR_NOT_IMPLEMENTED', kind: 'not-implemented' }) as Error
 
     for (const call of [() => sandbox.refresh(), () => sandbox.setKey()]) {
-      await expect(call()).rejects.toMatchObject({ code: 'ERR_NOT_IMPLEMENTED' })
+      await expect(call()).rejects.toMatchObject({ code: 'ERR_NOT_IMPLEMENTED', kind: 'not-implemented' })
     }
-    expect(() => net.events()).toThrow(notYet)
   })
 })
 

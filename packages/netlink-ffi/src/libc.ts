@@ -84,15 +84,22 @@ function load(): Libc {
 }
 
 /**
- * Calls `callback` whenever `fd` can be read, until the result is closed. Does not keep the
- * event loop alive.
+ * Calls `callback` whenever `fd` can be read or has an error to tell, until the result is closed. Does not keep the
+ * event loop alive. The callback reads until nothing is left, errors too.
  */
 export function watchReadable(fd: number, callback: () => void): { close(): void } {
-  const handle = koffi.node.poll(fd, { readable: true }, callback)
+  let isClosed = false
+  const onReady = (status: unknown): void => {
+    callback()
+    // The event loop gives up a descriptor that has an error to tell, and errors of sockets pass.
+    if (status !== 0 && !isClosed) handle.start({ readable: true }, onReady)
+  }
+  const handle = koffi.node.poll(fd, { readable: true }, onReady)
   handle.unref()
   // Referenced from here for as long as the caller holds the result: a handle that is collected goes deaf.
   return {
     close: () => {
+      isClosed = true
       handle.close()
     },
   }

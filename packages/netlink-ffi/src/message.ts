@@ -33,6 +33,8 @@ export interface ReceivedMessage {
   readonly type: number
   readonly flags: number
   readonly sequence: number
+  /** The netlink port of whoever brought the message about; 0 is the kernel itself. */
+  readonly port: number
   readonly payload: Uint8Array
 }
 
@@ -62,6 +64,7 @@ export function walkMessages(datagram: Uint8Array, visit: (message: ReceivedMess
       type: view.getUint16(offset + 4, littleEndian),
       flags: view.getUint16(offset + 6, littleEndian),
       sequence: view.getUint32(offset + 8, littleEndian),
+      port: view.getUint32(offset + 12, littleEndian),
       payload: datagram.subarray(offset + HEADER_LENGTH, offset + length),
     })
     offset += (length + 3) & ~3

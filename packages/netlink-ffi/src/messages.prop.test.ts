@@ -19,7 +19,7 @@ const recorded = JSON.parse(readFileSync(new URL('../test/fixtures/rtnetlink.jso
   neighbours: string[]
 }
 
-const message = (payload: Uint8Array): ReceivedMessage => ({ type: 0, flags: 0, sequence: 0, payload })
+const message = (payload: Uint8Array): ReceivedMessage => ({ type: 0, flags: 0, sequence: 0, port: 0, payload })
 const recordedMessage = (base64: string): ReceivedMessage => message(Uint8Array.from(Buffer.from(base64, 'base64')))
 
 /** Runs `read`; a refusal of malformed bytes is fine, anything else is not. */

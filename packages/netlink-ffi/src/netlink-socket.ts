@@ -23,6 +23,7 @@ import {
   type NetlinkMessage,
   type ReceivedMessage,
 } from './message.ts'
+import { filterOf } from './port-filter.ts'
 import { littleEndian, Writer } from './writer.ts'
 
 // linux/socket.h, asm-generic/socket.h, linux/netlink.h
@@ -34,6 +35,7 @@ const SO_SNDBUF = 7
 const SO_RCVBUF = 8
 const SO_SNDBUFFORCE = 32
 const SO_RCVBUFFORCE = 33
+const SO_ATTACH_FILTER = 26
 const SOL_NETLINK = 270
 const NETLINK_ADD_MEMBERSHIP = 1
 const NETLINK_CAP_ACK = 10
@@ -43,6 +45,8 @@ const MSG_DONTWAIT = 0x40
 const MSG_TRUNC = 0x20
 const NLM_F_CAPPED = 0x100
 const NLM_F_ACK_TLVS = 0x200
+/** struct sockaddr_nl: its port at offset 4 */
+const ADDRESS_LENGTH = 12
 
 /** The kernel fills at most 32 KiB a datagram of a dump, and sends no longer answers to what we ask. */
 const RECEIVE_BYTES = 64 * 1024
@@ -93,7 +97,7 @@ export class NetlinkSocket {
       setOption(fd, SOL_NETLINK, NETLINK_CAP_ACK, 1)
       setOption(fd, SOL_NETLINK, NETLINK_GET_STRICT_CHK, 1)
       if (options.bufferBytes !== undefined) enlargeBuffers(fd, options.bufferBytes)
-      const address = new Uint8Array(12)
+      const address = new Uint8Array(ADDRESS_LENGTH)
       viewOf(address).setUint16(0, AF_NETLINK, littleEndian)
       check(libc().bind(fd, address, address.length), 'bind', 'AF_NETLINK')
       // After bind, which sets the first 32 memberships to those its address names: none.
@@ -108,6 +112,20 @@ export class NetlinkSocket {
   /** The descriptor, for watching; the socket keeps it. */
   get fd(): number {
     return this.#fd
+  }
+
+  /** The number that the kernel knows it by: answers, and reports of what it changed, bear it. */
+  get port(): number {
+    const address = new Uint8Array(ADDRESS_LENGTH)
+    const length = new Uint8Array(Uint32Array.of(address.length).buffer)
+    check(libc().getsockname(this.#live(), address, length), 'getsockname', 'AF_NETLINK')
+    return viewOf(address).getUint32(4, littleEndian)
+  }
+
+  /** Hears no more of what the socket of that port brings about: the kernel drops it before it is queued. */
+  ignore(port: number): void {
+    const program = filterOf(port)
+    check(libc().setsockopt(this.#live(), SOL_SOCKET, SO_ATTACH_FILTER, program, program.length), 'setsockopt')
   }
 
   /**
@@ -204,6 +222,11 @@ export class NetlinkSocket {
     this.close()
   }
 
+  #live(): number {
+    if (this.#closed) throw new ClosedError('netlink socket')
+    return this.#fd
+  }
+
   /** Only one message asks for an acknowledgement: refusals come unasked. */
   #frame(writer: Writer, messages: readonly NetlinkMessage[], acknowledged: number): number {
     const first = this.#sequence
@@ -220,16 +243,15 @@ export class NetlinkSocket {
   }
 
   #send(bytes: Uint8Array, messages: readonly NetlinkMessage[]): void {
-    if (this.#closed) throw new ClosedError('netlink socket')
+    const fd = this.#live()
     if (this.#logger !== silentLogger) {
       for (const message of messages) this.#logger.debug({ message: message.describe() }, 'netlink request')
     }
-    check(libc().send(this.#fd, bytes, bytes.length, 0), 'send', messages[0]?.describe())
+    check(libc().send(fd, bytes, bytes.length, 0), 'send', messages[0]?.describe())
   }
 
   async #sendOffLoop(bytes: Uint8Array, messages: readonly NetlinkMessage[]): Promise<void> {
-    if (this.#closed) throw new ClosedError('netlink socket')
-    const sent = await libc().sendAsync(this.#fd, bytes, bytes.length, 0)
+    const sent = await libc().sendAsync(this.#live(), bytes, bytes.length, 0)
     if (sent < 0) throw new NoReplyError(messages[0]?.describe() ?? '')
   }
 
@@ -324,9 +346,8 @@ export class NetlinkSocket {
 
   /** The next datagram, in a buffer that the next call overwrites; undefined when there is none. */
   #receive(): Uint8Array | undefined {
-    if (this.#closed) throw new ClosedError('netlink socket')
     const buffer = receiveBuffer()
-    const length = libc().recv(this.#fd, buffer, buffer.length, MSG_DONTWAIT | MSG_TRUNC)
+    const length = libc().recv(this.#live(), buffer, buffer.length, MSG_DONTWAIT | MSG_TRUNC)
     if (length < 0) {
       const errno = libc().errno()
       if (errnoName(errno) === 'EAGAIN') return undefined

@@ -1,7 +1,5 @@
-import { watchReadable } from './libc.ts'
-import { isErrno } from './errors.ts'
+import { watchEvents } from './event-socket.ts'
 import type { ReceivedMessage } from './message.ts'
-import { NetlinkSocket } from './netlink-socket.ts'
 import { decodeAddress, RTM_DELADDR, RTM_NEWADDR, type InterfaceAddress } from './rtnetlink/address.ts'
 import { decodeLink, RTM_DELLINK, RTM_NEWLINK, type Link } from './rtnetlink/link.ts'
 
@@ -10,8 +8,6 @@ const NETLINK_ROUTE = 0
 const RTNLGRP_LINK = 1
 const RTNLGRP_IPV4_IFADDR = 5
 const RTNLGRP_IPV6_IFADDR = 9
-/** Datagrams read in one turn of the event loop. */
-const DATAGRAMS_A_TURN = 64
 const BUFFER_BYTES = 1024 * 1024
 
 /** What became of a link or an address. */
@@ -27,39 +23,9 @@ export type RouteEvent =
  * Does not keep the process alive beyond what else it does.
  */
 export function watchRoutes(onEvent: (event: RouteEvent) => void): { close(): void } & Disposable {
-  const socket = NetlinkSocket.open(NETLINK_ROUTE, {
-    groups: [RTNLGRP_LINK, RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV6_IFADDR],
-    bufferBytes: BUFFER_BYTES,
-  })
-  const watch = watchReadable(socket.fd, () => {
-    readEvents(socket, onEvent)
-  })
-  let closed = false
-  const close = (): void => {
-    if (closed) return
-    closed = true
-    watch.close()
-    socket.close()
-  }
-  return { close, [Symbol.dispose]: close }
-}
-
-function readEvents(socket: NetlinkSocket, onEvent: (event: RouteEvent) => void): void {
-  const events: RouteEvent[] = []
-  try {
-    for (let datagrams = 0; datagrams < DATAGRAMS_A_TURN; datagrams++) {
-      const found = socket.receive((message) => {
-        const event = eventOf(message)
-        if (event !== undefined) events.push(event)
-      })
-      if (!found) break
-    }
-  } catch (error) {
-    if (!isErrno(error, 'ENOBUFS')) throw error
-    events.push({ kind: 'overrun' })
-  }
-  // Listeners run after the receive buffer was read: they may use sockets themselves.
-  for (const event of events) onEvent(event)
+  const groups = [RTNLGRP_LINK, RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV6_IFADDR]
+  const lost = (): RouteEvent => ({ kind: 'overrun' })
+  return watchEvents({ protocol: NETLINK_ROUTE, groups, bufferBytes: BUFFER_BYTES, take: eventOf, lost }, onEvent)
 }
 
 function eventOf(message: ReceivedMessage): RouteEvent | undefined {

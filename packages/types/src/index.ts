@@ -21,6 +21,7 @@ export {
   type AddressFamily,
   type Cidr,
 } from './address.ts'
+export { Backoff, type BackoffOptions } from './backoff.ts'
 export type { CallOptions } from './call-options.ts'
 export {
   ClosedError,

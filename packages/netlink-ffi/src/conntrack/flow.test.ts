@@ -15,7 +15,7 @@ const flow: Flow = {
   zone: 0,
 }
 
-const received = (payload: Uint8Array): ReceivedMessage => ({ type: 0, flags: 0, sequence: 0, payload })
+const received = (payload: Uint8Array): ReceivedMessage => ({ type: 0, flags: 0, sequence: 0, port: 0, payload })
 
 /** What follows the netlink header: the kernel answers with attributes of the same layout. */
 function payloadOf(message: NetlinkMessage): Uint8Array {

@@ -1,4 +1,15 @@
-import { attributes, be32, be64, writeAttribute, zstring, walkAttributes, type AttributeCodec } from '../attributes.ts'
+import {
+  attributes,
+  be16,
+  be32,
+  be64,
+  bytes,
+  u8,
+  walkAttributes,
+  writeAttribute,
+  zstring,
+  type AttributeCodec,
+} from '../attributes.ts'
 import { MalformedMessageError } from '../errors.ts'
 import { littleEndian } from '../writer.ts'
 import { dataAttributes, type NftVerdict } from './verdict.ts'
@@ -23,7 +34,9 @@ const codecs = {
     destinationRegister: [3, be32],
     flags: [5, be32],
   }),
+  log: attributes({ group: [1, be16], prefix: [2, zstring] }),
   masq: attributes({ flags: [1, be32] }),
+  match: attributes({ name: [1, zstring], revision: [2, be32], info: [3, bytes] }),
   meta: attributes({ destinationRegister: [1, be32], key: [2, be32] }),
   nat: attributes({
     type: [1, be32],
@@ -43,6 +56,8 @@ const codecs = {
     checksumType: [6, be32],
     checksumOffset: [7, be32],
   }),
+  reject: attributes({ type: [1, be32], code: [2, u8] }),
+  target: attributes({ name: [1, zstring], revision: [2, be32], info: [3, bytes] }),
 } as const
 
 type Codecs = typeof codecs
@@ -273,6 +288,26 @@ function counter(): NftExpression {
   return { name: 'counter', data: { bytes: 0n, packets: 0n } }
 }
 
+// linux/netfilter/xt_devgroup.h: XT_DEVGROUP_MATCH_SRC, XT_DEVGROUP_MATCH_DST
+const groupFlags = { iifgroup: 1, oifgroup: 4 } as const
+const XT_DEVGROUP_BYTES = 20
+const WHOLE_GROUP = 0xffffffff
+
+/**
+ * What `meta('iifgroup')` and a comparison ask, as a match of xtables: the one way that `iptables` can read. It refuses
+ * to show or change a table with a rule in it that it cannot read.
+ */
+function xtablesGroup(which: keyof typeof groupFlags, group: number): NftExpression {
+  const info = new Uint8Array(XT_DEVGROUP_BYTES)
+  const view = new DataView(info.buffer)
+  // struct xt_devgroup_info: flags, source group and mask, destination group and mask
+  const at = which === 'iifgroup' ? 4 : 12
+  view.setUint32(0, groupFlags[which], littleEndian)
+  view.setUint32(at, group, littleEndian)
+  view.setUint32(at + 4, WHOLE_GROUP, littleEndian)
+  return { name: 'match', data: { name: 'devgroup', revision: 0, info } }
+}
+
 /** What a register holds for a number of the kernel: 32 bits in the machine's byte order. */
 function hostNumber(value: number): Uint8Array {
   const bytes = new Uint8Array(4)
@@ -298,5 +333,6 @@ export const nftExpression = {
   nat,
   masquerade,
   counter,
+  xtablesGroup,
   hostNumber,
 } as const

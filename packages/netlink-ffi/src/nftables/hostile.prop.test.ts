@@ -7,6 +7,7 @@ import { addChain, decodeChain } from './chain.ts'
 import { addElements, decodeElements } from './element.ts'
 import { nftExpression } from './expressions.ts'
 import { addRule, decodeRule } from './rule.ts'
+import { CommitReader } from './rule-events.ts'
 import { addSet, decodeSet, type NftSet } from './set.ts'
 import { addTable, decodeTable } from './table.ts'
 
@@ -17,7 +18,7 @@ const chain = { table, name: 'one' }
 const map: NftSet = { table, name: 'ports', key: ['ipv6_addr', 'inet_service'], data: ['ipv4_addr', 'mark'] }
 const verdicts: NftSet = { table, name: 'to', key: ['ifname'], data: 'verdict' }
 
-const received = (payload: Uint8Array): ReceivedMessage => ({ type: 0, flags: 0, sequence: 0, payload })
+const received = (payload: Uint8Array): ReceivedMessage => ({ type: 0, flags: 0, sequence: 0, port: 0, payload })
 
 /** What follows the netlink header: the kernel answers with attributes of the same layout. */
 function payloadOf(message: NetlinkMessage | undefined): Uint8Array {
@@ -40,6 +41,10 @@ const decoders: Readonly<Record<string, (message: ReceivedMessage) => unknown>> 
   decodeChain,
   decodeRule,
   decodeSet,
+  'the reports of a commit': (message) => {
+    const reader = new CommitReader()
+    for (const operation of [1, 2, 3, 8, 9, 12, 14, 15]) reader.take({ ...message, type: 0xa00 | operation })
+  },
   'decodeElements of a map': (message) => decodeElements(map, message),
   'decodeElements of verdicts': (message) => decodeElements(verdicts, message),
 }

@@ -25,8 +25,18 @@ const operations = {
   NFT_MSG_NEWSETELEM: 12,
   NFT_MSG_GETSETELEM: 13,
   NFT_MSG_DELSETELEM: 14,
+  NFT_MSG_NEWGEN: 15,
   NFT_MSG_GETGEN: 16,
 } as const
+
+const operationNames = new Map(
+  Object.entries(operations).map(([name, number]) => [number as number, name as keyof typeof operations]),
+)
+
+/** What the type of a netlink message says; undefined where it is none of nf_tables, or none known here. */
+export function operationOf(type: number): keyof typeof operations | undefined {
+  return type >> 8 === NFNL_SUBSYS_NFTABLES ? operationNames.get(type & 0xff) : undefined
+}
 
 /** NFPROTO_*, linux/netfilter.h. */
 const familyNumbers = { inet: 1, ip: 2, arp: 3, netdev: 5, bridge: 7, ip6: 10 } as const

@@ -66,6 +66,11 @@ export class NftablesSocket {
     if (errors[0] !== undefined) throw errors[0].error
   }
 
+  /** The netlink port of its socket: changes that it makes are reported under it. */
+  get port(): number {
+    return this.#socket.port
+  }
+
   /** A number that changes with every change of rules in the namespace. */
   generation(): number {
     const [reply] = this.#socket.request(getGeneration)
@@ -89,12 +94,15 @@ export class NftablesSocket {
     return this.#socket.dump(listTables, decodeTable)
   }
 
-  listChains(table: TableReference): NftChain[] {
-    return this.#socket.dump(listChains, decodeChain).filter((chain) => isSame(chain.table, table))
+  /** The chains of a table, or of all. */
+  listChains(table?: TableReference): NftChain[] {
+    const chains = this.#socket.dump(listChains, decodeChain)
+    return table === undefined ? chains : chains.filter((chain) => isSame(chain.table, table))
   }
 
-  listRules(table: TableReference): NftRule[] {
-    return this.#socket.dump(listRules(table), decodeRule)
+  /** The rules of a table, or of one of its chains, in their order. */
+  listRules(table: TableReference, chain?: string): NftRule[] {
+    return this.#socket.dump(listRules(table, chain), decodeRule)
   }
 
   listSets(table: TableReference): NftSetReport[] {

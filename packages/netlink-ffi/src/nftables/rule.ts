@@ -15,6 +15,7 @@ const ruleAttributes = attributes({
   chain: [2, zstring],
   handle: [3, be64],
   expressions: [4, list(NFTA_LIST_ELEM, expressionCodec)],
+  position: [6, be64],
   userdata: [7, bytes],
 })
 
@@ -23,6 +24,8 @@ export interface NewRule {
   readonly chain: ChainReference
   readonly expressions: readonly NftExpression[]
   readonly comment?: string | undefined
+  /** Handle of a rule of the chain that it is put before. @defaultValue it is put at the chain's end */
+  readonly before?: bigint | undefined
 }
 
 /** A rule as the kernel reports it. */
@@ -35,17 +38,22 @@ export interface NftRule {
   readonly userdata: Uint8Array | undefined
 }
 
-/** NFT_MSG_NEWRULE: puts a rule at the end of its chain. ENOENT when the kernel lacks one of the expressions. */
+/**
+ * NFT_MSG_NEWRULE: puts a rule at the end of its chain, or before another. ENOENT when the kernel lacks one of the
+ * expressions, or the other rule is gone.
+ */
 export function addRule(rule: NewRule): NetlinkMessage {
-  const { chain, expressions } = rule
+  const { chain, expressions, before } = rule
   const userdata = commentUserdata(rule.comment)
   return operationMessage({
     operation: 'NFT_MSG_NEWRULE',
-    flags: NLM_F_CREATE | NLM_F_APPEND,
+    // Without NLM_F_APPEND a position is that of the rule to stand before.
+    flags: before === undefined ? NLM_F_CREATE | NLM_F_APPEND : NLM_F_CREATE,
     family: chain.table.family,
     about: `${describeChain(chain)} (${expressions.map((expression) => expression.name).join(', ')})`,
     write: (writer) => {
-      ruleAttributes.write(writer, { table: chain.table.name, chain: chain.name, expressions, userdata })
+      const { table, name } = chain
+      ruleAttributes.write(writer, { table: table.name, chain: name, expressions, position: before, userdata })
     },
   })
 }
@@ -63,14 +71,14 @@ export function deleteRule(rule: { readonly chain: ChainReference; readonly hand
   })
 }
 
-/** NFT_MSG_GETRULE, to be dumped: the rules of a table. */
-export function listRules(table: TableReference): NetlinkMessage {
+/** NFT_MSG_GETRULE, to be dumped: the rules of a table, or of one of its chains. */
+export function listRules(table: TableReference, chain?: string): NetlinkMessage {
   return operationMessage({
     operation: 'NFT_MSG_GETRULE',
     family: table.family,
     about: `${describeTable(table)} dump`,
     write: (writer) => {
-      ruleAttributes.write(writer, { table: table.name })
+      ruleAttributes.write(writer, { table: table.name, chain })
     },
   })
 }

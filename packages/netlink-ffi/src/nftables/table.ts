@@ -8,6 +8,7 @@ const tableAttributes = attributes({ name: [1, zstring], flags: [2, be32], handl
 
 /** enum nft_table_flags */
 const NFT_TABLE_F_DORMANT = 1
+const NFT_TABLE_F_OWNER = 2
 
 /** A table to be made. */
 export interface NewTable extends TableReference {
@@ -15,6 +16,8 @@ export interface NewTable extends TableReference {
   readonly comment?: string | undefined
   /** Its chains see no packets. */
   readonly dormant?: boolean
+  /** Only the socket that makes it may change it, and it goes with that socket. */
+  readonly locked?: boolean
 }
 
 /** A table as the kernel reports it. */
@@ -35,8 +38,8 @@ export function addTable(table: NewTable): NetlinkMessage {
     family: table.family,
     about: describeTable(table),
     write: (writer) => {
-      const flags = table.dormant === true ? NFT_TABLE_F_DORMANT : undefined
-      tableAttributes.write(writer, { name: table.name, flags, userdata })
+      const flags = (table.dormant === true ? NFT_TABLE_F_DORMANT : 0) | (table.locked === true ? NFT_TABLE_F_OWNER : 0)
+      tableAttributes.write(writer, { name: table.name, flags: flags === 0 ? undefined : flags, userdata })
     },
   })
 }

@@ -1,5 +1,5 @@
+import { allocateFixed } from '../fixed-memory.ts'
 import { littleEndian } from '../writer.ts'
-import { allocateFixed } from './native.ts'
 import { SOCKET_ADDRESS_BYTES } from './socket-address.ts'
 
 /** Datagrams that one system call moves. */

@@ -1,0 +1,66 @@
+import { execFileSync } from 'node:child_process'
+import { describeKernel, enterFreshHost } from '@net/netlink-ffi/testing'
+import { afterEach, beforeEach, expect, it } from 'vitest'
+import { openController, type Attachment, type Controller, type ControllerEvent } from '../src/index.ts'
+import { fetchFromHost, serve } from './lab.ts'
+
+await enterFreshHost()
+
+let net: Controller
+let one: Attachment
+let url: string
+
+beforeEach(async () => {
+  net = await openController()
+  const network = await net.createNetwork({ name: 'n', ipv6: true })
+  one = await net.attach({
+    network,
+    endpoint: { name: 'one', ports: [{ containerPort: 80 }] },
+    sandbox: { containerId: 'one' },
+  })
+  url = `http://127.0.0.1:${one.endpoint.ports()[0]?.hostPort ?? 0}/`
+})
+afterEach(async () => {
+  await net.close()
+})
+
+/** The event that comes first among `events`. */
+async function first(events: AsyncIterable<ControllerEvent>): Promise<ControllerEvent> {
+  for await (const event of events) return event
+  throw new Error('the events ended')
+}
+
+describeKernel('packet rules that another program flushes', () => {
+  it('come back by themselves, and the controller tells of it', async () => {
+    await using _server = await serve(one.sandbox, 'hello')
+    expect(await fetchFromHost(url)).toBe('hello')
+    const events = net.events()
+
+    execFileSync('nft', ['flush', 'ruleset'])
+
+    expect(await first(events)).toMatchObject({
+      ...{ kind: 'rules-restored', sequence: 1, what: 'table deleted', by: { program: 'nft' } },
+    })
+    expect(await fetchFromHost(url)).toBe('hello')
+  })
+})
+
+describeKernel('a firewall of another program that is in the way', () => {
+  it('is told of, and answered where that is wanted', async () => {
+    const drop = 'add table inet other; add chain inet other f { type filter hook forward priority 0; policy drop; }'
+    execFileSync('nft', [drop])
+    await using other = await openController({ foreignFirewall: 'insert' })
+
+    expect(await first(other.events({ after: 0 }))).toMatchObject({
+      ...{ kind: 'foreign-firewall', chain: 'inet other f', answer: 'accepted' },
+    })
+    expect(await first(net.events({ after: 0 }))).toMatchObject({
+      ...{ kind: 'foreign-firewall', chain: 'inet other f', answer: 'none' },
+    })
+    const list = (): string => execFileSync('nft', ['list', 'table', 'inet', 'other'], { encoding: 'utf8' })
+    expect(list()).toContain(`networks of ${other.id}`)
+    await other.close()
+    expect(list()).not.toContain('networks of')
+    execFileSync('nft', ['delete', 'table', 'inet', 'other'])
+  })
+})
