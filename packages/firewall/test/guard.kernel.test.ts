@@ -59,7 +59,7 @@ describeKernel('a table that another program meddles with', () => {
     ['element of ports4 deleted', ['delete', 'element', 'inet', 'net', 'ports4', '{ tcp . 8080 }']],
     ['element of ports4 added', ['add', 'element', 'inet', 'net', 'ports4', '{ tcp . 99 : 10.0.1.2 . 80 }']],
     ['rule of services added', ['add', 'rule', 'inet', 'net', 'services', 'drop']],
-    ['5 rules of published deleted', ['flush', 'chain', 'inet', 'net', 'published']],
+    ['9 rules of published deleted', ['flush', 'chain', 'inet', 'net', 'published']],
     ['chain mine added', ['add', 'chain', 'inet', 'net', 'mine']],
     ['chain forward added', ['chain', 'inet', 'net', 'forward', '{ policy drop; }']],
     ['set mine added', ['add', 'set', 'inet', 'net', 'mine', '{ type inet_service; }']],
