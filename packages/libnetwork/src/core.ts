@@ -5,6 +5,7 @@ import type { PortAllocator } from '@net/portallocator'
 import { ClosedError, KeyedMutex, type CallOptions, type Logger, type Turns } from '@net/types'
 import type { HostResolver } from './names/host-resolver.ts'
 import type { NamingDeps } from './names/sandbox-naming.ts'
+import type { Records } from './records/records.ts'
 import { State } from './state.ts'
 
 /** What the wiring supplies to a controller. */
@@ -13,6 +14,7 @@ export interface CoreDeps {
   readonly ipam: ReadonlyMap<string, IpamDriver>
   readonly executor: Executor
   readonly ports: PortAllocator
+  readonly records: Records
   readonly naming: NamingDeps
   readonly hostNames?: HostResolver | undefined
   /** Folder of the namespaces. */
@@ -27,6 +29,7 @@ export class Core {
   readonly ipam: ReadonlyMap<string, IpamDriver>
   readonly executor: Executor
   readonly ports: PortAllocator
+  readonly records: Records
   readonly naming: NamingDeps
   /** Answers the host itself, where that is wanted. */
   readonly hostNames: HostResolver | undefined
@@ -44,6 +47,7 @@ export class Core {
     this.ipam = deps.ipam
     this.executor = deps.executor
     this.ports = deps.ports
+    this.records = deps.records
     this.naming = deps.naming
     this.hostNames = deps.hostNames
     this.folder = deps.folder

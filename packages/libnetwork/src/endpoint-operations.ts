@@ -25,6 +25,21 @@ export async function createEndpoint(
   request: CreateEndpointRequest,
   call?: CallOptions,
 ): Promise<EndpointEntry> {
+  await using rollback = new Rollback()
+  const entry = await prepareEndpoint(core, network, request, call)
+  rollback.defer('create endpoint', () => deleteEndpoint(core, entry, { force: false }))
+  await core.records.keep({ endpoints: [entry] }, call)
+  rollback.commit()
+  return entry
+}
+
+/** As {@link createEndpoint}, for whoever records it together with something else. */
+export async function prepareEndpoint(
+  core: Core,
+  network: NetworkEntry,
+  request: CreateEndpointRequest,
+  call?: CallOptions,
+): Promise<EndpointEntry> {
   call?.signal?.throwIfAborted()
   checkFamilies(network, request)
   const macAddress = macAddressAsked(request)
@@ -102,6 +117,10 @@ export async function forgetEndpoint(core: Core, entry: EndpointEntry): Promise<
   const { record } = entry
   const network = core.state.getNetwork(record.networkId)
   entry.record = { ...record, phase: 'deleting' }
+  // A manager that remembers by itself: were the record gone first, nobody would know what it holds.
+  const isReplayed = network.ipam.capabilities.requiresRequestReplay
+  if (isReplayed) await core.records.forget({ endpoints: [entry] })
+  else await core.records.keep({ endpoints: [entry] }, { phase: 'deleting' })
   await releasePorts(core, entry)
   for (const [address, subnet] of [
     [record.address, network.record.ipv4],
@@ -111,6 +130,7 @@ export async function forgetEndpoint(core: Core, entry: EndpointEntry): Promise<
       await network.ipam.releaseAddress(subnet.poolId, withoutPrefixLength(address))
     }
   }
+  if (!isReplayed) await core.records.forget({ endpoints: [entry] })
   core.state.removeEndpoint(entry)
   core.logger.debug({ endpointId: record.id }, 'endpoint deleted')
 }

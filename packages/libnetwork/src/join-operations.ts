@@ -1,20 +1,24 @@
 import { join as joinPath } from 'node:path'
 import { randomId, Rollback, shortId, type CallOptions } from '@net/types'
 import type { Core } from './core.ts'
-import { createEndpoint, deleteEndpoint, forgetEndpoint } from './endpoint-operations.ts'
+import { deleteEndpoint, forgetEndpoint, prepareEndpoint } from './endpoint-operations.ts'
 import { BusyError, EndpointJoinedError, EndpointNotJoinedError } from './errors.ts'
 import { electGateways, endpointsOf, planOf, takeGateways } from './gateways.ts'
 import { appear, updateNaming, vanish } from './names/naming-operations.ts'
 import { namingWishesOf } from './names/naming-request.ts'
 import { SandboxNaming } from './names/sandbox-naming.ts'
+import type { Entries } from './records/records.ts'
 import { idOf, type AttachRequest, type CreateSandboxRequest } from './requests.ts'
 import type { EndpointEntry, SandboxEntry } from './state.ts'
 
-/** Makes a sandbox: a network namespace with its loopback interface up, and a resolver in it. */
+/**
+ * Makes a sandbox: a network namespace with its loopback interface up, and a resolver in it. One that an endpoint is
+ * `attached` to right after is recorded with it, to be undone should that not come about.
+ */
 export async function createSandbox(
   core: Core,
   request: CreateSandboxRequest,
-  call?: CallOptions,
+  call?: CallOptions & { readonly attached?: EndpointEntry },
 ): Promise<SandboxEntry> {
   call?.signal?.throwIfAborted()
   const id = randomId()
@@ -32,6 +36,9 @@ export async function createSandbox(
   rollback.defer('record sandbox', () => {
     core.state.removeSandbox(entry)
   })
+  rollback.defer('keep sandbox', () => core.records.forget({ sandboxes: [entry] }))
+  if (call?.attached === undefined) await core.records.keep({ sandboxes: [entry] }, call)
+  else await core.records.keep({ sandboxes: [entry], endpoints: [call.attached] }, { ...call, phase: 'creating' })
   await core.executor.createSandbox(key, call)
   rollback.defer('create namespace', () => core.executor.deleteSandbox(key, []))
   await core.turns.take(call)
@@ -57,6 +64,8 @@ export async function deleteSandbox(core: Core, sandbox: SandboxEntry): Promise<
       lock[Symbol.dispose]()
     })
   }
+  // What is recorded by nobody is removed when the store is opened next, should this not come to its end.
+  await core.records.forget({ endpoints, sandboxes: [sandbox] })
   for (const endpoint of endpoints) vanish(core, endpoint)
   await sandbox.naming.close()
   await core.executor.deleteSandbox(
@@ -77,7 +86,14 @@ export async function renameSandbox(core: Core, sandbox: SandboxEntry, name: str
   using _lock = await core.locks.lock(sandbox.record.id)
   core.state.getSandbox(sandbox.record.id)
   const endpoints = endpointsOf(core, sandbox)
+  const before = endpoints.map(({ record }) => record.name)
   core.state.renameEndpoints(endpoints, name)
+  try {
+    await core.records.keep({ endpoints })
+  } catch (error) {
+    for (const [at, endpoint] of endpoints.entries()) core.state.renameEndpoints([endpoint], before[at] ?? name)
+    throw error
+  }
   for (const endpoint of endpoints) await appear(core, endpoint, sandbox)
 }
 
@@ -106,6 +122,7 @@ export async function join(
   }
   const before = entry.record
   await using rollback = new Rollback()
+  rollback.defer('keep what was', () => core.records.keep(recordsOf(core, sandbox, entry)))
   rollback.defer('pass default routes on', async () => {
     await electGateways(core, sandbox)
     await updateNaming(core, sandbox)
@@ -125,6 +142,7 @@ export async function join(
   takeGateways(core, entry, sandbox)
   sandbox.endpoints.add(before.id)
   const plan = planOf(core, entry, sandbox)
+  await core.records.keep(recordsOf(core, sandbox, entry), call)
   await core.executor.join(sandbox.record.key, plan, call)
   rollback.defer('join', () => core.executor.leave(plan))
   rollback.defer('make names known', () => {
@@ -133,6 +151,11 @@ export async function join(
   await appear(core, entry, sandbox)
   rollback.commit()
   core.logger.debug({ endpointId: before.id, sandboxId: sandbox.record.id, interfaceName }, 'endpoint joined')
+}
+
+/** All whose records change when an endpoint joins a sandbox or leaves it: default routes pass between them. */
+function recordsOf(core: Core, sandbox: SandboxEntry, entry: EndpointEntry): Entries {
+  return { sandboxes: [sandbox], endpoints: [...new Set([...endpointsOf(core, sandbox), entry])] }
 }
 
 /** Takes the interface of an endpoint out of its sandbox. */
@@ -148,19 +171,27 @@ export async function leave(core: Core, entry: EndpointEntry, sandbox: SandboxEn
 /** As {@link leave}, for whoever holds the endpoint's lock. */
 export async function leaveLocked(core: Core, entry: EndpointEntry): Promise<void> {
   const sandbox = core.state.getSandbox(entry.record.sandboxId ?? '')
+  const before = { record: entry.record, gatewayFor: entry.gatewayFor, endpoints: [...sandbox.endpoints] }
+  const plan = planOf(core, entry, sandbox)
   vanish(core, entry)
-  try {
-    await core.executor.leave(planOf(core, entry, sandbox))
-  } catch (error) {
-    await appear(core, entry, sandbox)
-    throw error
-  }
   entry.record = {
     ...entry.record,
     ...{ sandboxId: undefined, interfaceName: undefined, priority: undefined, sandboxAliases: undefined },
   }
   entry.gatewayFor = []
   sandbox.endpoints.delete(entry.record.id)
+  await using rollback = new Rollback()
+  rollback.defer('leave', async () => {
+    entry.record = before.record
+    entry.gatewayFor = before.gatewayFor
+    sandbox.endpoints.clear()
+    for (const id of before.endpoints) sandbox.endpoints.add(id)
+    await appear(core, entry, sandbox)
+    await core.records.keep(recordsOf(core, sandbox, entry))
+  })
+  await core.records.keep(recordsOf(core, sandbox, entry))
+  await core.executor.leave(plan)
+  rollback.commit()
   try {
     await electGateways(core, sandbox)
   } catch (error) {
@@ -179,9 +210,9 @@ export async function attach(
 ): Promise<{ endpoint: EndpointEntry; sandbox: SandboxEntry }> {
   const network = core.state.getNetwork(idOf('network', request.network))
   await using rollback = new Rollback()
-  const endpoint = await createEndpoint(core, network, request.endpoint, call)
+  const endpoint = await prepareEndpoint(core, network, request.endpoint, call)
   rollback.defer('create endpoint', () => deleteEndpoint(core, endpoint, { force: true }))
-  const sandbox = await createSandbox(core, request.sandbox, call)
+  const sandbox = await createSandbox(core, request.sandbox, { ...call, attached: endpoint })
   rollback.defer('create sandbox', () => deleteSandbox(core, sandbox))
   await join(core, endpoint, sandbox, { priority: 0 }, call)
   rollback.commit()

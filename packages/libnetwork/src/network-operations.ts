@@ -45,6 +45,7 @@ export async function createNetwork(
       options,
     },
     ipam,
+    pools: [],
     prefixes: [],
     names: new NameTable(request.name),
     endpointsByName: new Map(),
@@ -57,6 +58,8 @@ export async function createNetwork(
   await using choosing = new Rollback()
   await takeSubnets(core, entry, pools, { rollback, choosing }, call)
   driver.checkSubnets?.(entry.record)
+  rollback.defer('keep network', () => core.records.forget({ networks: [entry] }))
+  await core.records.keep({ networks: [entry] }, call)
   await core.executor.createNetwork(driver.planNetwork(entry.record), call)
 
   entry.record = { ...entry.record, phase: 'ready' }
@@ -78,8 +81,10 @@ export async function deleteNetwork(core: Core, entry: NetworkEntry): Promise<vo
   }
   // From here on nobody can join: whatever fails, asking again goes on where it stopped.
   entry.record = { ...entry.record, phase: 'deleting' }
+  await core.records.keep({ networks: [entry] }, { phase: 'deleting' })
   await core.executor.deleteNetwork(core.drivers.get(entry.record.driver).planNetwork(entry.record))
   for (const subnet of subnetsOf(entry.record)) await releasePool(entry.ipam, subnet)
+  await core.records.forget({ networks: [entry] })
   core.hostNames?.remove(entry.names)
   core.state.removeNetwork(entry)
   core.logger.info({ networkId: entry.record.id, name: entry.record.name }, 'network deleted')

@@ -48,12 +48,17 @@ export async function publish(
   await using rollback = new Rollback()
   const taken = await takePorts(core, entry, requests, rollback, call)
   const ports = taken.map(({ port }) => port)
+  rollback.defer('record ports', async () => {
+    for (const port of ports) entry.ports.delete(publicationKey(port))
+    await core.records.keep({ endpoints: [entry] })
+  })
+  for (const publication of taken) entry.ports.set(publicationKey(publication.port), publication)
+  await core.records.keep({ endpoints: [entry] }, call)
   if (entry.record.sandboxId !== undefined) {
     await core.executor.changeFirewall({ add: driver.planPorts(network.record, entry.record, ports) }, call)
   }
   rollback.commit()
 
-  for (const publication of taken) entry.ports.set(publicationKey(publication.port), publication)
   core.logger.info({ endpointId: entry.record.id, ports }, 'ports published')
   return ports
 }
@@ -70,13 +75,20 @@ export async function unpublish(
   core.state.getEndpoint(entry.record.id)
 
   const found = new Set(requests.flatMap((request) => findPublications(core, entry, request)))
+  await using rollback = new Rollback()
+  rollback.defer('record ports', async () => {
+    for (const publication of found) entry.ports.set(publicationKey(publication.port), publication)
+    await core.records.keep({ endpoints: [entry] })
+  })
+  for (const { port } of found) entry.ports.delete(publicationKey(port))
+  await core.records.keep({ endpoints: [entry] }, call)
   if (entry.record.sandboxId !== undefined) {
     const network = core.state.getNetwork(entry.record.networkId)
     const ports = Array.from(found, ({ port }) => port)
     const facts = core.drivers.get(network.record.driver).planPorts(network.record, entry.record, ports)
     await core.executor.changeFirewall({ remove: facts }, call)
   }
-  for (const { port } of found) entry.ports.delete(publicationKey(port))
+  rollback.commit()
   await release(core, [...found])
   core.logger.info({ endpointId: entry.record.id, ports: found.size }, 'ports taken back')
 }

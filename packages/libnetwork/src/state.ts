@@ -12,6 +12,7 @@ import {
   NoSuchSandboxError,
 } from './errors.ts'
 import type { SandboxNaming } from './names/sandbox-naming.ts'
+import type { StoredPool } from './records/stored-forms.ts'
 
 /** A published port, and what holds it. */
 export interface HeldPublication {
@@ -22,6 +23,8 @@ export interface HeldPublication {
 export interface NetworkEntry {
   record: NetworkRecord
   readonly ipam: IpamDriver
+  /** What was asked of it, beside what the record says. */
+  pools: readonly StoredPool[]
   /** The subnets of the record, parsed. */
   prefixes: readonly Cidr[]
   /** The names of the endpoints that are joined. */

@@ -69,6 +69,7 @@ export async function takeSubnets(
     for (const address of Object.values(config?.auxAddresses ?? {})) {
       await ipam.requestAddress(subnet.poolId, { address }, call)
     }
+    entry.pools = [...entry.pools, { family, subPool: config?.subPool, auxAddresses: config?.auxAddresses }]
     entry.record = { ...entry.record, [family === 4 ? 'ipv4' : 'ipv6']: subnet }
   }
   const prefixes = subnetsOf(entry.record).map(({ pool }) => parseCidr(pool))

@@ -72,7 +72,7 @@ const nowhere: NamingView = { networks: [], addresses: [], gateways: [] }
 export class SandboxNaming {
   readonly names = new SandboxNames()
   readonly #key: string
-  readonly #wishes: NamingWishes
+  readonly wishes: NamingWishes
   readonly #deps: NamingDeps
   readonly #files: SandboxFiles
   readonly #hostName: HostNameSource | undefined
@@ -87,7 +87,7 @@ export class SandboxNaming {
     deps: NamingDeps,
   ) {
     this.#key = key
-    this.#wishes = wishes
+    this.wishes = wishes
     this.#deps = deps
     this.#files = new SandboxFiles(folder, deps.bound)
     const { hostName } = wishes.dns ?? {}
@@ -96,7 +96,7 @@ export class SandboxNaming {
 
   /** Begins to answer in the namespace, where a resolver is wanted. */
   async open(): Promise<void> {
-    if (this.#wishes.dns === undefined) return
+    if (this.wishes.dns === undefined) return
     const { host, slots, resolver, logger } = this.#deps
     const sources = [this.names, ...(this.#hostName === undefined ? [] : [this.#hostName])]
     this.#resolver = await openResolver(
@@ -160,12 +160,12 @@ export class SandboxNaming {
       this.#apply()
       await this.#files.changeResolvConf(this.#resolvConf())
     } catch (error) {
-      this.#deps.logger.error({ error, hostname: this.#wishes.hostname }, 'change of the host resolv.conf not followed')
+      this.#deps.logger.error({ error, hostname: this.wishes.hostname }, 'change of the host resolv.conf not followed')
     }
   }
 
   #conf(): ResolvConf {
-    const { dns } = this.#wishes
+    const { dns } = this.wishes
     const { current } = this.#deps.host
     if (dns === undefined) return transformForLegacyNetwork(current, { ipv6: true })
     const { servers: nameServers, search, options } = dns
@@ -180,7 +180,7 @@ export class SandboxNaming {
   }
 
   #texts(): FileTexts {
-    const { hostname, extraHosts } = this.#wishes
+    const { hostname, extraHosts } = this.wishes
     return {
       hosts: formatHosts([...extraHosts, ...this.#ownRecords(this.#view.addresses)], {
         ipv6: hasIpv6(this.#key),
@@ -191,7 +191,7 @@ export class SandboxNaming {
   }
 
   #ownRecords(addresses: readonly string[]): HostRecord[] {
-    const { hostname, domainname } = this.#wishes
+    const { hostname, domainname } = this.wishes
     return addresses.map((address) => ownHostRecord(address, hostname, domainname))
   }
 }

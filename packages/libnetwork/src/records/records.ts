@@ -1,0 +1,134 @@
+import type { Phase } from '@net/driverapi'
+import { Collection, LIMITS, type Store, type StoreOperation } from '@net/datastore'
+import { randomId, type CallOptions, type Logger } from '@net/types'
+import { recordOf, type EndpointEntry, type NetworkEntry, type SandboxEntry } from '../state.ts'
+import {
+  controllerForm,
+  endpointForm,
+  FORM_VERSION,
+  networkForm,
+  sandboxForm,
+  type StoredController,
+  type StoredEndpoint,
+  type StoredNetwork,
+  type StoredSandbox,
+} from './stored-forms.ts'
+
+/** All that a store says of a controller. */
+export interface StoredState {
+  readonly networks: readonly StoredNetwork[]
+  readonly endpoints: readonly StoredEndpoint[]
+  readonly sandboxes: readonly StoredSandbox[]
+  /** Keys of records that cannot be read, and why. They are still there. */
+  readonly refused: readonly { readonly key: string; readonly error: Error }[]
+}
+
+/** Key of the record of the controller itself. */
+const SELF = 'self'
+
+/** The records of a controller. Where there is no store, nothing is kept, and nothing costs anything. */
+export class Records {
+  readonly #store: Store | undefined
+  readonly #controllers: Collection<StoredController> | undefined
+  readonly #networks: Collection<StoredNetwork> | undefined
+  readonly #endpoints: Collection<StoredEndpoint> | undefined
+  readonly #sandboxes: Collection<StoredSandbox> | undefined
+
+  /** `store` is borrowed. */
+  constructor(store: Store | undefined, logger: Logger) {
+    this.#store = store
+    if (store === undefined) return
+    const form = { version: FORM_VERSION, logger }
+    this.#controllers = new Collection(store, { ...form, prefix: 'controllers/', schema: controllerForm })
+    this.#networks = new Collection(store, { ...form, prefix: 'networks/', schema: networkForm })
+    this.#endpoints = new Collection(store, { ...form, prefix: 'endpoints/', schema: endpointForm })
+    this.#sandboxes = new Collection(store, { ...form, prefix: 'sandboxes/', schema: sandboxForm })
+  }
+
+  /** Id of the controller whose records these are, from when it is first asked for. */
+  async controllerId(): Promise<string> {
+    if (this.#controllers === undefined) return randomId()
+    const known = await this.#controllers.find(SELF)
+    if (known !== undefined) return known.value.id
+    const id = randomId()
+    await this.#controllers.put(SELF, { id }, { ifVersion: 0 })
+    return id
+  }
+
+  /** All records. One that cannot be read hides no other. */
+  async load(): Promise<StoredState> {
+    const [networks, endpoints, sandboxes] = await Promise.all([
+      this.#networks?.list(),
+      this.#endpoints?.list(),
+      this.#sandboxes?.list(),
+    ])
+    const refused = [
+      ['networks', networks],
+      ['endpoints', endpoints],
+      ['sandboxes', sandboxes],
+    ] as const
+    return {
+      networks: networks?.entries.map(({ value }) => value) ?? [],
+      endpoints: endpoints?.entries.map(({ value }) => value) ?? [],
+      sandboxes: sandboxes?.entries.map(({ value }) => value) ?? [],
+      refused: refused.flatMap(([kind, listing]) =>
+        (listing?.refused ?? []).map(({ id, error }) => ({ key: `${kind}/${id}`, error })),
+      ),
+    }
+  }
+
+  /**
+   * Records what these are, all or none. Once it resolves, it outlives the process. They are recorded as `ready` before
+   * they are: whoever opens the store after this process died makes what is missing of them, or finds them gone.
+   */
+  async keep(
+    { networks = [], endpoints = [], sandboxes = [] }: Entries,
+    { phase = 'ready', signal }: CallOptions & { readonly phase?: Phase } = {},
+  ): Promise<void> {
+    await this.#commit(
+      () => [
+        ...networks.map((entry) => this.#networks?.putOperation(entry.record.id, storedNetwork(entry, phase))),
+        ...endpoints.map((entry) => this.#endpoints?.putOperation(entry.record.id, storedEndpoint(entry, phase))),
+        ...sandboxes.map((entry) => this.#sandboxes?.putOperation(entry.record.id, storedSandbox(entry, phase))),
+      ],
+      { signal },
+    )
+  }
+
+  /** Forgets these. */
+  async forget({ networks = [], endpoints = [], sandboxes = [] }: Entries): Promise<void> {
+    await this.#commit(() => [
+      ...networks.map(({ record }) => this.#networks?.deleteOperation(record.id)),
+      ...endpoints.map(({ record }) => this.#endpoints?.deleteOperation(record.id)),
+      ...sandboxes.map(({ record }) => this.#sandboxes?.deleteOperation(record.id)),
+    ])
+  }
+
+  async #commit(operations: () => (StoreOperation | undefined)[], call?: CallOptions): Promise<void> {
+    if (this.#store === undefined) return
+    const all = operations().filter((operation) => operation !== undefined)
+    // More than a transaction takes is a sandbox with a hundred endpoints: they go in parts, it goes last.
+    for (let at = 0; at < all.length; at += LIMITS.operations) {
+      await this.#store.transaction(all.slice(at, at + LIMITS.operations), call)
+    }
+  }
+}
+
+/** Things whose records change together. */
+export interface Entries {
+  readonly networks?: readonly NetworkEntry[]
+  readonly endpoints?: readonly EndpointEntry[]
+  readonly sandboxes?: readonly SandboxEntry[]
+}
+
+function storedNetwork({ record, ipam, pools }: NetworkEntry, phase: Phase): StoredNetwork {
+  return { record: { ...record, phase }, ipam: ipam.name, pools }
+}
+
+function storedEndpoint(entry: EndpointEntry, phase: Phase): StoredEndpoint {
+  return { record: { ...recordOf(entry), phase }, gatewayFor: entry.gatewayFor }
+}
+
+function storedSandbox({ record, naming, endpoints }: SandboxEntry, phase: Phase): StoredSandbox {
+  return { record: { ...record, phase }, wishes: naming.wishes, endpoints: [...endpoints] }
+}

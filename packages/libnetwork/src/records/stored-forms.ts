@@ -1,0 +1,121 @@
+import type { EndpointRecord, NetworkRecord, SandboxRecord } from '@net/driverapi'
+import type { AddressFamily } from '@net/types'
+import { z } from 'zod'
+import type { NamingWishes } from '../names/sandbox-naming.ts'
+
+/** What was asked of the address manager for one family, beside what the record of the network says. */
+export interface StoredPool {
+  readonly family: AddressFamily
+  readonly subPool?: string | undefined
+  readonly auxAddresses?: Readonly<Record<string, string>> | undefined
+}
+
+/** A network in the store. */
+export interface StoredNetwork {
+  readonly record: NetworkRecord
+  readonly ipam: string
+  readonly pools: readonly StoredPool[]
+}
+
+/** An endpoint in the store: of a joined one, all that it takes to plan it again. */
+export interface StoredEndpoint {
+  readonly record: EndpointRecord
+  readonly gatewayFor: readonly AddressFamily[]
+}
+
+/** A sandbox in the store. */
+export interface StoredSandbox {
+  readonly record: SandboxRecord
+  readonly wishes: NamingWishes
+  /** In the order of joining. */
+  readonly endpoints: readonly string[]
+}
+
+/** Whose records these are. */
+export interface StoredController {
+  readonly id: string
+}
+
+/** Version of all forms below. A change that older programs cannot read raises it, and brings a migration. */
+export const FORM_VERSION = 1
+
+const id = z.string().regex(/^[0-9a-f]{64}$/, 'expected an id of 64 hexadecimal digits')
+const phase = z.enum(['creating', 'ready', 'deleting'])
+const family = z.union([z.literal(4), z.literal(6)])
+const texts = z.record(z.string(), z.string())
+const protocol = z.enum(['tcp', 'udp', 'sctp'])
+const port = z.int().min(1).max(65_535)
+const subnet = z.strictObject({ poolId: z.string(), pool: z.string(), gateway: z.string() })
+
+export const controllerForm: z.ZodType<StoredController> = z.strictObject({ id })
+
+export const networkForm: z.ZodType<StoredNetwork> = z.strictObject({
+  record: z.strictObject({
+    id,
+    name: z.string(),
+    driver: z.string(),
+    phase,
+    internal: z.boolean(),
+    labels: texts,
+    ipv4: subnet.optional(),
+    ipv6: subnet.optional(),
+    options: z.unknown(),
+  }),
+  ipam: z.string(),
+  pools: z.array(z.strictObject({ family, subPool: z.string().optional(), auxAddresses: texts.optional() })),
+})
+
+export const endpointForm: z.ZodType<StoredEndpoint> = z.strictObject({
+  record: z.strictObject({
+    id,
+    networkId: id,
+    name: z.string(),
+    phase,
+    macAddress: z.string(),
+    address: z.string().optional(),
+    address6: z.string().optional(),
+    aliases: z.array(z.string()),
+    ports: z.array(
+      z.strictObject({
+        protocol,
+        containerPort: port,
+        hostPort: port,
+        hostAddress: z.string().optional(),
+        count: z.int().min(1).max(65_535).optional(),
+      }),
+    ),
+    exposed: z.array(z.strictObject({ protocol, port })),
+    routes: z.array(z.strictObject({ destination: z.string(), gateway: z.string().optional() })).optional(),
+    options: z.unknown(),
+    sandboxId: id.optional(),
+    interfaceName: z.string().optional(),
+    sandboxAliases: texts.optional(),
+    priority: z.int().optional(),
+  }),
+  gatewayFor: z.array(family),
+})
+
+export const sandboxForm: z.ZodType<StoredSandbox> = z.strictObject({
+  record: z.strictObject({
+    id,
+    containerId: z.string(),
+    phase,
+    hostname: z.string(),
+    domainname: z.string().optional(),
+    key: z.string(),
+  }),
+  wishes: z.strictObject({
+    hostname: z.string(),
+    domainname: z.string().optional(),
+    extraHosts: z.array(z.strictObject({ address: z.string(), names: z.array(z.string()) })),
+    dns: z
+      .strictObject({
+        servers: z.array(z.string()).optional(),
+        search: z.array(z.string()).optional(),
+        options: z.array(z.string()).optional(),
+        hostName: z.string().optional(),
+      })
+      .optional(),
+  }),
+  endpoints: z.array(id),
+})
