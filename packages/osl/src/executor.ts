@@ -10,6 +10,8 @@ import { ConntrackSocket, isOnLink, RouteSocket, type Link, type LinkStatistics 
 import { Rollback, silentLogger, Turns, type CallOptions, type Logger } from '@net/types'
 import { Announcer } from './announcer.ts'
 import { Bridges } from './bridges.ts'
+import type { DriftAnswer, DriftEvent } from './drift/drift-event.ts'
+import { DriftWatch } from './drift/drift-watch.ts'
 import { Forwarding } from './forwarding.ts'
 import { defaultRoutes, Interfaces } from './interfaces.ts'
 import { Reaper } from './reaper.ts'
@@ -21,6 +23,8 @@ import { readSysctl, writeSysctls } from './sysctl.ts'
 export interface ExecutorOptions {
   /** Written on every link made, as its alias: whose it is. */
   readonly owner: string
+  /** What to do when somebody else changes links of the host that plans made. @defaultValue `repair` */
+  readonly drift?: DriftAnswer | undefined
 }
 
 /** What the wiring supplies to an {@link Executor}. All of it is borrowed: closing the executor leaves it open. */
@@ -28,6 +32,8 @@ export interface ExecutorDeps {
   readonly firewall: Firewall
   readonly turns?: Turns | undefined
   readonly logger?: Logger | undefined
+  /** Called with what somebody else did to links, from the event loop. @defaultValue nobody is told */
+  readonly onEvent?: ((event: DriftEvent) => void) | undefined
 }
 
 /** What an executor speaks to the kernel through. */
@@ -57,8 +63,14 @@ export class Executor {
   readonly #forwarding: Forwarding
   readonly #flows: StaleFlows
   readonly #announcer: Announcer
+  /** Absent where it is off. */
+  readonly #drift: DriftWatch | undefined
 
-  private constructor(owner: string, deps: ExecutorDeps, { routes, forReaper, conntrack }: Sockets) {
+  private constructor(
+    { owner, drift = 'repair' }: ExecutorOptions,
+    deps: ExecutorDeps,
+    { routes, forReaper, conntrack }: Sockets,
+  ) {
     this.#owner = owner
     this.#firewall = deps.firewall
     this.#turns = deps.turns ?? new Turns()
@@ -71,12 +83,15 @@ export class Executor {
     this.#forwarding = new Forwarding(deps.firewall, routes, this.#logger)
     this.#flows = new StaleFlows(conntrack, this.#logger)
     this.#announcer = new Announcer(this.#logger)
+    const { onEvent: tell = () => undefined } = deps
+    const hands = { routes, bridges: this.#bridges, interfaces: this.#interfaces, owner }
+    this.#drift = drift === 'off' ? undefined : new DriftWatch({ ...hands, answer: drift, tell, logger: this.#logger })
   }
 
   /** Opens it in the calling thread's network namespace: that is the host from then on. */
   static open(options: ExecutorOptions, deps: ExecutorDeps): Executor {
     const { logger } = deps
-    return new Executor(options.owner, deps, {
+    return new Executor(options, deps, {
       routes: RouteSocket.open({ logger }),
       forReaper: RouteSocket.open({ logger, bufferBytes: REAPER_BUFFER_BYTES }),
       conntrack: ConntrackSocket.open({ logger }),
@@ -111,11 +126,16 @@ export class Executor {
     await this.#addFacts(plan.firewall, rollback, call)
 
     rollback.commit()
+    this.#drift?.addNetwork(
+      plan,
+      bridges.map(({ index }) => index),
+    )
   }
 
   /** Unmakes a network; forwarding that was switched on here goes off with the last one. What is gone already is no error. */
   async deleteNetwork(plan: NetworkPlan): Promise<void> {
     await this.#turns.take()
+    this.#drift?.removeNetwork(plan)
     // First: as long as they are otherwise, the rules are needed.
     writeSysctls((plan.restore ?? []).map((sysctl) => ({ ...sysctl, optional: true })))
     await this.#firewall.change({ remove: plan.firewall })
@@ -136,6 +156,8 @@ export class Executor {
    */
   async deleteSandbox(key: string, plans: readonly JoinPlan[]): Promise<void> {
     await this.#turns.take()
+    for (const plan of plans) this.#drift?.removeJoin(plan)
+    this.#drift?.removeSandbox(key)
     const facts = plans.flatMap(({ firewall }) => firewall)
     if (facts.length > 0) await this.#firewall.change({ remove: facts })
     const links = this.#ownLinks(plans.flatMap(({ sandbox }) => sandbox.links.map(({ create }) => create.hostName)))
@@ -155,10 +177,12 @@ export class Executor {
     await using rollback = new Rollback()
 
     await this.#flows.whenEnded(plan.sandbox.links)
+    const indexes: number[] = []
     for (const link of plan.sandbox.links) {
       await this.#turns.take(call)
       const near = this.#interfaces.create(key, link)
       rollback.defer(`create ${near.name}`, () => this.#reaper.delete([near.index]))
+      indexes.push(near.index)
 
       await this.#turns.take(call)
       this.#interfaces.configure(key, link, plan.sandbox.gateways)
@@ -169,11 +193,13 @@ export class Executor {
     await this.#addFacts(plan.firewall, rollback, call)
 
     rollback.commit()
+    this.#drift?.addJoin(key, plan, indexes)
   }
 
   /** Takes away what `plan` made in a sandbox that stays. What is gone already is no error. */
   async leave(plan: JoinPlan): Promise<void> {
     await this.#turns.take()
+    this.#drift?.removeJoin(plan)
     if (plan.firewall.length > 0) await this.#firewall.change({ remove: plan.firewall })
     await this.#deleteOwn(plan.sandbox.links.map(({ create }) => create.hostName))
     this.#flows.leave(plan.sandbox.links)
@@ -191,6 +217,7 @@ export class Executor {
     await this.#turns.take()
     using inside = inSandbox(key, () => RouteSocket.open({ logger: this.#logger }))
     inside.apply(...defaultRoutes(gateways))
+    this.#drift?.addGateways(key, gateways)
   }
 
   /** A link of the host. */
@@ -229,6 +256,7 @@ export class Executor {
   /** Waits for what goes on in the background, then closes the sockets. Safe to call twice. */
   async close(): Promise<void> {
     this.#announcer.close()
+    this.#drift?.close()
     await this.#reaper.close()
     await this.#flows.settle()
     this.#conntrack.close()

@@ -4,6 +4,7 @@
  * @packageDocumentation
  */
 
+export type { DriftAnswer, DriftEvent, DriftKind } from './drift/drift-event.ts'
 export {
   BridgeFullError,
   InterfaceExistsError,
