@@ -1,8 +1,8 @@
 import type { FirewallEvent } from '@net/firewall'
-import type { DriftEvent } from '@net/osl'
+import type { HostEvent } from '@net/osl'
 
 /** Something that happened to what the controller keeps, without its doing. */
-export type Happening = FirewallEvent | DriftEvent
+export type Happening = FirewallEvent | HostEvent
 
 /** Where an event stands among all of a controller. */
 export interface EventPlace {

@@ -14,6 +14,7 @@ import type { DriftAnswer, DriftEvent } from './drift/drift-event.ts'
 import { DriftWatch } from './drift/drift-watch.ts'
 import { Forwarding } from './forwarding.ts'
 import { defaultRoutes, Interfaces } from './interfaces.ts'
+import { NeighbourTable, type NeighboursEvent } from './neighbour-table.ts'
 import { Reaper } from './reaper.ts'
 import { createSandboxNamespace, deleteSandboxNamespace, inSandbox } from './sandbox-namespace.ts'
 import { flowsOfChange, StaleFlows } from './stale-flows.ts'
@@ -32,9 +33,12 @@ export interface ExecutorDeps {
   readonly firewall: Firewall
   readonly turns?: Turns | undefined
   readonly logger?: Logger | undefined
-  /** Called with what somebody else did to links, from the event loop. @defaultValue nobody is told */
-  readonly onEvent?: ((event: DriftEvent) => void) | undefined
+  /** Called with what happens to the host without our doing. @defaultValue nobody is told */
+  readonly onEvent?: ((event: HostEvent) => void) | undefined
 }
+
+/** Something that happened to the host without our doing. */
+export type HostEvent = DriftEvent | NeighboursEvent
 
 /** What an executor speaks to the kernel through. */
 interface Sockets {
@@ -65,6 +69,7 @@ export class Executor {
   readonly #announcer: Announcer
   /** Absent where it is off. */
   readonly #drift: DriftWatch | undefined
+  readonly #neighbours: NeighbourTable
 
   private constructor(
     { owner, drift = 'repair' }: ExecutorOptions,
@@ -86,6 +91,7 @@ export class Executor {
     const { onEvent: tell = () => undefined } = deps
     const hands = { routes, bridges: this.#bridges, interfaces: this.#interfaces, owner }
     this.#drift = drift === 'off' ? undefined : new DriftWatch({ ...hands, answer: drift, tell, logger: this.#logger })
+    this.#neighbours = new NeighbourTable({ tell, logger: this.#logger })
   }
 
   /** Opens it in the calling thread's network namespace: that is the host from then on. */
@@ -194,6 +200,7 @@ export class Executor {
 
     rollback.commit()
     this.#drift?.addJoin(key, plan, indexes)
+    this.#neighbours.look()
   }
 
   /** Takes away what `plan` made in a sandbox that stays. What is gone already is no error. */

@@ -15,5 +15,6 @@ export {
   SysctlError,
   UnsupportedKernelError,
 } from './errors.ts'
-export { Executor, type ExecutorDeps, type ExecutorOptions } from './executor.ts'
+export { Executor, type ExecutorDeps, type ExecutorOptions, type HostEvent } from './executor.ts'
+export type { NeighboursEvent } from './neighbour-table.ts'
 export { inSandbox } from './sandbox-namespace.ts'

@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import type { Firewall, JoinPlan, NetworkPlan } from '@net/driverapi'
 import { describeKernel, enterFreshHost, ip, ipIn } from '@net/netlink-ffi/testing'
 import { afterAll, afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { Executor, type DriftAnswer, type DriftEvent } from '../src/index.ts'
+import { Executor, type DriftAnswer, type DriftEvent, type HostEvent } from '../src/index.ts'
 
 await enterFreshHost()
 
@@ -52,8 +52,8 @@ async function next(): Promise<DriftEvent> {
 }
 
 async function open(drift?: DriftAnswer): Promise<void> {
-  const onEvent = (event: DriftEvent): void => {
-    events.push(event)
+  const onEvent = (event: HostEvent): void => {
+    if (event.kind === 'drift') events.push(event)
     wake?.()
   }
   executor = Executor.open({ owner: 'net:test', drift }, { firewall, onEvent })
