@@ -1,7 +1,7 @@
 import type { Network } from '@net/libnetwork'
-import { addressesOfEndpoint, type Cast, type Clients } from './cast.ts'
+import { addressesOfEndpoint, type Cast, type Clients, type Container } from './cast.ts'
 import { portsStillTaken } from './leftovers.ts'
-import { answers, isNotAnswered, isRefused, type Addresses } from './questions.ts'
+import { answers, answersByName, isNotAnswered, isNotFound, isRefused, type Addresses } from './questions.ts'
 import type { Stage } from './stage.ts'
 
 /** Host ports that lead to container1. */
@@ -33,6 +33,35 @@ export async function showReach(stage: Stage, cast: Cast, clients: Clients): Pro
       { name: 'container2 fetches from outside', client: clients.container2, scheme: 'http', at: outside.client },
       (family) => `hello from outside to ${outside.host[family]}`,
     ),
+  )
+}
+
+/** Containers of one network find each other by name; those of others do not. */
+export async function showNames(stage: Stage, cast: Cast, clients: Clients): Promise<void> {
+  const { container1, container2 } = cast
+  const greetings = (from: Container, to: Container): string[] => {
+    const { ipv4, ipv6 } = addressesOfEndpoint(to.endpoint)
+    return [ipv4, ipv6].map((address) => `hello from ${from.name} to ${address}`)
+  }
+  stage.recorder.heading('Names')
+  await stage.recorder.check(
+    answersByName(
+      { name: 'container1 fetches from container2 by name', client: clients.container1, host: 'container2' },
+      greetings(container2, container1),
+    ),
+    answersByName(
+      {
+        name: 'container2 fetches from container1 by its host name, network said',
+        client: clients.container2,
+        host: `${container1.sandbox.hostname}.${container1.network.name}`,
+      },
+      greetings(container1, container2),
+    ),
+    isNotFound({
+      name: 'container3, on another network, does not find container2 by name',
+      client: clients.container3,
+      host: 'container2',
+    }),
   )
 }
 

@@ -14,7 +14,7 @@ export interface Container {
   readonly sandbox: Sandbox
 }
 
-/** Everybody who plays a part. container1 and the outside machine serve; the others ask. */
+/** Everybody who plays a part. container1, container2 and the outside machine serve; all ask. */
 export interface Cast {
   /** On network1. */
   readonly container1: Container
@@ -29,6 +29,7 @@ export interface Cast {
 
 /** The programs that ask, by where they run. */
 export interface Clients {
+  readonly container1: Client
   readonly container2: Client
   readonly container3: Client
   readonly container4: Client
@@ -62,23 +63,31 @@ export async function gatherCast(stage: Stage, first: FirstContainer): Promise<C
 /** Starts the programs, all at once. */
 export async function startPrograms(stage: Stage, cast: Cast): Promise<Clients> {
   const { programs } = stage
-  const { container1, outside } = cast
+  const { outside } = cast
   stage.defer('end the programs', () => programs.end())
   const client = ({ name, sandbox }: Container): Promise<Client> =>
     programs.startClient((...args) => sandbox.spawn(...args), name)
 
-  return stage.recorder.step('start a server in container1 and outside, and clients everywhere else', async () => {
-    const [container2, container3, container4, outsideClient, host] = await Promise.all([
-      client(cast.container2),
-      client(cast.container3),
-      client(cast.container4),
-      programs.startClient(outside.spawn, 'outside'),
-      programs.startClient(spawn, 'host'),
-      programs.startServer((...args) => container1.sandbox.spawn(...args), container1.name),
-      programs.startServer(outside.spawn, 'outside'),
-    ])
-    return { container2, container3, container4, outside: outsideClient, host }
-  })
+  const server = ({ name, sandbox }: Container): Promise<void> =>
+    programs.startServer((...args) => sandbox.spawn(...args), name)
+
+  return stage.recorder.step(
+    'start servers in container1, container2 and outside, and clients everywhere',
+    async () => {
+      const [container1, container2, container3, container4, outsideClient, host] = await Promise.all([
+        client(cast.container1),
+        client(cast.container2),
+        client(cast.container3),
+        client(cast.container4),
+        programs.startClient(outside.spawn, 'outside'),
+        programs.startClient(spawn, 'host'),
+        server(cast.container1),
+        server(cast.container2),
+        programs.startServer(outside.spawn, 'outside'),
+      ])
+      return { container1, container2, container3, container4, outside: outsideClient, host }
+    },
+  )
 }
 
 function createNetwork(stage: Stage, controller: Controller, name: string, internal: boolean): Promise<Network> {

@@ -1,4 +1,12 @@
-import { showIsolation, publishPorts, showPublished, showReach, takePortsBack, type Published } from './acts.ts'
+import {
+  showIsolation,
+  publishPorts,
+  showNames,
+  showPublished,
+  showReach,
+  takePortsBack,
+  type Published,
+} from './acts.ts'
 import { gatherCast, startPrograms, type Cast } from './cast.ts'
 import { folderOf, joinFirstContainer } from './first-container.ts'
 import { leftoversOf, portsStillTaken, takeInventory } from './leftovers.ts'
@@ -64,6 +72,7 @@ async function perform(stage: Stage, { linger }: DemoDeps): Promise<void> {
   draw(stage, cast, published)
 
   await showReach(stage, cast, clients)
+  await showNames(stage, cast, clients)
   await showPublished(stage, cast, clients, published)
   await showIsolation(stage, cast, clients, published)
   await linger?.(first.sandbox.key, published)

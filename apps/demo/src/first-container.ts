@@ -32,7 +32,7 @@ export async function joinFirstContainer(stage: Stage): Promise<FirstContainer> 
   const sandbox = await recorder.step(
     'create the sandbox of container1',
     () => controller.createSandbox({ containerId: 'container1', hostname: 'test', domainname: 'docker.io' }, call),
-    ({ hostname, domainname }) => `${hostname ?? ''}.${domainname ?? ''}`,
+    ({ hostname, domainname }) => `${hostname}.${domainname ?? ''}`,
   )
   await recorder.step(
     'join Endpoint1 to it',

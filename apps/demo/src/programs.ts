@@ -1,10 +1,19 @@
 import type { ChildProcess } from 'node:child_process'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
-import type { SpawnInSandboxOptions } from '@net/libnetwork'
+
+/** A program that runs, started by a sandbox or by `child_process`. */
+export interface Running extends Pick<ChildProcess, 'stdin' | 'stdout' | 'exitCode' | 'kill'> {
+  once(event: 'exit', listener: () => void): unknown
+  once(event: 'error', listener: (error: Error) => void): unknown
+}
 
 /** Starts a program in some network: that of a sandbox, of the host, of the outside client. */
-export type Spawn = (command: string, args: readonly string[], options: SpawnInSandboxOptions) => ChildProcess
+export type Spawn = (
+  command: string,
+  args: readonly string[],
+  options: { readonly stdio: ['pipe', 'pipe', 'inherit'] },
+) => Running
 
 /** What a client says of a server: the body of its answer, or why there was none. */
 export type Answer = { readonly body: string } | { readonly failure: string }
@@ -55,12 +64,12 @@ export class Programs {
 /** A running program that answers line by line. */
 class Program {
   readonly ready: Promise<void>
-  readonly #child: ChildProcess
+  readonly #child: Running
   readonly #ended: Promise<void>
   readonly #waiting = new Map<number, Deferred<Answer>>()
   #asked = 0
 
-  constructor(child: ChildProcess, what: string) {
+  constructor(child: Running, what: string) {
     this.#child = child
     const ready = deferred<undefined>()
     this.ready = ready.promise

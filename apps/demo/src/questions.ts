@@ -37,6 +37,36 @@ export function isRefused(asking: Asking): Question[] {
   return ask(asking, ANSWER_TIMEOUT_MS, (answer) => 'failure' in answer && answer.failure === 'ECONNREFUSED')
 }
 
+/** Asks for the same thing by a name. */
+export interface AskingByName {
+  readonly name: string
+  readonly client: Client
+  /** The name of the server. */
+  readonly host: string
+}
+
+/** By this name there is an answer, over whichever family: one of `expected`. */
+export function answersByName({ name, client, host }: AskingByName, expected: readonly string[]): Question {
+  const look = async (): Promise<Finding> => {
+    const answer = await client.ask(`http://${host}/`, { timeoutMs: ANSWER_TIMEOUT_MS })
+    return { ok: 'body' in answer && expected.includes(answer.body), detail: `http://${host}/ → ${textOf(answer)}` }
+  }
+  return { name, look }
+}
+
+/** By this name nobody is found. */
+export function isNotFound({ name, client, host }: AskingByName): Question {
+  const look = async (): Promise<Finding> => {
+    const answer = await client.ask(`http://${host}/`, { timeoutMs: SILENCE_TIMEOUT_MS })
+    return { ok: 'failure' in answer, detail: `http://${host}/ → ${textOf(answer)}` }
+  }
+  return { name, look }
+}
+
+function textOf(answer: Answer): string {
+  return 'body' in answer ? answer.body : answer.failure
+}
+
 function ask(
   { name, client, scheme, at, port }: Asking,
   timeoutMs: number,
@@ -47,7 +77,7 @@ function ask(
     look: async (): Promise<Finding> => {
       const url = urlOf(scheme, at[family], port)
       const answer = await client.ask(url, { timeoutMs })
-      return { ok: isRight(answer, family), detail: `${url} → ${'body' in answer ? answer.body : answer.failure}` }
+      return { ok: isRight(answer, family), detail: `${url} → ${textOf(answer)}` }
     },
   }))
 }

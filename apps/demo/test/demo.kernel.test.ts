@@ -102,7 +102,7 @@ describeKernel('the demo as a program', () => {
       const result = JSON.parse(stdout) as Result
       expect(Object.keys(result)).toEqual(['checks', 'timings', 'leftovers'])
       expect(result.checks.filter(({ ok }) => !ok)).toEqual([])
-      expect(result.checks).toHaveLength(25)
+      expect(result.checks).toHaveLength(28)
       expect(result.leftovers).toEqual([])
       expect({ status, stderr }).toEqual({ status: 0, stderr: '' })
       expectNothingOnHost()
@@ -114,7 +114,7 @@ describeKernel('the demo as a program', () => {
       expect({ status, stderr }).toEqual({ status: 0, stderr: '' })
       expect(stdout).toMatch(/^Joined endpoint Endpoint1 \(02(:[0-9a-f]{2}){5}\) to sandbox container1 \(\/.+\)$/m)
       expect(stdout).toContain('┌ network1 ')
-      expect(stdout).toContain('25 of 25 checks hold; nothing is left behind.')
+      expect(stdout).toContain('28 of 28 checks hold; nothing is left behind.')
       expect(stdout).not.toContain('\u001b')
     })
 

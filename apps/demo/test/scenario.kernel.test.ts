@@ -57,7 +57,7 @@ describeKernel('the demo', () => {
     const result = await runDemo(place, { output, signal: new AbortController().signal })
 
     expect(result.checks.filter(({ ok }) => !ok)).toEqual([])
-    expect(result.checks).toHaveLength(25)
+    expect(result.checks).toHaveLength(28)
     expect(result.timings.length).toBeGreaterThan(result.checks.length)
     expect(result.leftovers).toEqual([])
     expect(output.text[0]).toMatch(

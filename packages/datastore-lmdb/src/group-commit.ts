@@ -1,9 +1,9 @@
 import { StoreClosedError, StoreFullError, StoreUnavailableError } from '@net/datastore'
 import type { CallOptions } from '@net/types'
-import { statfs } from 'node:fs/promises'
 import { commitErrorOf } from './commit-error.ts'
-import { Draft, type HistoryLimits } from './draft.ts'
+import { Draft, type HistoryLimits, type KnownState } from './draft.ts'
 import type { StoreFolder } from './folder.ts'
+import { roomFor } from './room.ts'
 import type { Tables } from './tables.ts'
 
 /** Jobs of one commit at most: planning them is one step of the event loop. */
@@ -33,6 +33,7 @@ export class GroupCommit {
   readonly #limits: HistoryLimits
   readonly #committed: () => void
   #jobs: Job[] = []
+  #last: KnownState | undefined
   #running: Promise<void> | undefined
 
   /** @param committed - called after each commit */
@@ -80,18 +81,18 @@ export class GroupCommit {
 
   async #carryOut(jobs: readonly Job[]): Promise<void> {
     for (;;) {
-      let size = 0
+      let draft: Draft | undefined
       try {
-        const draft = new Draft(this.#tables, this.#limits)
+        draft = new Draft(this.#tables, this.#limits, this.#last)
         const done = this.#plan(jobs, draft)
-        size = draft.size
         if (!draft.isEmpty) {
           if (!(await draft.commit())) continue
+          this.#last = draft.next
           this.#committed()
         }
         for (const report of done) report()
       } catch (cause) {
-        await this.#failed(jobs, cause, size)
+        await this.#failed(jobs, cause, draft?.size ?? 0)
       }
       return
     }
@@ -129,8 +130,7 @@ export class GroupCommit {
 
   async #isFull(reason: Error & { code?: unknown }, size: number): Promise<boolean> {
     if (NO_ROOM.includes(reason.code) || reason.message.includes('MDB_MAP_FULL')) return true
-    // LMDB calls a write that was cut short EIO, as it calls a broken disk: the free space tells the two apart.
-    const disk = await statfs(this.#folder.path).catch(() => undefined)
-    return disk !== undefined && disk.bavail * disk.bsize < OVERHEAD_BYTES + 2 * size
+    // LMDB calls a write that was cut short EIO, as it calls a broken disk: the room that is left tells the two apart.
+    return (await roomFor(this.#folder)) < OVERHEAD_BYTES + 2 * size
   }
 }

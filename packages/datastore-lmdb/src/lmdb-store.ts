@@ -55,6 +55,8 @@ export class OpenLmdbStore implements LmdbStore {
   readonly #commits: GroupCommit
   readonly #wakeUp: WakeUp
   readonly #leases = new Map<string, LmdbLease>()
+  /** Leases that are being asked for: closing ends them too. */
+  readonly #granting = new Set<Promise<unknown>>()
   readonly #timers: readonly NodeJS.Timeout[]
   readonly #reads = new Set<Promise<unknown>>()
   #snapshotRevision: number
@@ -129,6 +131,16 @@ export class OpenLmdbStore implements LmdbStore {
   async lease(ttlMs: number, call?: CallOptions): Promise<StoreLease> {
     this.#begin(call)
     checkTtl(ttlMs)
+    const granting = this.#grant(ttlMs, call)
+    this.#granting.add(granting)
+    try {
+      return await granting
+    } finally {
+      this.#granting.delete(granting)
+    }
+  }
+
+  async #grant(ttlMs: number, call?: CallOptions): Promise<StoreLease> {
     const id = Buffer.from(randomBytes(16)).toString('hex')
     await this.#run((draft) => {
       planLease(draft, id, { ttlMs, expiresAt: Date.now() + ttlMs })
@@ -175,7 +187,7 @@ export class OpenLmdbStore implements LmdbStore {
     checkOperations(operations)
     // A copy: what the caller does to his bytes while they wait is his affair.
     const own = operations.map((operation) =>
-      operation.type === 'put' ? { ...operation, value: Uint8Array.from(operation.value) } : operation,
+      operation.type === 'put' ? { ...operation, value: new Uint8Array(operation.value) } : operation,
     )
     return this.#run((draft) => planTransaction(draft, own, Date.now()), call)
   }
@@ -215,14 +227,20 @@ export class OpenLmdbStore implements LmdbStore {
     }
   }
 
+  /** That it cannot be done must not hide the damage itself, nor what is sound. */
   async #setAside(records: readonly DamagedRecord[]): Promise<void> {
     const { aside } = this.#folder.tables
     const fresh = records.filter(({ key, bytes }) => aside.get(asideKey(key, bytes)) === undefined)
-    for (const { key } of fresh) this.#logger.error({ key, path: this.#options.path }, 'a stored value is damaged')
-    if (fresh.length === 0 || this.#options.readOnly) return
-    await this.#commits.run((draft) => {
-      for (const { key, bytes } of fresh) draft.put('aside', asideKey(key, bytes), Uint8Array.from(bytes))
-    })
+    const { path, readOnly } = this.#options
+    for (const { key } of fresh) this.#logger.error({ key, path }, 'a stored value is damaged')
+    if (fresh.length === 0 || readOnly) return
+    try {
+      await this.#commits.run((draft) => {
+        for (const record of fresh) draft.setAside(record)
+      })
+    } catch (error) {
+      this.#logger.error({ path, error }, 'damaged values could not be set aside')
+    }
   }
 
   /** Ends a lease that is released or overdue. What is bound to it may be more than one transaction takes. */
@@ -275,6 +293,7 @@ export class OpenLmdbStore implements LmdbStore {
 
   async #close(): Promise<void> {
     for (const timer of this.#timers) clearInterval(timer)
+    await Promise.allSettled(this.#granting)
     const released = await Promise.allSettled([...this.#leases.values()].map((lease) => lease.release()))
     await this.#sweeping
     await this.#commits.close()

@@ -16,7 +16,6 @@ import {
   type EntryRecord,
   type LeaseRecord,
 } from './records.ts'
-import { asideKey } from './set-aside.ts'
 
 /** What a transaction came to. */
 export interface TransactionResult {
@@ -34,25 +33,28 @@ export function planTransaction(draft: Draft, operations: readonly StoreOperatio
   operations.forEach((operation, at) => {
     checkCondition(draft, operation, found[at], now)
   })
-  const revision = draft.state.revision + 1
+  const revision = draft.revision + 1
   const events: StoreEvent[] = []
   operations.forEach((operation, at) => {
     const { type, key } = operation
     if (type === 'check' || (type === 'delete' && found[at] === undefined)) return
     clear(draft, key, found[at])
-    if (type === 'delete') return events.push({ type, key })
+    if (type === 'delete') {
+      draft.remove('entries', key)
+      return events.push({ type, key })
+    }
     const { lease, value } = operation
-    draft.put('entries', Buffer.from(key), encodeEntry(key, { version: revision, lease, value }))
+    draft.put('entries', key, encodeEntry(key, { version: revision, lease, value }))
     if (lease !== undefined) draft.put('bound', boundKey(lease, key), new Uint8Array(1))
     return events.push({ type, key, value, version: revision })
   })
   if (events.length > 0) draft.log(events)
-  return { revision: draft.state.revision, deleted: events.filter(({ type }) => type === 'delete').length }
+  return { revision: draft.revision, deleted: events.filter(({ type }) => type === 'delete').length }
 }
 
 /** Adds a lease, or renews one. */
 export function planLease(draft: Draft, id: string, lease: LeaseRecord): void {
-  draft.put('leases', Buffer.from(id), encodeLease(id, lease))
+  draft.put('leases', id, encodeLease(id, lease))
 }
 
 /** Renews a lease if it is not over. */
@@ -69,10 +71,10 @@ export function planLeaseEnd(draft: Draft, id: string, keys: readonly string[]):
     draft.remove('bound', boundKey(id, key))
     const found = readEntry(draft, key)
     if (found === undefined || found === 'damaged' || found.lease !== id) continue
-    draft.remove('entries', Buffer.from(key))
+    draft.remove('entries', key)
     events.push({ type: 'delete', key })
   }
-  draft.remove('leases', Buffer.from(id))
+  draft.remove('leases', id)
   if (events.length > 0) draft.log(events)
 }
 
@@ -89,7 +91,7 @@ export function isLeaseAlive(id: string, record: Uint8Array | undefined, now: nu
 }
 
 function isAlive(draft: Draft, id: string, now: number): boolean {
-  return isLeaseAlive(id, draft.get('leases', Buffer.from(id)), now)
+  return isLeaseAlive(id, draft.get('leases', id), now)
 }
 
 /** As {@link readEntry}, without what a lease that is over has left. */
@@ -100,7 +102,7 @@ function findEntry(draft: Draft, key: string, now: number): Found {
 }
 
 function readEntry(draft: Draft, key: string): Found {
-  const record = draft.get('entries', Buffer.from(key))
+  const record = draft.get('entries', key)
   if (record === undefined) return undefined
   try {
     return decodeEntry(key, record)
@@ -121,12 +123,12 @@ function checkCondition(draft: Draft, operation: StoreOperation, found: Found, n
     throw new NoSuchLeaseError(operation.lease)
 }
 
-/** Takes away what lies under a key. A damaged record is kept aside. */
+/** Makes room under a key. A damaged record is kept aside. */
 function clear(draft: Draft, key: string, found: Found): void {
-  const record = draft.get('entries', Buffer.from(key))
-  if (found === 'damaged' && record !== undefined) draft.put('aside', asideKey(key, record), Buffer.from(record))
+  const record = draft.get('entries', key)
+  if (record === undefined) return
+  if (found === 'damaged') draft.setAside({ key, bytes: record })
   // Also where its lease is over and `found` says nothing: its record is still there.
-  const old = record === undefined || found === 'damaged' ? undefined : decodeEntry(key, record)
-  if (old?.lease !== undefined) draft.remove('bound', boundKey(old.lease, key))
-  draft.remove('entries', Buffer.from(key))
+  const lease = found === 'damaged' ? undefined : (found ?? decodeEntry(key, record)).lease
+  if (lease !== undefined) draft.remove('bound', boundKey(lease, key))
 }

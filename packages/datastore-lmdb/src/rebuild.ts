@@ -67,7 +67,7 @@ function copy(tables: Tables, { table, key, value }: Frame): void {
   void tables[name].put(Buffer.from(key), Buffer.from(value))
   if (name !== 'entries') return
   const lease = leaseOf(key.toString(), value)
-  if (lease !== undefined) void tables.bound.put(boundKey(lease, key.toString()), new Uint8Array(1))
+  if (lease !== undefined) void tables.bound.put(Buffer.from(boundKey(lease, key.toString())), new Uint8Array(1))
 }
 
 /** The lease that a record names, if it can be read. */

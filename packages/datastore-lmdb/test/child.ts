@@ -12,6 +12,7 @@ const programs = {
   'lease-holder': new URL('./lease-holder.ts', import.meta.url),
   filler: new URL('./filler.ts', import.meta.url),
   opener: new URL('./opener.ts', import.meta.url),
+  reader: new URL('./reader.ts', import.meta.url),
 }
 
 type Program = keyof typeof programs
@@ -53,6 +54,15 @@ export function runOnSmallDisk(program: Program, folder: string, size: string): 
 /** Runs a program to which a folder is one of a disk that cannot be written, and returns what it prints. */
 export function runOnReadOnlyDisk(program: Program, folder: string): Promise<string> {
   return runOnMount(program, folder, 'mount --bind "$0" "$0" && mount -o remount,bind,ro "$0"')
+}
+
+/** Runs a program that may write files up to a size only, and returns what it prints. */
+export async function runWithFileLimit(program: Program, folder: string, bytes: number): Promise<string> {
+  // sh counts blocks of 512 bytes; a write beyond the limit is to fail, and not to end the process.
+  const shell = `trap '' XFSZ; ulimit -f "$0"; exec "$@"`
+  const args = ['-c', shell, String(Math.ceil(bytes / 512)), process.execPath, ...commandOf(program, [folder])]
+  const { stdout } = await promisify(execFile)('sh', args)
+  return stdout.trim()
 }
 
 async function runOnMount(program: Program, folder: string, mount: string): Promise<string> {

@@ -1,5 +1,5 @@
 import { sealValue } from '@net/datastore'
-import { readFile, symlink, writeFile } from 'node:fs/promises'
+import { readFile, stat, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { markClean } from '../src/clean-mark.ts'
@@ -8,7 +8,7 @@ import { passGate } from '../src/gate.ts'
 import { openLmdbStore, type LmdbStoreOptions } from '../src/index.ts'
 import { STATE_KEY } from '../src/store-state.ts'
 import { openTables } from '../src/tables.ts'
-import { children } from './child.ts'
+import { children, runWithFileLimit } from './child.ts'
 import { temporaryFolders } from './temporary-folder.ts'
 
 const code = (name: string, rest: object = {}): object => expect.objectContaining({ code: name, ...rest }) as object
@@ -82,6 +82,37 @@ describe('a store of a newer format', () => {
     await expect(openLmdbStore({ path })).rejects.toThrow(code('ERR_STORE_VERSION', { kind: 'forbidden' }))
     await expect(openLmdbStore({ path, readOnly: true })).rejects.toThrow(code('ERR_STORE_VERSION'))
     expect(Buffer.compare(await readFile(join(path, 'data.mdb')), before)).toBe(0)
+  })
+})
+
+describe('a process that may not write large files', () => {
+  it('is told that there is no room, and keeps all it had', async () => {
+    const report = JSON.parse(await runWithFileLimit('filler', await folder(), 2 ** 20)) as Record<string, unknown>
+
+    expect(report).toMatchObject({ code: 'ERR_STORE_FULL', kind: 'no-service', allRight: true })
+    expect(report.taken).toBeGreaterThan(5)
+    expect(report.listed).toBe(report.taken)
+  })
+
+  it('reads what is sound though it cannot set aside what is not', async () => {
+    const path = await folder()
+    const store = await openLmdbStore({ path })
+    for (const key of ['a', 'b']) await store.put(key, new Uint8Array(400_000))
+    await store.close()
+    const tables = openTables(join(path, 'data.mdb'), false)
+    const spoilt = tables.entries.get(Buffer.from('a'))!
+    spoilt.set([0xff], spoilt.length - 1)
+    await tables.entries.put(Buffer.from('a'), spoilt)
+    // Takes the place that became free.
+    await tables.log.put(Buffer.alloc(8, 0xff), Buffer.alloc(400_000))
+    await tables.log.put(Buffer.alloc(8, 0xfe), Buffer.alloc(400_000))
+    await tables.root.close()
+    await markClean(storeFolder(path))
+    const { size } = await stat(join(path, 'data.mdb'))
+
+    const report: unknown = JSON.parse(await runWithFileLimit('reader', path, size + 50_000))
+
+    expect(report).toEqual({ got: 'ERR_VALUE_DAMAGED', listed: ['b'], damaged: ['a'], aside: 0 })
   })
 })
 

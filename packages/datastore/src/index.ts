@@ -43,4 +43,4 @@ export {
 export { compareKeys } from './key-order.ts'
 export { memoryStore, type MemoryStoreOptions } from './memory-store.ts'
 export type { RecordForm, Schema } from './record-form.ts'
-export { openValue, sealValue } from './value-envelope.ts'
+export { openValue, SEAL_BYTES, sealInPlace, sealValue } from './value-envelope.ts'

@@ -98,7 +98,8 @@ export interface StoreLease {
  * Keys are texts without NUL, ordered by their bytes; values are bytes. Limits: {@link LIMITS}.
  *
  * All members throw `ERR_STORE_CLOSED` after (or while) `close` is called and `ERR_STORE_UNAVAILABLE` when the place
- * cannot be reached; that error's `outcome` says whether a write may have taken place.
+ * cannot be reached; that error's `outcome` says whether a write may have taken place. A write that is given up by its
+ * signal rejects with the signal's reason, and may have taken place too if it was under way.
  */
 export interface Store {
   /** @throws `ERR_KEY_NOT_FOUND`, `ERR_INVALID_KEY`, `ERR_VALUE_DAMAGED` */

@@ -31,7 +31,7 @@ export interface PerFamily<T> {
  */
 export type Inbound = 'published' | 'routed' | 'all'
 
-/** A published port: packets to the host's port go to the container's. */
+/** A published port, or several in a row: packets to the host's port go to the container's, in the same order. */
 export interface PortFact {
   readonly kind: 'port'
   readonly protocol: Protocol
@@ -40,17 +40,21 @@ export interface PortFact {
   readonly hostPort: number
   readonly containerAddress: string
   readonly containerPort: number
+  /** How many ports in a row, from these on. @defaultValue 1 */
+  readonly count?: number | undefined
 }
 
 /**
- * A port of a container that is reached at the container's own address, where its network lets that in. It may be
- * stated more than once, as a port that is published twice is: it is true until all have been removed.
+ * A port of a container, or several in a row, reached at the container's own address, where its network lets that in.
+ * It may be stated more than once, as a port that is published twice is: it is true until all have been removed.
  */
 export interface OpenPortFact {
   readonly kind: 'open-port'
   readonly protocol: Protocol
   readonly address: string
   readonly port: number
+  /** How many ports in a row, from this one on. @defaultValue 1 */
+  readonly count?: number | undefined
 }
 
 /**

@@ -1,3 +1,4 @@
+import { formatPorts } from '@net/types'
 import type { FirewallFact, NetworkFact } from './firewall.ts'
 import type { JoinPlan, NetworkPlan, SandboxLink, Sysctl } from './plan.ts'
 
@@ -34,9 +35,13 @@ export function formatFact(fact: FirewallFact): string {
   if (fact.kind === 'forwarding') return `firewall: IPv${fact.family} between networks and others only`
   if (fact.kind === 'port') {
     const host = fact.hostAddress === undefined ? '*' : bracketed(fact.hostAddress)
-    return `firewall: ${fact.protocol} ${host}:${fact.hostPort} to ${bracketed(fact.containerAddress)}:${fact.containerPort}`
+    const { protocol, hostPort, containerAddress, containerPort, count } = fact
+    const container = `${bracketed(containerAddress)}:${formatPorts(containerPort, count)}`
+    return `firewall: ${protocol} ${host}:${formatPorts(hostPort, count)} to ${container}`
   }
-  if (fact.kind === 'open-port') return `firewall: open ${fact.protocol} ${bracketed(fact.address)}:${fact.port}`
+  if (fact.kind === 'open-port') {
+    return `firewall: open ${fact.protocol} ${bracketed(fact.address)}:${formatPorts(fact.port, fact.count)}`
+  }
   return formatNetworkFact(fact)
 }
 

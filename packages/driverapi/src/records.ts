@@ -26,13 +26,15 @@ export interface NetworkRecord<Options = unknown> {
   readonly options: Options
 }
 
-/** A published port with the host port it got. */
+/** A published port with the host port it got, or several in a row. */
 export interface PublishedPort {
   readonly protocol: Protocol
   readonly containerPort: number
   /** The host's address; absent: all of them, of each family that the endpoint has. */
   readonly hostAddress?: string | undefined
   readonly hostPort: number
+  /** How many ports in a row, from these on. @defaultValue 1 */
+  readonly count?: number | undefined
 }
 
 /** An endpoint, as it is recorded. `options` are those its driver's `checkEndpoint` returned. */

@@ -98,6 +98,6 @@ function portBinding(fact: PortFact): Record<string, unknown> {
     Port: fact.containerPort,
     HostIP: fact.hostAddress ?? any,
     HostPort: fact.hostPort,
-    HostPortEnd: fact.hostPort,
+    HostPortEnd: fact.hostPort + (fact.count ?? 1) - 1,
   }
 }

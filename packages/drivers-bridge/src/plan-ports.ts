@@ -7,19 +7,21 @@ export function planPorts(
   { address, address6 }: EndpointRecord<BridgeEndpointOptions>,
   ports: readonly PublishedPort[],
 ): FirewallFact[] {
-  const ends = [
+  const families = [
     { address, mode: options.gatewayModes.ipv4 },
     { address: address6, mode: options.gatewayModes.ipv6 },
   ]
   return ports.flatMap((port) =>
-    ends.flatMap(({ address: cidr, mode }): FirewallFact[] => {
+    families.flatMap(({ address: cidr, mode }): FirewallFact[] => {
       if (cidr === undefined) return []
-      const { protocol, hostAddress, hostPort, containerPort } = port
+      const { protocol, hostAddress, hostPort, containerPort, count } = port
+      const several = count === undefined ? {} : { count }
       const containerAddress = withoutPrefixLength(cidr)
       if (hostAddress !== undefined && isIpv6(hostAddress) !== isIpv6(containerAddress)) return []
-      const open = { kind: 'open-port', protocol, address: containerAddress, port: containerPort } as const
+      const open = { kind: 'open-port', protocol, address: containerAddress, port: containerPort, ...several } as const
       if (mode === 'routed') return [open]
-      const published = { kind: 'port', protocol, hostAddress, hostPort, containerAddress, containerPort } as const
+      const ends = { protocol, hostAddress, hostPort, containerAddress, containerPort, ...several }
+      const published = { kind: 'port', ...ends } as const
       return mode === 'nat' && options.trustedInterfaces.length > 0 ? [published, open] : [published]
     }),
   )

@@ -5,7 +5,14 @@ import { commitInParts, type Step } from './commit-in-parts.ts'
 const tooLarge = new NetError('too large', { code: 'ERR_BATCH_TOO_LARGE', kind: 'bad-request' })
 const step = (text: string): Step => {
   const [sign, port = ''] = text.split(' ')
-  const fact = { kind: 'open-port', family: 4, protocol: 'tcp', address: '10.0.0.2', port: Number(port) } as const
+  const fact = {
+    kind: 'open-port',
+    family: 4,
+    protocol: 'tcp',
+    address: '10.0.0.2',
+    port: Number(port),
+    count: 1,
+  } as const
   return { kind: sign === '+' ? 'add' : 'remove', fact }
 }
 const textOf = ({ kind, fact }: Step): string => `${kind === 'add' ? '+' : '-'} ${'port' in fact ? fact.port : ''}`

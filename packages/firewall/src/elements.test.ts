@@ -1,4 +1,4 @@
-import type { FirewallFact } from '@net/driverapi'
+import type { FirewallFact, PortFact } from '@net/driverapi'
 import { describe, expect, it } from 'vitest'
 import { elementsOf } from './elements.ts'
 import { checkFact } from './fact.ts'
@@ -6,9 +6,10 @@ import { checkFact } from './fact.ts'
 /** The elements of a fact, one a line, as nft would write them. */
 function transcript(fact: FirewallFact): string {
   return elementsOf(checkFact(fact))
-    .map(({ set, key, data }) => {
+    .map(({ set, key, keyEnd = [], data }) => {
+      const parts = key.map((part, at) => `${part}${(keyEnd[at] ?? part) === part ? '' : `-${keyEnd[at]!}`}`)
       const value = data === undefined ? '' : ` : ${Array.isArray(data) ? data.join(' . ') : String(data)}`
-      return `${set} { ${key.map((part) => (part === '' ? '""' : part)).join(' . ')}${value} }`
+      return `${set} { ${parts.map((part) => (part === '' ? '""' : part)).join(' . ')}${value} }`
     })
     .join('\n')
 }
@@ -105,6 +106,12 @@ describe('an open port', () => {
   ])('of %s is one element', (address, expected) => {
     expect(transcript({ kind: 'open-port', protocol: 'tcp', address, port: 80 })).toBe(expected)
   })
+
+  it('is one element with others in a row', () => {
+    expect(transcript({ kind: 'open-port', protocol: 'udp', address: 'FD00::2', port: 9000, count: 100 })).toBe(
+      'open6_ranges { fd00::2 . 17 . 9000-9099 }',
+    )
+  })
 })
 
 describe('a published port', () => {
@@ -123,7 +130,37 @@ describe('a published port', () => {
     expect(transcript({ ...port, ...changes })).toBe(expected)
   })
 
+  it.each<[Partial<PortFact>, string[]]>([
+    [{ hostPort: 8000, containerPort: 8000 }, ['ranges4 { 0.0.0.0-255.255.255.255 . 6 . 8000-8099 : 10.0.0.2 }']],
+    [
+      { hostPort: 8000, containerPort: 8000, hostAddress: '192.0.2.1', protocol: 'sctp' },
+      ['ranges4 { 192.0.2.1 . 132 . 8000-8099 : 10.0.0.2 }'],
+    ],
+    [
+      { hostPort: 8000, containerPort: 9000, hostAddress: '192.0.2.1' },
+      [
+        'shifted4 { 192.0.2.1 . 6 . 8000-8099 : 10.0.0.2 }',
+        'shifted4_first { 192.0.2.1 . 6 . 8000-8099 : 1000 }',
+        'shifted4_last { 192.0.2.1 . 6 . 8000-8099 : 9099 }',
+      ],
+    ],
+    [
+      { hostPort: 8000, containerPort: 80, containerAddress: 'fd00::2', hostAddress: '2001:db8::1', protocol: 'udp' },
+      [
+        'shifted6 { 2001:db8::1 . 17 . 8000-8099 : fd00::2 }',
+        'shifted6_first { 2001:db8::1 . 17 . 8000-8099 : 80 }',
+        'shifted6_last { 2001:db8::1 . 17 . 8000-8099 : 8079 }',
+      ],
+    ],
+  ])('that is a hundred of them in a row, with %j, is as few elements', (changes, expected) => {
+    expect(transcript({ ...port, ...changes, count: 100 })).toBe(expected.join('\n'))
+  })
+
   it.each([
+    [{ hostPort: 65_535, count: 2 }, 'ERR_INVALID_PORT'],
+    [{ containerPort: 65_500, count: 37 }, 'ERR_INVALID_PORT'],
+    [{ count: 0 }, 'ERR_INVALID_PORT'],
+    [{ count: 1.5 }, 'ERR_INVALID_PORT'],
     [{ hostPort: 0 }, 'ERR_INVALID_PORT'],
     [{ containerPort: 65_536 }, 'ERR_INVALID_PORT'],
     [{ protocol: 'icmp' }, 'ERR_INVALID_FACT'],

@@ -2,6 +2,7 @@ import type { NftElement, NftVerdict } from '@net/netlink-ffi'
 import { protocolNumbers } from '@net/types'
 import type { CheckedFact, CheckedNetwork, CheckedOpenPort, CheckedPort } from './fact.ts'
 import type { SetName } from './sets.ts'
+import { shiftsOf } from './shift.ts'
 
 /** An element, and the set that it is in. */
 export interface PlacedElement extends NftElement {
@@ -20,7 +21,7 @@ export function elementsOf(fact: CheckedFact): PlacedElement[] {
     case 'network':
       return networkElements(fact)
     case 'port':
-      return [portElement(fact)]
+      return fact.count === 1 ? [portElement(fact)] : rangeElements(fact)
     case 'open-port':
       return [openPortElement(fact)]
     case 'forwarding':
@@ -62,8 +63,34 @@ function intraVerdict({ internal, interContainer }: CheckedNetwork): NftVerdict 
   return internal ? 'drop' : 'goto inbound'
 }
 
-function openPortElement({ family, address, protocol, port }: CheckedOpenPort): PlacedElement {
-  return { set: `open${family}`, key: [address, protocolNumbers[protocol], port] }
+function openPortElement({ family, address, protocol, port, count }: CheckedOpenPort): PlacedElement {
+  const key = [address, protocolNumbers[protocol]]
+  if (count === 1) return { set: `open${family}`, key: [...key, port] }
+  return { set: `open${family}_ranges`, key: [...key, port], keyEnd: [...key, port + count - 1] }
+}
+
+/** Every address of a family, as a range of them. */
+const everyAddress = {
+  4: ['0.0.0.0', '255.255.255.255'],
+  6: ['::', 'ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff'],
+} as const
+
+function rangeElements(port: CheckedPort): PlacedElement[] {
+  const { family, hostAddress, hostPort, containerAddress, containerPort, count } = port
+  const [from, to] = hostAddress === undefined ? everyAddress[family] : [hostAddress, hostAddress]
+  const protocol = protocolNumbers[port.protocol]
+  const keys = (first: number, last: number): Pick<NftElement, 'key' | 'keyEnd'> => ({
+    key: [from, protocol, first],
+    keyEnd: [to, protocol, last],
+  })
+  if (hostPort === containerPort) {
+    return [{ set: `ranges${family}`, ...keys(hostPort, hostPort + count - 1), data: [containerAddress] }]
+  }
+  return shiftsOf(hostPort, containerPort, count).flatMap(({ first, last, newFirst, newLast }) => [
+    { set: `shifted${family}`, ...keys(first, last), data: [containerAddress] },
+    { set: `shifted${family}_first`, ...keys(first, last), data: [newFirst] },
+    { set: `shifted${family}_last`, ...keys(first, last), data: [newLast] },
+  ])
 }
 
 function portElement(port: CheckedPort): PlacedElement {

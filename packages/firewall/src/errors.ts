@@ -37,8 +37,9 @@ export class FirewallNotPermittedError extends NetError<'ERR_NOT_PERMITTED'> {
 
 /** The port of the host leads to a container already. */
 export class PortPublishedError extends NetError<'ERR_PORT_PUBLISHED'> {
-  constructor(port: string) {
-    super(`port is published already: ${port}`, { code: 'ERR_PORT_PUBLISHED', kind: 'forbidden' })
+  constructor(port: string, other = port) {
+    const as = other === port ? '' : `, as part of ${other}`
+    super(`port is published already: ${port}${as}`, { code: 'ERR_PORT_PUBLISHED', kind: 'forbidden' })
   }
 }
 

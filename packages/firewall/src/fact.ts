@@ -10,7 +10,9 @@ import type {
 import { checkInterfaceName } from '@net/netlink-ffi'
 import {
   checkPort,
+  checkPortCount,
   formatAddress,
+  formatPorts,
   isProtocol,
   parseAddress,
   type Address,
@@ -39,6 +41,7 @@ export interface CheckedOpenPort {
   readonly protocol: Protocol
   readonly address: string
   readonly port: number
+  readonly count: number
 }
 
 /** A published port, checked: addresses are in their one spelling, a wildcard is absent. */
@@ -50,6 +53,7 @@ export interface CheckedPort {
   readonly hostPort: number
   readonly containerAddress: string
   readonly containerPort: number
+  readonly count: number
 }
 
 /** A fact that has been checked, in the one spelling that facts are compared in. */
@@ -102,13 +106,13 @@ export function isSameFact(one: CheckedFact, other: CheckedFact): boolean {
   return JSON.stringify(one) === JSON.stringify(other)
 }
 
-/** Says that a fact of the same key is there. */
-export function alreadyThere(fact: CheckedFact): NetError {
+/** Says that a fact of the same key, or `other`, which has some of its ports, is there. */
+export function alreadyThere(fact: CheckedFact, other?: CheckedPort): NetError {
   switch (fact.kind) {
     case 'network':
       return new NetworkKnownError(fact.bridge)
     case 'port':
-      return new PortPublishedError(formatHostEnd(fact))
+      return new PortPublishedError(formatHostEnd(fact), other && formatHostEnd(other))
     case 'open-port':
       return new PortPublishedError(formatOpenPort(fact))
     case 'forwarding':
@@ -143,7 +147,7 @@ function checkInbound(inbound: Inbound = 'published'): Inbound {
   throw new InvalidFactError('inbound', inbound, 'published, routed or all')
 }
 
-function checkOpenPort({ protocol, address, port }: OpenPortFact): CheckedOpenPort {
+function checkOpenPort({ protocol, address, port, count = 1 }: OpenPortFact): CheckedOpenPort {
   const container = parseAddress(address)
   return {
     kind: 'open-port',
@@ -151,6 +155,7 @@ function checkOpenPort({ protocol, address, port }: OpenPortFact): CheckedOpenPo
     protocol: checkProtocol(protocol),
     address: formatAddress(container),
     port: checkPort(port),
+    count: checkPortCount(port, count),
   }
 }
 
@@ -161,14 +166,16 @@ function checkProtocol(protocol: Protocol): Protocol {
 
 function checkPublishedPort(fact: PortFact): CheckedPort {
   const container = parseAddress(fact.containerAddress)
+  const { hostPort, containerPort, count = 1 } = fact
   return {
     kind: 'port',
     family: container.family,
     protocol: checkProtocol(fact.protocol),
     hostAddress: fact.hostAddress === undefined ? undefined : checkHostAddress(fact.hostAddress, container.family),
-    hostPort: checkPort(fact.hostPort),
+    hostPort: checkPort(hostPort),
     containerAddress: formatAddress(container),
-    containerPort: checkPort(fact.containerPort),
+    containerPort: checkPort(containerPort),
+    count: Math.min(checkPortCount(hostPort, count), checkPortCount(containerPort, count)),
   }
 }
 
@@ -181,11 +188,11 @@ function checkHostAddress(text: string, family: AddressFamily): string | undefin
   return address.value === 0n ? undefined : formatAddress(address)
 }
 
-function formatOpenPort({ family, address, port, protocol }: CheckedOpenPort): string {
-  return `${family === 4 ? address : `[${address}]`}:${port}/${protocol}`
+function formatOpenPort({ family, address, port, protocol, count }: CheckedOpenPort): string {
+  return `${family === 4 ? address : `[${address}]`}:${formatPorts(port, count)}/${protocol}`
 }
 
 function formatHostEnd(port: CheckedPort): string {
   const host = port.hostAddress ?? (port.family === 4 ? '0.0.0.0' : '::')
-  return `${port.family === 4 ? host : `[${host}]`}:${port.hostPort}/${port.protocol}`
+  return `${port.family === 4 ? host : `[${host}]`}:${formatPorts(port.hostPort, port.count)}/${port.protocol}`
 }

@@ -26,6 +26,8 @@ import {
   stateIs,
   toThisHost,
   translate,
+  translateAddress,
+  translateShifted,
   verdict,
   type Statement,
 } from './statements.ts'
@@ -33,7 +35,13 @@ import {
 interface ChainLayout {
   /** Where packets come to it by themselves; absent for chains that others lead to. */
   readonly base?: BaseChain
-  readonly rules: readonly (readonly Statement[])[]
+  readonly rules: readonly (readonly Statement[] | CommentedRule)[]
+}
+
+/** A rule that `nft` cannot show all of. */
+interface CommentedRule {
+  readonly statements: readonly Statement[]
+  readonly comment: string
 }
 
 // linux/netfilter_ipv4.h: NF_IP_PRI_*
@@ -41,6 +49,9 @@ const RAW = -300
 const DSTNAT = -100
 const FILTER = 0
 const SRCNAT = 100
+
+/** NF_NAT_RANGE_PROTO_OFFSET in words. */
+const SHIFTED = 'to port: first + port % (last - first + 1)'
 
 /**
  * The chains and their rules. They never change: what networks and ports there are is in the sets.
@@ -56,6 +67,8 @@ const chains: Readonly<Record<string, ChainLayout>> = {
     rules: [
       [destinationIn(4, 'open4'), verdict('accept')],
       [destinationIn(6, 'open6'), verdict('accept')],
+      [destinationIn(4, 'open4_ranges'), verdict('accept')],
+      [destinationIn(6, 'open6_ranges'), verdict('accept')],
     ],
   },
   /** To a network, from outside of it: what is published, and no more. */
@@ -89,10 +102,14 @@ const chains: Readonly<Record<string, ChainLayout>> = {
     rules: [
       [translate(4, 'ports4_by_address')],
       [translate(4, 'ports4')],
+      [translateAddress(4, 'ranges4')],
+      { statements: [translateShifted(4)], comment: SHIFTED },
       // A link-local sender cannot be answered from another link.
       [inNetwork('saddr', 'fe80::/10'), verdict('return')],
       [translate(6, 'ports6_by_address')],
       [translate(6, 'ports6')],
+      [translateAddress(6, 'ranges6')],
+      { statements: [translateShifted(6)], comment: SHIFTED },
     ],
   },
   /** With route_localnet set on bridges the kernel would take these from a container. */
@@ -167,8 +184,9 @@ export function layoutOf(table: TableReference, comment: string): LayoutStep[] {
     })),
     ...named.flatMap(([name, { rules }]) =>
       rules.map((rule) => {
-        const expressions = rule.flat()
-        return { message: addRule({ chain: { table, name }, expressions }), needs: neededBy(expressions) }
+        const { statements, comment } = 'comment' in rule ? rule : { statements: rule, comment: undefined }
+        const expressions = statements.flat()
+        return { message: addRule({ chain: { table, name }, expressions, comment }), needs: neededBy(expressions) }
       }),
     ),
   ]

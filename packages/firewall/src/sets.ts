@@ -1,6 +1,6 @@
 import type { NftSet, TableReference } from '@net/netlink-ffi'
 
-type SetDescription = Pick<NftSet, 'key' | 'data'>
+type SetDescription = Pick<NftSet, 'key' | 'data' | 'interval'>
 
 /** The sets and maps that facts become elements of. */
 export const sets = {
@@ -27,12 +27,31 @@ export const sets = {
   /** Ports that are reached at their containers' own addresses, where these are let in. */
   open4: { key: ['ipv4_addr', 'inet_proto', 'inet_service'] },
   open6: { key: ['ipv6_addr', 'inet_proto', 'inet_service'] },
+  /** Several in a row. */
+  open4_ranges: { key: ['ipv4_addr', 'inet_proto', 'inet_service'], interval: true },
+  open6_ranges: { key: ['ipv6_addr', 'inet_proto', 'inet_service'], interval: true },
   /** Where a port of the host leads to, whichever of its addresses it is asked at. */
   ports4: { key: ['inet_proto', 'inet_service'], data: ['ipv4_addr', 'inet_service'] },
   ports6: { key: ['inet_proto', 'inet_service'], data: ['ipv6_addr', 'inet_service'] },
   /** Where a port of one address of the host leads to. */
   ports4_by_address: { key: ['ipv4_addr', 'inet_proto', 'inet_service'], data: ['ipv4_addr', 'inet_service'] },
   ports6_by_address: { key: ['ipv6_addr', 'inet_proto', 'inet_service'], data: ['ipv6_addr', 'inet_service'] },
+  /**
+   * Several ports in a row, of one address of the host or of all of them: each leads to the same port of an address.
+   * A range is one element, however long it is.
+   */
+  ranges4: { key: ['ipv4_addr', 'inet_proto', 'inet_service'], data: ['ipv4_addr'], interval: true },
+  ranges6: { key: ['ipv6_addr', 'inet_proto', 'inet_service'], data: ['ipv6_addr'], interval: true },
+  /**
+   * Several ports in a row that lead to others in a row: to the first of the new ones plus the old port modulo the
+   * number of new ones, see {@link shiftsOf}. Three maps, and not one of three values, because `nft` can show those.
+   */
+  shifted4: { key: ['ipv4_addr', 'inet_proto', 'inet_service'], data: ['ipv4_addr'], interval: true },
+  shifted4_first: { key: ['ipv4_addr', 'inet_proto', 'inet_service'], data: ['inet_service'], interval: true },
+  shifted4_last: { key: ['ipv4_addr', 'inet_proto', 'inet_service'], data: ['inet_service'], interval: true },
+  shifted6: { key: ['ipv6_addr', 'inet_proto', 'inet_service'], data: ['ipv6_addr'], interval: true },
+  shifted6_first: { key: ['ipv6_addr', 'inet_proto', 'inet_service'], data: ['inet_service'], interval: true },
+  shifted6_last: { key: ['ipv6_addr', 'inet_proto', 'inet_service'], data: ['inet_service'], interval: true },
 } as const satisfies Record<string, SetDescription>
 
 /** The name of one of the sets. */

@@ -1,5 +1,11 @@
 import { NETWORK_LINK_GROUP } from '@net/driverapi'
-import { nftExpression, type NftExpression, type NftField, type NftVerdict } from '@net/netlink-ffi'
+import {
+  NF_NAT_RANGE_PROTO_OFFSET,
+  nftExpression,
+  type NftExpression,
+  type NftField,
+  type NftVerdict,
+} from '@net/netlink-ffi'
 import { addressBits, addressToBytes, parseCidr, type AddressFamily } from '@net/types'
 import { sets, type SetName } from './sets.ts'
 
@@ -121,6 +127,45 @@ export function translate(family: AddressFamily, map: SetName): Statement {
     payload('th dport', slot + 1),
     lookup(map, { into: 0 }),
     nat('dnat', { family, addressSlot: 0, portSlot: addressSlots }),
+  ]
+}
+
+/** `ip daddr . meta l4proto . th dport`, from a slot on */
+function hostEnd(family: AddressFamily, slot: number): Statement {
+  const addressSlots = addressBits(family) / 32
+  return [
+    payload(family === 4 ? 'ip daddr' : 'ip6 daddr', slot),
+    meta('l4proto', slot + addressSlots),
+    payload('th dport', slot + addressSlots + 1),
+  ]
+}
+
+/** `dnat ip to ip daddr . meta l4proto . th dport map @ranges4`: the port stays what it is */
+export function translateAddress(family: AddressFamily, map: SetName): Statement {
+  return [...ofFamily(family), ...hostEnd(family, 0), lookup(map, { into: 0 }), nat('dnat', { family, addressSlot: 0 })]
+}
+
+/** Slots that neither an address nor the two ports after it take. */
+const BEHIND_PORTS = 8
+
+/** As {@link translateAddress}, to the port that {@link shiftsOf} describes: `nft` has no word for how it is found. */
+export function translateShifted(family: AddressFamily): Statement {
+  const portSlot = addressBits(family) / 32
+  const lookedUp = [
+    [`shifted${family}`, 0],
+    [`shifted${family}_first`, portSlot],
+    [`shifted${family}_last`, portSlot + 1],
+  ] as const
+  return [
+    ...ofFamily(family),
+    ...lookedUp.flatMap(([map, into]) => [
+      ...hostEnd(family, BEHIND_PORTS),
+      lookup(map satisfies SetName, { from: BEHIND_PORTS, into }),
+    ]),
+    nat('dnat', {
+      ...{ family, addressSlot: 0, portSlot, portMaximumSlot: portSlot + 1 },
+      flags: NF_NAT_RANGE_PROTO_OFFSET,
+    }),
   ]
 }
 

@@ -6,22 +6,30 @@ import { createInterface } from 'node:readline'
 
 const [name, ...ports] = process.argv.slice(2)
 
-/** The protocol, and whom the packet is from as this end sees it. */
-const greeting = (address) => `${name} sees ${address.replace('::ffff:', '')}`
+/** Who answers, and whom the packet is from as this end sees it. */
+const greeting = (who, address) => `${who} sees ${address.replace('::ffff:', '')}`
 
-const ready = ports.flatMap((port) => [
+/** Answers on a port, over TCP and UDP. */
+const answer = (who, port) => [
   new Promise((resolve) => {
-    createServer((socket) => socket.on('error', () => undefined).end(greeting(socket.remoteAddress))).listen(
-      { port: Number(port), host: '::' },
+    createServer((socket) => socket.on('error', () => undefined).end(greeting(who, socket.remoteAddress))).listen(
+      { port, host: '::' },
       resolve,
     )
   }),
   new Promise((resolve) => {
     const socket = createSocket('udp6')
-    socket.on('message', (_, from) => socket.send(greeting(from.address), from.port, from.address))
-    socket.bind(Number(port), '::', resolve)
+    socket.on('message', (_, from) => socket.send(greeting(who, from.address), from.port, from.address))
+    socket.bind(port, '::', resolve)
   }),
-])
+]
+
+const ready = ports.flatMap((port) => answer(name, Number(port)))
+
+const listen = async ({ listen: more }) => {
+  await Promise.all(more.flatMap((port) => answer(`${name}:${port}`, port)))
+  return ''
+}
 
 const askTcp = ({ address, port, waitMs }) =>
   new Promise((resolve, reject) => {
@@ -33,7 +41,7 @@ const askTcp = ({ address, port, waitMs }) =>
     socket.on('error', reject)
   })
 
-const askUdp = ({ address, port, waitMs }) =>
+const askUdp = ({ address, port, from = 0, waitMs }) =>
   new Promise((resolve, reject) => {
     const socket = createSocket(address.includes(':') ? 'udp6' : 'udp4')
     const giveUp = setTimeout(() => socket.close(() => reject(new Error('no answer'))), waitMs)
@@ -42,13 +50,13 @@ const askUdp = ({ address, port, waitMs }) =>
       clearTimeout(giveUp)
       socket.close(() => resolve(String(message)))
     })
-    socket.send('hello', port, address)
+    socket.bind(from, () => socket.send('hello', port, address))
   })
 
 createInterface({ input: process.stdin })
   .on('line', async (line) => {
     const request = JSON.parse(line)
-    const ask = request.protocol === 'tcp' ? askTcp : askUdp
+    const ask = request.listen !== undefined ? listen : request.protocol === 'tcp' ? askTcp : askUdp
     const answer = await ask(request).then(
       (text) => ({ text }),
       (error) => ({ error: error.code ?? error.message }),

@@ -49,6 +49,8 @@ export interface Question {
   readonly protocol: Protocol
   readonly address: string
   readonly port: number
+  /** Over UDP: the port to ask from. @defaultValue any */
+  readonly from?: number
 }
 
 /** The host's addresses: on the link to the outside and on the bridges. */
@@ -111,6 +113,11 @@ export class Lab {
     const { text, error } = await this.#agents.get(from)!.ask(question, SILENCE_MS)
     if (text !== undefined) throw new Error(`${from} asks ${question.address}:${question.port}, and ${text}`)
     return error ?? ''
+  }
+
+  /** Has a place answer on more ports: with its name and the port. */
+  async listen(name: PlaceName, ports: readonly number[]): Promise<void> {
+    await this.#agents.get(name)!.ask({ listen: ports }, ANSWER_MS)
   }
 
   /** Whether frames that stay on a bridge pass the packet rules, as hosts of Docker and Kubernetes have it. */
@@ -232,7 +239,7 @@ class Agent {
     return new Agent(spawn(process.execPath, args, { stdio: ['pipe', 'pipe', 'inherit'] }))
   }
 
-  ask(question: Question, waitMs: number): Promise<Answer> {
+  ask(question: Question | { readonly listen: readonly number[] }, waitMs: number): Promise<Answer> {
     const id = this.#questions++
     const answer = new Promise<Answer>((resolve) => this.#waiting.set(id, resolve))
     this.#child.stdin.write(`${JSON.stringify({ id, ...question, waitMs })}\n`)

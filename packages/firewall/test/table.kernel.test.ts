@@ -45,7 +45,17 @@ describeKernel('the table', () => {
   it('has its fixed chains, and facts as elements', async () => {
     await using firewall = await openFirewall({ owner: 'me' })
     await firewall.change({
-      add: [network, port(8080), { ...port(8443), hostAddress: '192.0.2.1' }, { kind: 'forwarding', family: 4 }],
+      add: [
+        network,
+        port(8080),
+        { ...port(8443), hostAddress: '192.0.2.1' },
+        { kind: 'forwarding', family: 4 },
+        { ...port(9000), containerPort: 9000, count: 100 },
+        { ...port(9000), containerPort: 9000, count: 100, containerAddress: 'fd00::2' },
+        { ...port(5000), containerPort: 6000, count: 101, protocol: 'udp', hostAddress: '192.0.2.1' },
+        { ...port(5000), containerPort: 4000, count: 101, protocol: 'sctp', containerAddress: 'fd00::2' },
+        { kind: 'open-port', protocol: 'tcp', address: '10.0.0.2', port: 9000, count: 100 },
+      ],
     })
 
     expect(inOrder(list())).toBe(inOrder(readFileSync(new URL('fixtures/table.nft', import.meta.url), 'utf8')))
@@ -101,6 +111,13 @@ describeKernel('a change', () => {
       { add: [port(8081), port(8080)] },
       { add: [port(8081), network] },
       { add: [port(8081), port(8081)] },
+      { add: [port(8081), { ...port(8070), containerPort: 8070, count: 11 }] },
+      {
+        add: [
+          { ...port(9000), count: 2 },
+          { ...port(9001), count: 2 },
+        ],
+      },
       { remove: [network], add: [{ ...port(8080), containerPort: 81 }] },
       { add: [port(8081), { ...port(8082), containerAddress: 'nowhere' }] },
     ]) {
@@ -155,6 +172,49 @@ describeKernel('a change', () => {
 
     expect(list()).toMatch(/8080[\s\S]*8081|8081[\s\S]*8080/)
     expect(list()).toContain('"br0" . "br0" : accept')
+  })
+
+  it('puts ranges in place, in the place of others, and takes them back', async () => {
+    await using firewall = await openFirewall()
+    const empty = list()
+    const range = (hostPort: number, containerPort: number, count: number): PortFact => ({
+      ...port(hostPort),
+      containerPort,
+      count,
+    })
+    const open = (first: number, count: number): FirewallFact => ({
+      kind: 'open-port',
+      protocol: 'tcp',
+      address: '10.0.0.2',
+      port: first,
+      count,
+    })
+    await firewall.change({ add: [range(1, 1, 60_000), range(60_001, 1, 5535), open(1, 100), open(50, 100)] })
+    expect(list()).toContain('tcp . 1-60000 : 10.0.0.2')
+    expect(list()).toContain('10.0.0.2 . tcp . 1-149')
+
+    await firewall.change({
+      remove: [range(1, 1, 60_000), open(1, 100)],
+      add: [range(1, 2, 60_000), open(60, 10)],
+    })
+    expect(list()).toContain('tcp . 1-60000 : 60001')
+    expect(list()).toContain('10.0.0.2 . tcp . 50-149')
+
+    await firewall.change({
+      remove: [range(1, 2, 60_000), range(60_001, 1, 5535), open(50, 100), open(60, 10)],
+    })
+    expect(list()).toBe(empty)
+  })
+
+  it('puts ranges back that another program took away', async () => {
+    await using firewall = await openFirewall()
+    const range = { ...port(8000), containerPort: 8000, count: 100 }
+    await firewall.change({ add: [range] })
+    execFileSync('nft', ['flush', 'map', 'inet', 'net', 'ranges4'])
+
+    await firewall.change({ remove: [range], add: [{ ...range, count: 50 }] })
+
+    expect(list()).toContain('tcp . 8000-8049 : 10.0.0.2')
   })
 
   it('of ten thousand ports is one batch', async () => {

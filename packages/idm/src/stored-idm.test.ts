@@ -106,9 +106,30 @@ describe('a set of ids in a store', () => {
   it('does nothing when the call was given up', async () => {
     const signal = AbortSignal.abort(new Error('enough'))
 
+    await expect(openIdm(set, { store }, { signal })).rejects.toThrow('enough')
     await expect(one.take({}, { signal })).rejects.toThrow('enough')
     await expect(one.takeSpecific(6, { signal })).rejects.toThrow('enough')
     await expect(one.release(6, { signal })).rejects.toThrow('enough')
     expect(await one.free()).toBe(10)
+  })
+
+  it.each(['put', 'get', 'list'] as const)('is not opened any longer than somebody wants it: %s', async (slow) => {
+    const controller = new AbortController()
+    const hanging = new Proxy(store, {
+      get: (target, name) => {
+        if (name !== slow) return (Reflect.get(target, name) as () => unknown).bind(target)
+        return (...args: { signal?: AbortSignal }[]) =>
+          new Promise((_resolve, reject) => {
+            args.at(-1)?.signal?.addEventListener('abort', () => {
+              reject(new Error('given up'))
+            })
+            queueMicrotask(() => {
+              controller.abort()
+            })
+          })
+      },
+    })
+
+    await expect(openIdm(set, { store: hanging }, { signal: controller.signal })).rejects.toThrow('given up')
   })
 })

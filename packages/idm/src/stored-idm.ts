@@ -29,23 +29,25 @@ const EMPTY = new Uint8Array()
 export async function openIdm(
   { name, first, last }: OpenIdmOptions,
   { store }: { readonly store: Store },
+  { signal }: CallOptions = {},
 ): Promise<StoredIdm> {
+  signal?.throwIfAborted()
   if (!/^[\w.-]{1,200}$/.test(name)) throw new InvalidNameError(name)
   const known = new Idm({ first, last })
-  await agreeOnRange(store, `${ROOT}/${name}/range`, { first, last })
+  await agreeOnRange(store, `${ROOT}/${name}/range`, { first, last }, { signal })
   const idm = new StoredIdm({ first, last }, `${ROOT}/${name}/id/`, known, store)
-  await idm.free()
+  await idm.free({ signal })
   return idm
 }
 
 /** All who share a set must mean the same ids. */
-async function agreeOnRange(store: Store, key: string, { first, last }: IdRange): Promise<void> {
+async function agreeOnRange(store: Store, key: string, { first, last }: IdRange, call: CallOptions): Promise<void> {
   const text = `${first}-${last}`
   try {
-    await store.put(key, new TextEncoder().encode(text), { ifVersion: 0 })
+    await store.put(key, new TextEncoder().encode(text), { ifVersion: 0, signal: call.signal })
   } catch (error) {
     if (!isNetError(error, 'ERR_VERSION_CONFLICT')) throw error
-    const found = new TextDecoder().decode((await store.get(key)).value)
+    const found = new TextDecoder().decode((await store.get(key, call)).value)
     if (found !== text) throw new InvalidRangeError(first, last, `${found}, as the set was begun`)
   }
 }
@@ -75,7 +77,7 @@ export class StoredIdm {
   async free(call: CallOptions = {}): Promise<number> {
     const held = new Set<number>()
     for (let after: string | undefined, more = true; more;) {
-      const page = await this.#store.list(this.#prefix, { ...call, after, limit: PAGE })
+      const page = await this.#store.list(this.#prefix, { signal: call.signal, after, limit: PAGE })
       const keys = [...page.entries.map(({ key }) => key), ...page.damaged].sort()
       for (const key of keys) {
         const id = Number.parseInt(key.slice(this.#prefix.length), 16)
@@ -164,7 +166,7 @@ export class StoredIdm {
     } catch (error) {
       const isTaken = isTakenAt(error, key)
       // Of a write whose fate is unknown the id may be held: it is looked for before it is refused.
-      if (isTaken || isUnknown(error)) this.#held.add(id)
+      if (isTaken || isUnknown(error, call)) this.#held.add(id)
       else this.#known.release(id)
       if (isTaken) return false
       throw error
@@ -187,7 +189,11 @@ function isTakenAt(error: unknown, key: string): boolean {
   return (error as NetError & Pick<VersionConflictError, 'key'>).key === key
 }
 
-/** Whether a write may have taken place although it failed. */
-function isUnknown(error: unknown): boolean {
-  return isNetError(error, 'ERR_STORE_UNAVAILABLE') && (error as Partial<StoreUnavailableError>).outcome === 'unknown'
+/**
+ * Whether a write may have taken place although it failed: its store says so, or it was given up, and may have been
+ * under way.
+ */
+function isUnknown(error: unknown, { signal }: CallOptions): boolean {
+  if (signal?.aborted === true && error === signal.reason) return true
+  return isNetError(error) && (error as Partial<StoreUnavailableError>).outcome === 'unknown'
 }

@@ -29,10 +29,11 @@ export class AddressPool implements Range {
   /** Whether the pool itself is held, and not only parts of it. */
   isHeld = false
   readonly subPools = new RangeIndex<HeldPool>()
-  readonly #hasReserved: boolean
+  /** Offsets of the network address and, where there is one, of the broadcast address: nobody can have them. */
+  readonly #reserved: readonly bigint[]
   /** Made when it is needed: of most pools, nobody here asks for an address. */
   #madeAddresses: AddressSet | undefined
-  readonly #owners = new Owners()
+  #madeOwners: Owners | undefined
 
   /** `cidr` must have no host bits. */
   constructor(cidr: Cidr) {
@@ -42,7 +43,7 @@ export class AddressPool implements Range {
     this.first = first
     this.last = last
     // RFC 3021, RFC 6164: on a link of two, both addresses are those of hosts.
-    this.#hasReserved = this.#hostBits > 1
+    this.#reserved = this.#hostBits > 1 ? [0n, ...(cidr.address.family === 4 ? [last - first] : [])] : []
   }
 
   /** Whether nobody holds it or a part of it any more. */
@@ -52,11 +53,19 @@ export class AddressPool implements Range {
 
   /** Takes an address for whoever holds `pool`. */
   request(pool: HeldPool, request: AddressRequest): TakenAddress {
-    const { address, owner, serial = false } = request
+    return { address: `${this.format(this.take(pool, request))}/${this.cidr.prefixLength}`, data: {} }
+  }
+
+  /** As {@link AddressPool.request}: the address as a number. */
+  take(pool: HeldPool, { address, owner, serial = false }: AddressRequest): bigint {
     const offset = address === undefined ? this.#takeAny(pool, owner, serial) : this.#takeSpecific(pool, address, owner)
     if (owner !== undefined) this.#owners.add(offset, owner)
-    const taken = formatAddress({ family: this.cidr.address.family, value: this.first + offset })
-    return { address: `${taken}/${this.cidr.prefixLength}`, data: {} }
+    return this.first + offset
+  }
+
+  /** An address of the pool by its number, without prefix length. */
+  format(value: bigint): string {
+    return formatAddress({ family: this.cidr.address.family, value })
   }
 
   /** Lets an address go. Network and broadcast address are held by nobody, so they stay as they are. */
@@ -64,21 +73,27 @@ export class AddressPool implements Range {
     const offset = this.#offsetOf(address)
     if (this.#isReserved(offset)) return
     this.#addresses.remove(offset)
-    this.#owners.remove(offset)
+    this.#madeOwners?.remove(offset)
+  }
+
+  /** Undoes {@link AddressPool.take}: also serial requests go on as if it had not been. */
+  giveBack(value: bigint): void {
+    this.#addresses.giveBack(value - this.first)
   }
 
   /** How full the pool is, and what is left in the part of it that is `pool`. */
   status(pool: HeldPool): PoolStatus {
-    const taken = this.#addresses.count(pool.first - this.first, pool.last - this.first)
-    return { taken: this.#addresses.size, available: pool.last - pool.first + 1n - taken }
+    const { size } = this.#addresses
+    const taken = pool.isWhole ? size : this.#addresses.count(pool.first - this.first, pool.last - this.first)
+    return { taken: size, available: pool.last - pool.first + 1n - taken }
   }
 
   /** Takes in what is taken of a part of the pool: their numbers, in order. Nothing else of it is. */
   learn({ first, last }: Range, taken: readonly bigint[]): void {
-    const offsets = taken.map((value) => value - this.first)
+    const part = { first: first - this.first, last: last - this.first }
+    const offsets = this.#withReserved(part, taken.map((value) => value - this.first)) // prettier-ignore
     for (const offset of offsets) this.#addresses.add(offset)
-    this.#addresses.removeOthers(first - this.first, last - this.first, offsets)
-    this.#holdReserved()
+    this.#addresses.removeOthers(part.first, part.last, offsets)
   }
 
   /** Number of an address. @throws AddressOutOfRangeError (`ERR_ADDRESS_OUT_OF_RANGE`) */
@@ -89,7 +104,7 @@ export class AddressPool implements Range {
   #takeAny(pool: HeldPool, owner: string | undefined, serial: boolean): bigint {
     const first = pool.first - this.first
     const last = pool.last - this.first
-    const held = owner === undefined ? undefined : this.#owners.find(owner, first, last)
+    const held = owner === undefined ? undefined : this.#madeOwners?.find(owner, first, last)
     const offset = held ?? this.#addresses.take(first, last, serial)
     if (offset === undefined) throw new NoAddressAvailableError(pool.id)
     return offset
@@ -97,7 +112,7 @@ export class AddressPool implements Range {
 
   #takeSpecific(pool: HeldPool, address: string, owner: string | undefined): bigint {
     const offset = this.#offsetOf(address)
-    const isOwn = owner !== undefined && this.#owners.get(offset) === owner
+    const isOwn = owner !== undefined && this.#madeOwners?.get(offset) === owner
     if (isOwn || this.#addresses.add(offset)) return offset
     // As libnetwork: where nothing is left, that is the answer, whichever address was asked for.
     const isFull = this.#addresses.size === this.last - this.first + 1n
@@ -123,14 +138,23 @@ export class AddressPool implements Range {
     return this.#madeAddresses
   }
 
+  get #owners(): Owners {
+    return (this.#madeOwners ??= new Owners())
+  }
+
   #holdReserved(): void {
-    if (!this.#hasReserved) return
-    this.#addresses.add(0n)
-    if (this.cidr.address.family === 4) this.#addresses.add(this.last - this.first)
+    for (const offset of this.#reserved) this.#addresses.add(offset)
+  }
+
+  /** Offsets in order, and among them those in the same part that nobody can have. */
+  #withReserved({ first, last }: Range, offsets: readonly bigint[]): readonly bigint[] {
+    const [lowest, highest] = this.#reserved
+    const before = lowest === undefined || lowest < first || offsets[0] === lowest ? [] : [lowest]
+    const after = highest === undefined || highest > last || offsets.at(-1) === highest ? [] : [highest]
+    return [...before, ...offsets, ...after]
   }
 
   #isReserved(offset: bigint): boolean {
-    if (!this.#hasReserved) return false
-    return offset === 0n || (this.cidr.address.family === 4 && offset === this.last - this.first)
+    return this.#reserved.includes(offset)
   }
 }

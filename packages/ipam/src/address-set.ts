@@ -1,8 +1,16 @@
 import { Bitseq } from '@net/bitseq'
 import { isNetError } from '@net/types'
+import { SortedNumbers } from './sorted-numbers.ts'
 
 const ROW_BITS = 64
 const ROW_SHIFT = BigInt(ROW_BITS)
+
+/** A stretch of a row, both ends included. */
+interface Part {
+  readonly row: bigint
+  readonly first: bigint
+  readonly last: bigint
+}
 
 /**
  * Which addresses of a pool are taken, by their offset in it. A row of bits reaches over 2^64 of
@@ -13,6 +21,11 @@ export class AddressSet {
   /** The row of the lowest offsets. It stays, for the place from which serial requests go on. */
   readonly #lowest: Bitseq
   readonly #others = new Map<bigint, Bitseq>()
+  /** Numbers of the other rows. */
+  readonly #numbers = new SortedNumbers()
+  #size = 0n
+  /** The offset behind the one chosen last. */
+  #next = 0n
 
   constructor(hostBits: number) {
     this.#rowLength = 1n << BigInt(Math.min(hostBits, ROW_BITS))
@@ -21,9 +34,7 @@ export class AddressSet {
 
   /** How many addresses are taken. */
   get size(): bigint {
-    let size = this.#rowLength - this.#lowest.free
-    for (const row of this.#others.values()) size += this.#rowLength - row.free
-    return size
+    return this.#size
   }
 
   has(offset: bigint): boolean {
@@ -34,15 +45,16 @@ export class AddressSet {
   add(offset: bigint): boolean {
     if (this.has(offset)) return false
     this.#rowOf(offset >> ROW_SHIFT).set(BigInt.asUintN(ROW_BITS, offset))
+    this.#size++
     return true
   }
 
   /** Lets an address go. */
   remove(offset: bigint): void {
-    const number = offset >> ROW_SHIFT
-    const row = this.#find(number)
-    row?.clear(BigInt.asUintN(ROW_BITS, offset))
-    if (number !== 0n && row?.free === this.#rowLength) this.#others.delete(number)
+    if (!this.has(offset)) return
+    this.#rowOf(offset >> ROW_SHIFT).clear(BigInt.asUintN(ROW_BITS, offset))
+    this.#size--
+    this.#forgetIfEmpty(offset >> ROW_SHIFT)
   }
 
   /** Lets go what is taken from `first` to `last`, save `kept`, which must lie there and be in order. */
@@ -55,46 +67,90 @@ export class AddressSet {
     }
   }
 
-  #removeAll(first: bigint, last: bigint): void {
-    if (this.count(first, last) === 0n) return
-    if (first === last) {
-      this.remove(first)
-      return
-    }
-    const middle = (first + last) >> 1n
-    this.#removeAll(first, middle)
-    this.#removeAll(middle + 1n, last)
-  }
-
   /** Takes a free address from `first` to `last`, or gives `undefined` when there is none. */
   take(first: bigint, last: bigint, serial: boolean): bigint | undefined {
     for (const part of this.#parts(first, last)) {
       const bit = takeBit(this.#rowOf(part.row), part, serial)
-      if (bit !== undefined) return (part.row << ROW_SHIFT) + bit
+      if (bit === undefined) continue
+      const offset = (part.row << ROW_SHIFT) + bit
+      this.#size++
+      this.#next = offset + 1n
+      return offset
     }
     return undefined
+  }
+
+  /** Undoes {@link AddressSet.take}: serial requests go on at the address, unless they do before it. */
+  giveBack(offset: bigint): void {
+    if (!this.has(offset)) return
+    if (offset < this.#next) this.#goOnAt(offset)
+    this.remove(offset)
   }
 
   /** How many addresses from `first` to `last` are taken. */
   count(first: bigint, last: bigint): bigint {
     let count = 0n
-    for (const [number, row] of [[0n, this.#lowest] as const, ...this.#others]) {
-      const start = number << ROW_SHIFT
-      const from = first > start ? first - start : 0n
-      const to = last - start < this.#rowLength ? last - start : this.#rowLength - 1n
-      if (from <= to) count += row.count({ first: from, last: to })
-    }
+    for (const part of this.#existingParts(first, last)) count += this.#countIn(part)
     return count
   }
 
+  /** A row goes on behind the bit that was taken in it last. */
+  #goOnAt(offset: bigint): void {
+    this.#next = offset
+    const row = this.#rowOf(offset >> ROW_SHIFT)
+    const bit = BigInt.asUintN(ROW_BITS, offset)
+    // Behind the last bit is where it comes round to the first.
+    const before = bit === 0n ? this.#rowLength - 1n : bit - 1n
+    const wasSet = row.has(before)
+    row.clear(before)
+    row.take({ within: { first: before, last: before } })
+    if (!wasSet) row.clear(before)
+  }
+
+  #removeAll(first: bigint, last: bigint): void {
+    for (const part of [...this.#existingParts(first, last)]) {
+      this.#removePart(part)
+      this.#forgetIfEmpty(part.row)
+    }
+  }
+
+  /** Halves the stretch until it is one bit, or holds nothing. */
+  #removePart(part: Part): void {
+    const { row, first, last } = part
+    if (this.#countIn(part) === 0n) return
+    if (first === last) {
+      this.#rowOf(row).clear(first)
+      this.#size--
+      return
+    }
+    const middle = (first + last) >> 1n
+    this.#removePart({ row, first, last: middle })
+    this.#removePart({ row, first: middle + 1n, last })
+  }
+
+  #countIn({ row, first, last }: Part): bigint {
+    const bits = this.#find(row)
+    if (bits === undefined) return 0n
+    return first === 0n && last === this.#rowLength - 1n ? this.#rowLength - bits.free : bits.count({ first, last })
+  }
+
   /** The range, cut at the borders of rows. */
-  *#parts(first: bigint, last: bigint): Generator<{ row: bigint; first: bigint; last: bigint }> {
-    for (let row = first >> ROW_SHIFT; row <= last >> ROW_SHIFT; row++) {
-      yield {
-        row,
-        first: row === first >> ROW_SHIFT ? BigInt.asUintN(ROW_BITS, first) : 0n,
-        last: row === last >> ROW_SHIFT ? BigInt.asUintN(ROW_BITS, last) : this.#rowLength - 1n,
-      }
+  *#parts(first: bigint, last: bigint): Generator<Part> {
+    for (let row = first >> ROW_SHIFT; row <= last >> ROW_SHIFT; row++) yield this.#partOf(row, first, last)
+  }
+
+  /** As {@link AddressSet.#parts}, only the rows that there are. */
+  *#existingParts(first: bigint, last: bigint): Generator<Part> {
+    const lowest = first >> ROW_SHIFT
+    if (lowest === 0n) yield this.#partOf(0n, first, last)
+    for (const row of this.#numbers.between(lowest, last >> ROW_SHIFT)) yield this.#partOf(row, first, last)
+  }
+
+  #partOf(row: bigint, first: bigint, last: bigint): Part {
+    return {
+      row,
+      first: row === first >> ROW_SHIFT ? BigInt.asUintN(ROW_BITS, first) : 0n,
+      last: row === last >> ROW_SHIFT ? BigInt.asUintN(ROW_BITS, last) : this.#rowLength - 1n,
     }
   }
 
@@ -104,8 +160,18 @@ export class AddressSet {
 
   #rowOf(number: bigint): Bitseq {
     let row = this.#find(number)
-    if (row === undefined) this.#others.set(number, (row = new Bitseq(this.#rowLength)))
+    if (row === undefined) {
+      row = new Bitseq(this.#rowLength)
+      this.#others.set(number, row)
+      this.#numbers.add(number)
+    }
     return row
+  }
+
+  #forgetIfEmpty(number: bigint): void {
+    if (number === 0n || this.#others.get(number)?.free !== this.#rowLength) return
+    this.#others.delete(number)
+    this.#numbers.remove(number)
   }
 }
 

@@ -1,5 +1,5 @@
 import { ValueDamagedError, type StoreListing } from '@net/datastore'
-import { formatCidr, type Cidr, type Logger, type Turns } from '@net/types'
+import { formatCidr, type CallOptions, type Cidr, type Logger, type Turns } from '@net/types'
 import type { HeldPool } from './address-pool.ts'
 import type { AddressSpace } from './address-space.ts'
 import type { StoredPool } from './stored-pool.ts'
@@ -14,6 +14,7 @@ export interface StoredHold {
 /** A pool's record as it was read or written last. */
 interface Known {
   readonly version: number
+  readonly change: string | undefined
   /** Its addresses; `undefined` where the record makes no sense. */
   readonly pool: StoredPool | undefined
   /** What is held of it in the address space. */
@@ -32,6 +33,8 @@ export class PoolDirectory {
   readonly #deps: PoolDirectoryDeps
   readonly #known = new Map<string, Known>()
   readonly #holds = new Map<string, StoredHold>()
+  /** What was said of records that make no sense: each time they are read would be too often. */
+  readonly #complaints = new Map<string, string>()
 
   constructor(space: AddressSpace, deps: PoolDirectoryDeps) {
     this.space = space
@@ -45,6 +48,11 @@ export class PoolDirectory {
   /** The addresses of a pool, by the key of its record. */
   findPool(key: string): StoredPool | undefined {
     return this.#known.get(key)?.pool
+  }
+
+  /** The change that a record was written with last. */
+  lastChangeOf(key: string): string | undefined {
+    return this.#known.get(key)?.change
   }
 
   /** A record that makes no sense, of a pool that `poolId` names as a whole. */
@@ -62,30 +70,31 @@ export class PoolDirectory {
   }
 
   /** Takes in what was written for somebody who holds `held` of the address space now. */
-  add(key: string, held: HeldPool, { incarnation }: PoolRecord, version: number): void {
+  add(key: string, held: HeldPool, { incarnation, change }: PoolRecord, version: number): void {
     const known = this.#known.get(key)
     const pool = known?.pool ?? this.#deps.makePool(held.master.cidr, incarnation)
-    this.#set(key, pool, [...(known?.holds ?? []), held], version)
+    this.#set(key, { pool, holds: [...(known?.holds ?? []), held], version, change })
   }
 
-  /** Takes in that `held` was let go; without version, the whole record went. */
-  remove(key: string, held: HeldPool, version: number | undefined): void {
+  /** Takes in that `held` was let go, and how the record was written since; without that, the whole record went. */
+  remove(key: string, held: HeldPool, written: Pick<Known, 'version' | 'change'> | undefined): void {
     const known = this.#known.get(key)
     this.#release(held)
-    if (version === undefined) this.#known.delete(key)
+    if (written === undefined) this.#known.delete(key)
     else if (known?.pool !== undefined) {
-      const left = known.holds.filter((other) => other !== held)
-      this.#set(key, known.pool, left, version)
+      const holds = known.holds.filter((other) => other !== held)
+      this.#set(key, { pool: known.pool, holds, ...written })
     }
   }
 
   /** Takes in all records as they are in the store. Those that are as they were cost next to nothing. */
-  async update({ entries, damaged }: StoreListing): Promise<void> {
+  async update({ entries, damaged }: StoreListing, call: CallOptions): Promise<void> {
     const present = new Set([...entries.map(({ key }) => key), ...damaged])
     for (const key of this.#known.keys()) if (!present.has(key)) this.#forget(key)
+    for (const key of this.#complaints.keys()) if (!present.has(key)) this.#complaints.delete(key)
     for (const { key, value, version } of entries) {
       if (this.#known.get(key)?.version === version) continue
-      await this.#deps.turns.take()
+      await this.#deps.turns.take(call)
       this.#learn(key, version, () => decodePoolRecord(key, value))
     }
     for (const key of damaged) {
@@ -103,12 +112,18 @@ export class PoolDirectory {
       const record = decode()
       const isSame = former?.incarnation === record.incarnation
       const pool = isSame ? former : this.#deps.makePool(decodePoolKey(key), record.incarnation)
-      this.#set(key, pool, this.#holdAll(key, record), version)
+      this.#set(key, { pool, holds: this.#holdAll(key, record), version, change: record.change })
+      this.#complaints.delete(key)
     } catch (cause) {
-      const error = new ValueDamagedError(key, (cause as Error).message)
-      this.#deps.logger.error({ error, key }, 'the record of a pool cannot be used')
-      this.#known.set(key, { version, pool: undefined, holds: this.#block(key) })
+      this.#complain(key, (cause as Error).message)
+      this.#known.set(key, { version, change: undefined, pool: undefined, holds: this.#block(key) })
     }
+  }
+
+  #complain(key: string, why: string): void {
+    if (this.#complaints.get(key) === why) return
+    this.#complaints.set(key, why)
+    this.#deps.logger.error({ error: new ValueDamagedError(key, why), key }, 'the record of a pool cannot be used')
   }
 
   #holdAll(key: string, { isHeld, parts }: PoolRecord): HeldPool[] {
@@ -133,9 +148,10 @@ export class PoolDirectory {
     }
   }
 
-  #set(key: string, pool: StoredPool, holds: readonly HeldPool[], version: number): void {
+  #set(key: string, known: Known & { readonly pool: StoredPool }): void {
+    const { pool, holds, version } = known
     pool.version = version
-    this.#known.set(key, { version, pool, holds })
+    this.#known.set(key, known)
     for (const held of holds) this.#holds.set(held.id, { held, pool })
   }
 

@@ -1,5 +1,5 @@
 import { InvalidAddressSpaceError, NoSuchPoolError, type IpamDriver } from '@net/ipamapi'
-import { isNetError } from '@net/types'
+import { isNetError, type CallOptions } from '@net/types'
 import type { StoredHold } from './pool-directory.ts'
 import { StoredSpace, type StoredSpaceDeps } from './stored-space.ts'
 
@@ -22,14 +22,20 @@ export function storedIpam(
   }
 
   /** Works in a pool; once more where it was let go and taken anew since we looked. */
-  const inPool = async <T>(poolId: string, work: (hold: StoredHold) => Promise<T>): Promise<T> => {
+  const inPool = async <T>(
+    poolId: string,
+    call: CallOptions | undefined,
+    work: (hold: StoredHold) => Promise<T>,
+  ): Promise<T> => {
+    call?.signal?.throwIfAborted()
     const space = spaceOf(poolId)
-    const hold = await space.getPool(poolId)
+    const known = space.getPool(poolId, call)
+    const hold = known instanceof Promise ? await known : known
     try {
       return await work(hold)
     } catch (error) {
       if (!isNetError(error, 'ERR_NO_SUCH_POOL')) throw error
-      const now = await space.getPool(poolId)
+      const now = await space.getPool(poolId, call)
       if (now.pool === hold.pool) throw error
       return work(now)
     }
@@ -52,19 +58,12 @@ export function storedIpam(
       await spaceOf(poolId).releasePool(poolId, call)
     },
 
-    requestAddress: async (poolId, request = {}, call) => {
-      call?.signal?.throwIfAborted()
-      return inPool(poolId, ({ held, pool }) => pool.request(held, request, call))
-    },
+    requestAddress: (poolId, request = {}, call) =>
+      inPool(poolId, call, ({ held, pool }) => pool.request(held, request, call)),
 
-    releaseAddress: async (poolId, address, call) => {
-      call?.signal?.throwIfAborted()
-      await inPool(poolId, ({ held, pool }) => pool.release(held, address, call))
-    },
+    releaseAddress: (poolId, address, call) =>
+      inPool(poolId, call, ({ held, pool }) => pool.release(held, address, call)),
 
-    poolStatus: async (poolId, call) => {
-      call?.signal?.throwIfAborted()
-      return inPool(poolId, ({ held, pool }) => pool.status(held))
-    },
+    poolStatus: (poolId, call) => inPool(poolId, call, ({ held, pool }) => pool.status(held, call)),
   }
 }

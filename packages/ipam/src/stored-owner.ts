@@ -1,5 +1,5 @@
 import type { Store, StoreOperation } from '@net/datastore'
-import { formatAddress, isNetError, parseAddress } from '@net/types'
+import { formatAddress, isNetError, parseAddress, type CallOptions } from '@net/types'
 import { decodeText, encodeText } from './stored-records.ts'
 
 /** The key that says which addresses of a pool an owner holds, so that one who asks again, from wherever, gets one. */
@@ -16,10 +16,10 @@ export class StoredOwner {
     this.#store = store
   }
 
-  async read(): Promise<void> {
+  async read({ signal }: CallOptions): Promise<void> {
     this.addresses = []
     try {
-      const entry = await this.#store.find(this.key)
+      const entry = await this.#store.find(this.key, { signal })
       this.#version = entry?.version ?? 0
       if (entry !== undefined) this.addresses = parseList(decodeText(this.key, entry.value))
     } catch (error) {

@@ -1,10 +1,13 @@
-import type { Store, StoreEntry, StoreOperation, StoreUnavailableError } from '@net/datastore'
+import type { Store, StoreEntry, StoreOperation } from '@net/datastore'
 import type { AddressRequest, IpamCallOptions, PoolStatus, TakenAddress } from '@net/ipamapi'
-import { formatAddress, isNetError, type Cidr } from '@net/types'
+import { isNetError, type CallOptions, type Cidr } from '@net/types'
 import { AddressPool, type HeldPool } from './address-pool.ts'
 import { conflictingKey } from './conflict.ts'
+import { SharedRun } from './shared-run.ts'
 import { StoredOwner } from './stored-owner.ts'
 import { decodeAddressKey, decodeText, encodeText, type SpaceKeys } from './stored-records.ts'
+import { unlessAborted } from './unless-aborted.ts'
+import { isUnknown } from './unknown-outcome.ts'
 
 /** Addresses read from the store at once. */
 const PAGE = 1000
@@ -14,7 +17,7 @@ export interface StoredPoolDeps {
   readonly store: Store
   readonly keys: SpaceKeys
   /** Reads the records of pools anew, this one's too. @throws NoSuchPoolError when `held` is gone */
-  refresh(held: HeldPool, pool: StoredPool): Promise<void>
+  refresh(held: HeldPool, pool: StoredPool, call: CallOptions): Promise<void>
 }
 
 /**
@@ -28,13 +31,17 @@ export class StoredPool {
   /** Version of the pool's record. It is checked with every address that is taken: no pool, no address. */
   version = 0
   readonly #cidr: Cidr
+  /** Key of the pool's record. */
+  readonly #key: string
   #remembered: AddressPool | undefined
   readonly #deps: StoredPoolDeps
-  #loading: Promise<void> | undefined
+  #madeLoading: SharedRun | undefined
+  #isLoaded = false
 
   constructor(cidr: Cidr, incarnation: string, deps: StoredPoolDeps) {
     this.incarnation = incarnation
     this.#cidr = cidr
+    this.#key = deps.keys.pool(cidr)
     this.#deps = deps
   }
 
@@ -43,20 +50,25 @@ export class StoredPool {
     return (this.#remembered ??= new AddressPool(this.#cidr))
   }
 
+  get #loading(): SharedRun {
+    return (this.#madeLoading ??= new SharedRun(() => this.#read()))
+  }
+
   /** Takes an address for whoever holds `pool`. */
   async request(pool: HeldPool, request: AddressRequest, call: IpamCallOptions = {}): Promise<TakenAddress> {
-    await (this.#loading ?? this.#load())
+    if (!this.#isLoaded) await unlessAborted(this.#loading.join(), call.signal)
     const owner = this.#ownerOf(request.owner)
     for (;;) {
       call.signal?.throwIfAborted()
-      const chosen = await this.#choose(pool, request)
-      if (!(chosen instanceof Error) && (await this.#claim(pool, chosen, request, owner, call))) return chosen
+      const chosen = this.#choose(pool, request) ?? (await this.#chooseAnew(pool, request, call))
+      const isClaimed = typeof chosen === 'bigint' && (await this.#claim(pool, chosen, { owner, request, call }))
+      if (isClaimed) return this.#taken(chosen)
 
-      const own = owner === undefined ? undefined : await this.#findOwn(pool, request, owner)
+      const own = owner === undefined ? undefined : await this.#findOwn(pool, request, owner, call)
       if (own === undefined) {
-        if (chosen instanceof Error) throw chosen
+        if (typeof chosen !== 'bigint') throw chosen
       } else if (await this.#confirm(pool, own, call)) {
-        return { address: `${this.#addressOf(own.key)}/${this.#cidr.prefixLength}`, data: {} }
+        return this.#taken(decodeAddressKey(own.key))
       }
     }
   }
@@ -66,55 +78,51 @@ export class StoredPool {
     const key = this.#addressKey(address)
     for (;;) {
       call.signal?.throwIfAborted()
-      const ours = await this.#releaseOf(key)
+      const ours = await this.#releaseOf(key, call)
       if (await this.#commit(pool, ours, call)) break
     }
     this.#known.release(address)
   }
 
   /** How full the pool is, and what is left in the part of it that is `pool`: as the store says now. */
-  async status(pool: HeldPool): Promise<PoolStatus> {
-    await this.#deps.refresh(pool, this)
-    await this.#load()
+  async status(pool: HeldPool, call: CallOptions = {}): Promise<PoolStatus> {
+    await this.#deps.refresh(pool, this, call)
+    await this.#load(call)
     return this.#known.status(pool)
   }
 
-  /** An address to claim, or the error that there is none. */
-  async #choose(pool: HeldPool, request: AddressRequest): Promise<TakenAddress | Error> {
-    const { address, serial } = request
-    const choose = (): TakenAddress | Error => {
-      try {
-        return this.#known.request(pool, { address, serial })
-      } catch (error) {
-        if (isNetError(error, 'ERR_NO_ADDRESS_AVAILABLE') || isNetError(error, 'ERR_ADDRESS_IN_USE')) return error
-        throw error
-      }
-    }
-    const chosen = choose()
-    if (!(chosen instanceof Error)) return chosen
-    await this.#recall(address)
-    return choose()
+  #taken(value: bigint): TakenAddress {
+    return { address: `${this.#known.format(value)}/${this.#cidr.prefixLength}`, data: {} }
   }
 
-  /** Asks the store about what seems to be taken. */
-  async #recall(address: string | undefined): Promise<void> {
-    if (address === undefined) return this.#load()
-    const entry = await this.#deps.store.find(this.#addressKey(address))
-    if (entry === undefined) this.#known.release(address)
+  /** An address to claim; `undefined` where none seems to be free. */
+  #choose(pool: HeldPool, request: AddressRequest): bigint | undefined {
+    const chosen = this.#tryTake(pool, request)
+    return typeof chosen === 'bigint' ? chosen : undefined
+  }
+
+  /** An address to claim after the store was asked about what seems to be taken, or the error that there is none. */
+  async #chooseAnew(pool: HeldPool, request: AddressRequest, call: CallOptions): Promise<bigint | Error> {
+    if (request.address === undefined) await this.#load(call)
+    else if ((await this.#findKey(this.#addressKey(request.address), call)) === undefined)
+      this.#known.release(request.address)
+    return this.#tryTake(pool, request)
+  }
+
+  #tryTake(pool: HeldPool, { address, serial }: AddressRequest): bigint | Error {
+    try {
+      return this.#known.take(pool, { address, serial })
+    } catch (error) {
+      if (isNetError(error, 'ERR_NO_ADDRESS_AVAILABLE') || isNetError(error, 'ERR_ADDRESS_IN_USE')) return error
+      throw error
+    }
   }
 
   /** Writes the key of an address. Says no when something changed meanwhile: look again. */
-  async #claim(
-    pool: HeldPool,
-    chosen: TakenAddress,
-    request: AddressRequest,
-    owner: StoredOwner | undefined,
-    call: IpamCallOptions,
-  ): Promise<boolean> {
-    const address = chosen.address.slice(0, chosen.address.indexOf('/'))
-    const key = this.#addressKey(address)
+  async #claim(pool: HeldPool, chosen: bigint, { owner, request, call }: Claim): Promise<boolean> {
+    const key = this.#keyOf(chosen)
     const ours: StoreOperation[] = [this.#check]
-    if (owner !== undefined) ours.push(owner.add(address))
+    if (owner !== undefined) ours.push(owner.add(this.#known.format(chosen)))
     ours.push({ type: 'put', key, value: encodeText(request.owner ?? ''), ifVersion: 0 })
     try {
       await this.#deps.store.transaction([...ours, ...(call.with ?? [])], call)
@@ -122,22 +130,27 @@ export class StoredPool {
     } catch (error) {
       const conflict = conflictingKey(error, ours)
       // Somebody has it, though it may not be readable who; or, where a write's fate is unknown, we may.
-      if (conflict !== key && !isUnknown(error)) this.#known.release(address)
+      if (conflict !== key && !isUnknown(error, call)) this.#known.giveBack(chosen)
       if (conflict === undefined) throw error
-      if (conflict === this.#check.key) await this.#deps.refresh(pool, this)
-      if (conflict === owner?.key) await owner.read()
+      if (conflict === this.#key) await this.#deps.refresh(pool, this, call)
+      if (conflict === owner?.key) await owner.read(call)
       return false
     }
   }
 
   /** The key of an address that an owner holds, if it is one that the request may get. */
-  async #findOwn(pool: HeldPool, request: AddressRequest, owner: StoredOwner): Promise<StoreEntry | undefined> {
-    await owner.read()
+  async #findOwn(
+    pool: HeldPool,
+    request: AddressRequest,
+    owner: StoredOwner,
+    call: CallOptions,
+  ): Promise<StoreEntry | undefined> {
+    await owner.read(call)
     for (const address of request.address === undefined ? owner.addresses : [request.address]) {
       const key = this.#addressKey(address)
       const value = decodeAddressKey(key)
       const isWanted = request.address !== undefined || (value >= pool.first && value <= pool.last)
-      const entry = isWanted ? await this.#deps.store.find(key) : undefined
+      const entry = isWanted ? await this.#findKey(key, call) : undefined
       if (entry !== undefined && decodeText(key, entry.value) === request.owner) return entry
     }
     return undefined
@@ -149,10 +162,10 @@ export class StoredPool {
   }
 
   /** What has to go with an address: its key, and its owner's when that names it. */
-  async #releaseOf(key: string): Promise<StoreOperation[]> {
+  async #releaseOf(key: string, call: CallOptions): Promise<StoreOperation[]> {
     let entry: StoreEntry | undefined
     try {
-      entry = await this.#deps.store.find(key)
+      entry = await this.#findKey(key, call)
     } catch (error) {
       if (!isNetError(error, 'ERR_VALUE_DAMAGED')) throw error
       return [{ type: 'delete', key }] // whose it was cannot be read
@@ -160,8 +173,8 @@ export class StoredPool {
     if (entry === undefined) return []
     const operation = { type: 'delete', key, ifVersion: entry.version } as const
     const owner = this.#ownerOf(decodeText(key, entry.value))
-    await owner?.read()
-    return [operation, ...(owner?.remove(this.#addressOf(key)) ?? [])]
+    await owner?.read(call)
+    return [operation, ...(owner?.remove(this.#known.format(decodeAddressKey(key))) ?? [])]
   }
 
   /** Carries out operations with the caller's. Says no when one of `own` met with a change: look again. */
@@ -173,24 +186,19 @@ export class StoredPool {
     } catch (error) {
       const conflict = conflictingKey(error, ours)
       if (conflict === undefined) throw error
-      if (conflict === this.#check.key) await this.#deps.refresh(pool, this)
+      if (conflict === this.#key) await this.#deps.refresh(pool, this, call)
       return false
     }
   }
 
   /** The pool is there, and is this one: a condition of all that is done in it. */
   get #check(): StoreOperation & { readonly type: 'check' } {
-    return { type: 'check', key: this.#deps.keys.pool(this.#cidr), ifVersion: this.version }
+    return { type: 'check', key: this.#key, ifVersion: this.version }
   }
 
-  /** Learns what is taken. Whoever comes while it is read waits for the same reading. */
-  #load(): Promise<void> {
-    const loading = this.#read().catch((error: unknown) => {
-      this.#loading = undefined
-      throw error
-    })
-    this.#loading = loading
-    return loading
+  /** Learns what is taken now. Whoever comes before it is read shares the reading. */
+  #load({ signal }: CallOptions): Promise<void> {
+    return unlessAborted(this.#loading.run(), signal)
   }
 
   async #read(): Promise<void> {
@@ -207,6 +215,7 @@ export class StoredPool {
       after = read.at(-1)
       more = page.more && first <= this.#known.last
     }
+    this.#isLoaded = true
   }
 
   /** Whoever has no name is nobody. */
@@ -215,20 +224,26 @@ export class StoredPool {
     return new StoredOwner(this.#deps.keys.owner(this.incarnation, owner), this.#deps.store)
   }
 
-  #addressOf(key: string): string {
-    return formatAddress({ family: this.#cidr.address.family, value: decodeAddressKey(key) })
+  /** What is under a key of ours; the caller's operations are not its business. */
+  #findKey(key: string, { signal }: CallOptions): Promise<StoreEntry | undefined> {
+    return this.#deps.store.find(key, { signal })
   }
 
   /** Key of an address of the pool. @throws AddressOutOfRangeError (`ERR_ADDRESS_OUT_OF_RANGE`) */
   #addressKey(address: string): string {
-    const value = this.#known.numberOf(address)
+    return this.#keyOf(this.#known.numberOf(address))
+  }
+
+  #keyOf(value: bigint): string {
     return this.#deps.keys.address(this.incarnation, this.#cidr.address.family, value)
   }
 }
 
-/** Whether a write may have taken place although it failed. */
-function isUnknown(error: unknown): boolean {
-  return isNetError(error, 'ERR_STORE_UNAVAILABLE') && (error as Partial<StoreUnavailableError>).outcome === 'unknown'
+/** For whom an address is claimed, and how. */
+interface Claim {
+  readonly owner: StoredOwner | undefined
+  readonly request: AddressRequest
+  readonly call: IpamCallOptions
 }
 
 /** What is no address in the place of one is nobody's. */

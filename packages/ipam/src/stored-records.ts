@@ -12,6 +12,8 @@ export interface PoolRecord {
   readonly isHeld: boolean
   /** CIDRs of the sub-pools that are held. */
   readonly parts: readonly string[]
+  /** Tells this writing of the record from all others: who does not know whether his took place finds it out. */
+  readonly change?: string | undefined
 }
 
 /** What is recorded of an address space as a whole. It is written with every change of its pools. */
@@ -106,7 +108,7 @@ export function encodeRecord(record: PoolRecord | SpaceRecord): Uint8Array {
 
 /** @throws ValueDamagedError (`ERR_VALUE_DAMAGED`) */
 export function decodePoolRecord(key: string, value: Uint8Array): PoolRecord {
-  const { incarnation, isHeld, parts } = decodeObject(key, value)
+  const { incarnation, isHeld, parts, change } = decodeObject(key, value)
   const isValid =
     typeof incarnation === 'string' &&
     /^[0-9a-z]{1,16}$/.test(incarnation) &&
@@ -114,7 +116,7 @@ export function decodePoolRecord(key: string, value: Uint8Array): PoolRecord {
     Array.isArray(parts) &&
     parts.every(isCidr)
   if (!isValid) throw new ValueDamagedError(key, 'expected the record of a pool')
-  return { incarnation, isHeld, parts }
+  return { incarnation, isHeld, parts, change: typeof change === 'string' ? change : undefined }
 }
 
 /** @throws ValueDamagedError (`ERR_VALUE_DAMAGED`) */

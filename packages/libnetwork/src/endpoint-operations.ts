@@ -102,7 +102,7 @@ export async function forgetEndpoint(core: Core, entry: EndpointEntry): Promise<
   const { record } = entry
   const network = core.state.getNetwork(record.networkId)
   entry.record = { ...record, phase: 'deleting' }
-  releasePorts(entry)
+  await releasePorts(core, entry)
   for (const [address, subnet] of [
     [record.address, network.record.ipv4],
     [record.address6, network.record.ipv6],

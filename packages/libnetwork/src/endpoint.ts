@@ -4,7 +4,8 @@ import type { Core } from './core.ts'
 import { deleteEndpoint } from './endpoint-operations.ts'
 import { join, leave } from './join-operations.ts'
 import { publish, unpublish } from './port-operations.ts'
-import { idOf, parseJoin, type JoinOptions, type PortRequest } from './requests.ts'
+import type { PortRequest } from './port-request.ts'
+import { idOf, parseJoin, type JoinOptions } from './requests.ts'
 import { recordOf, type EndpointEntry } from './state.ts'
 
 /** A place on a network: addresses, a MAC address, published ports, and the sandbox they are in. */

@@ -29,6 +29,7 @@ export type { HostResolverOptions } from './names/host-resolver.ts'
 export type { FilePaths } from './names/sandbox-files.ts'
 export type { ControllerEvent, EventPlace, EventsMissed, EventsOptions, Happening } from './events.ts'
 export { Network } from './network.ts'
+export type { PortRequest } from './port-request.ts'
 export type {
   AttachRequest,
   CreateEndpointRequest,
@@ -38,8 +39,9 @@ export type {
   JoinOptions,
   Options,
   PoolConfig,
-  PortRequest,
   RouteRequest,
 } from './requests.ts'
-export { Sandbox, type InterfaceStatistics, type SpawnInSandboxOptions } from './sandbox.ts'
+export { Sandbox, type InterfaceStatistics } from './sandbox.ts'
+export type { SpawnInSandboxOptions } from './spawn-request.ts'
+export type { SandboxProcess } from '@net/osl'
 export { openController, type ControllerDnsOptions, type ControllerOptions } from './stack.ts'

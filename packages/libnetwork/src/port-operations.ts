@@ -1,9 +1,13 @@
 import type { PublishedPort } from '@net/driverapi'
-import { formatAddress, parseAddress, Rollback, type CallOptions } from '@net/types'
+import { formatAddress, formatPorts, parseAddress, Rollback, type CallOptions } from '@net/types'
 import type { Core } from './core.ts'
 import { FamilyMismatchError, PortNotPublishedError } from './errors.ts'
-import { parsePorts, type PortRequest } from './requests.ts'
+import { countOf, hostPortsOf, type PortRequest } from './port-request.ts'
+import { parsePorts } from './requests.ts'
 import { publicationKey, recordOf, type EndpointEntry, type HeldPublication } from './state.ts'
+
+/** Ports taken, or let go, one by one between two looks at the clock. */
+const STRIDE = 16
 
 /** Takes host ports for an endpoint; `rollback` lets them go again. */
 export async function takePorts(
@@ -14,14 +18,14 @@ export async function takePorts(
   call?: CallOptions,
 ): Promise<HeldPublication[]> {
   const taken: HeldPublication[] = []
-  for (const request of requests) {
+  for (const [at, request] of requests.entries()) {
+    if (at % STRIDE === STRIDE - 1) await core.turns.take(call)
     const hostAddress = hostAddressOf(core, entry, request)
-    const protocol = request.protocol ?? 'tcp'
-    const lease = await core.ports.take({ protocol, port: request.hostPort, address: hostAddress }, call)
-    rollback.defer(`take ${protocol} port ${lease.port}`, () => {
-      lease.release()
-    })
-    taken.push({ lease, port: { protocol, containerPort: request.containerPort, hostAddress, hostPort: lease.port } })
+    const { protocol = 'tcp', containerPort } = request
+    const lease = await core.ports.take({ protocol, address: hostAddress, ...hostPortsOf(request) }, call)
+    rollback.defer(`take ${protocol} port ${formatPorts(lease.port, lease.count)}`, () => lease.release())
+    const port = { protocol, containerPort, hostAddress, hostPort: lease.port }
+    taken.push({ lease, port: lease.count === 1 ? port : { ...port, count: lease.count } })
   }
   return taken
 }
@@ -72,17 +76,23 @@ export async function unpublish(
     const facts = core.drivers.get(network.record.driver).planPorts(network.record, entry.record, ports)
     await core.executor.changeFirewall({ remove: facts }, call)
   }
-  for (const { port, lease } of found) {
-    entry.ports.delete(publicationKey(port))
-    lease.release()
-  }
+  for (const { port } of found) entry.ports.delete(publicationKey(port))
+  await release(core, [...found])
   core.logger.info({ endpointId: entry.record.id, ports: found.size }, 'ports taken back')
 }
 
 /** Lets all ports of an endpoint go. Their rules must be gone. */
-export function releasePorts(entry: EndpointEntry): void {
-  for (const { lease } of entry.ports.values()) lease.release()
+export async function releasePorts(core: Core, entry: EndpointEntry): Promise<void> {
+  const publications = [...entry.ports.values()]
   entry.ports.clear()
+  await release(core, publications)
+}
+
+async function release(core: Core, publications: readonly HeldPublication[]): Promise<void> {
+  for (const [at, { lease }] of publications.entries()) {
+    if (at % STRIDE === STRIDE - 1) await core.turns.take()
+    await lease.release()
+  }
 }
 
 function findPublications(core: Core, entry: EndpointEntry, request: PortRequest): HeldPublication[] {
@@ -97,10 +107,11 @@ function findPublications(core: Core, entry: EndpointEntry, request: PortRequest
     ({ port }) =>
       port.protocol === protocol &&
       port.containerPort === containerPort &&
+      (port.count ?? 1) === countOf(request) &&
       (hostAddress === undefined || port.hostAddress === hostAddress),
   )
   if (found.length > 0) return found
-  const wanted = `${protocol}/${containerPort}${hostPort === undefined ? '' : ` on host port ${hostPort}`}`
+  const wanted = `${protocol}/${formatPorts(containerPort, countOf(request))}${hostPort === undefined ? '' : ` on host port ${hostPort}`}`
   throw new PortNotPublishedError(wanted, recordOf(entry).name)
 }
 

@@ -2,6 +2,7 @@ import { isDomainName } from '@net/resolver'
 import { InvalidAddressError, parseAddress } from '@net/types'
 import { z } from 'zod'
 import { InvalidRequestError } from './errors.ts'
+import { problemOfPorts, type PortRequest } from './port-request.ts'
 
 /** Options and labels as users give them; their driver checks them. */
 export type Options = Readonly<Record<string, unknown>>
@@ -32,17 +33,6 @@ export interface CreateNetworkRequest {
   readonly internal?: boolean | undefined
   readonly labels?: Readonly<Record<string, string>> | undefined
   readonly options?: Options | undefined
-}
-
-/** A port to publish. */
-export interface PortRequest {
-  /** @defaultValue 'tcp' */
-  readonly protocol?: 'tcp' | 'udp' | 'sctp' | undefined
-  readonly containerPort: number
-  /** @defaultValue any free one */
-  readonly hostPort?: number | undefined
-  /** An address of the host. @defaultValue all of them, of each family that the endpoint has */
-  readonly hostAddress?: string | undefined
 }
 
 /** Asks for an endpoint. Plain JSON. */
@@ -146,12 +136,19 @@ const createNetworkSchema: z.ZodType<CreateNetworkRequest> = z.strictObject({
   options: options.optional(),
 })
 
-const portSchema = z.strictObject({
-  protocol: protocol.optional(),
-  containerPort: port,
-  hostPort: port.optional(),
-  hostAddress: z.string().optional(),
-})
+const portSchema = z
+  .strictObject({
+    protocol: protocol.optional(),
+    containerPort: port,
+    containerPortEnd: port.optional(),
+    hostPort: port.optional(),
+    hostPortEnd: port.optional(),
+    hostAddress: z.string().optional(),
+  })
+  .superRefine((request, context) => {
+    const problem = problemOfPorts(request)
+    if (problem !== undefined) context.addIssue({ code: 'custom', path: [problem.member], message: problem.expected })
+  })
 const portsSchema: z.ZodType<readonly PortRequest[]> = z.array(portSchema)
 
 const createEndpointSchema: z.ZodType<CreateEndpointRequest> = z.strictObject({

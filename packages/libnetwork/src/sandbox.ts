@@ -1,6 +1,5 @@
-import { spawn, type ChildProcess, type SpawnOptions } from 'node:child_process'
 import type { LinkStatistics } from '@net/netlink-ffi'
-import { inSandbox } from '@net/osl'
+import type { SandboxProcess } from '@net/osl'
 import type { ResolverStatistics } from '@net/resolver'
 import { formatAddress, NotImplementedError, parseAddress } from '@net/types'
 import type { Core } from './core.ts'
@@ -8,10 +7,8 @@ import { Endpoint } from './endpoint.ts'
 import { deleteSandbox, renameSandbox } from './join-operations.ts'
 import type { FilePaths } from './names/sandbox-files.ts'
 import { parseName } from './requests.ts'
+import { parseSpawn, type SpawnInSandboxOptions } from './spawn-request.ts'
 import type { SandboxEntry } from './state.ts'
-
-/** How {@link Sandbox.spawn} starts a program: as `child_process.spawn` does. */
-export type SpawnInSandboxOptions = Pick<SpawnOptions, 'uid' | 'gid' | 'env' | 'cwd' | 'stdio' | 'signal'>
 
 /** Bytes, packets, errors and drops, received (`rx`) and sent (`tx`). */
 export type InterfaceStatistics = LinkStatistics
@@ -54,13 +51,26 @@ export class Sandbox {
   }
 
   /**
-   * Starts a program in this network. Its files and host name are the host's.
+   * Starts a program in this network, as `child_process.spawn` does: by a thread, so `pid` is known from its event
+   * `spawn` on. It sees the sandbox' {@link Sandbox.files} and host name in the place of the host's, and may do nothing
+   * that only root may, whichever user it runs as, but for the `capabilities` it is given.
    *
-   * @throws `ERR_NO_SUCH_SANDBOX`, `ERR_SANDBOX_NOT_FOUND`
+   * @throws `ERR_NO_SUCH_SANDBOX`, `ERR_INVALID_REQUEST`, `ERR_SYSTEM_CALL` (a descriptor that is not open)
    */
-  spawn(command: string, args: readonly string[] = [], options: SpawnInSandboxOptions = {}): ChildProcess {
-    this.#core.state.getSandbox(this.id)
-    return inSandbox(this.key, () => spawn(command, args, options))
+  spawn(command: string, args: readonly string[] = [], options: SpawnInSandboxOptions = {}): SandboxProcess {
+    const { record, naming } = this.#core.state.getSandbox(this.id)
+    const { program, start } = parseSpawn(command, args, options)
+    const { hosts, resolvConf, hostname } = naming.files()
+    const view = {
+      files: [
+        { source: hosts, target: '/etc/hosts' },
+        { source: resolvConf, target: '/etc/resolv.conf' },
+        { source: hostname, target: '/etc/hostname' },
+      ],
+      hostname: record.hostname,
+      domainname: record.domainname,
+    }
+    return this.#core.executor.spawn({ ...program, key: record.key, view }, start)
   }
 
   /** Deletes it with the endpoints joined to it. Programs in it lose their network. Safe to call twice. */

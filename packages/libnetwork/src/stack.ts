@@ -99,9 +99,7 @@ export async function openController(options: ControllerOptions = {}): Promise<C
     held.defer('open the firewall', () => firewall.close())
     const folder = createFolder(id, options.runtimeDirectory, held)
     const ports = openPortAllocator(options.ports, { turns })
-    held.defer('open the port allocator', () => {
-      ports.close()
-    })
+    held.defer('open the port allocator', () => ports.close())
     const executor = Executor.open({ owner: `net:${id}`, drift }, { firewall, turns, logger, onEvent })
     held.defer('open the executor', () => executor.close())
     const { host, ...naming } = options.dns ?? {}

@@ -1,6 +1,6 @@
 import type { ChildProcess } from 'node:child_process'
 import { spawn } from 'node:child_process'
-import { once } from 'node:events'
+import { once, type EventEmitter } from 'node:events'
 import { closeSync, openSync, writeFileSync } from 'node:fs'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
@@ -23,13 +23,16 @@ const SILENCE_MS = 1_200
 export const hostAddress = { 4: '192.0.2.1', 6: '2001:db8::1' } as const
 export const outsideAddress = { 4: '192.0.2.2', 6: '2001:db8::2' } as const
 
+/** A process of a sandbox, or of the host. */
+type Running = Pick<ChildProcess, 'stdin' | 'stdout' | 'exitCode'> & EventEmitter
+
 /** Somebody who asks and answers: a process in a namespace of its own, or on the host. */
 export class Place {
-  readonly #child: ChildProcess
+  readonly #child: Running
   readonly #waiting = new Map<number, (answer: { text?: string; error?: string }) => void>()
   #questions = 0
 
-  private constructor(child: ChildProcess) {
+  private constructor(child: Running) {
     this.#child = child
   }
 
@@ -37,7 +40,7 @@ export class Place {
   static async open(
     name: string,
     ports: readonly number[],
-    start: (command: string, args: string[], options: { stdio: ['pipe', 'pipe', 'inherit'] }) => ChildProcess,
+    start: (command: string, args: string[], options: { stdio: ['pipe', 'pipe', 'inherit'] }) => Running,
   ): Promise<Place> {
     const script = fileURLToPath(new URL('agent.mjs', import.meta.url))
     const child = start(process.execPath, [script, name, ...ports.map(String)], { stdio: ['pipe', 'pipe', 'inherit'] })

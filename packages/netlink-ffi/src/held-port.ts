@@ -11,6 +11,10 @@ import { littleEndian } from './writer.ts'
 const SOCK_CLOEXEC = 0o2000000
 const IPPROTO_IPV6 = 41
 const IPV6_V6ONLY = 26
+const SOL_SOCKET = 1
+const SO_RCVBUF = 8
+const ZERO = new Uint8Array(Int32Array.of(0).buffer)
+const ONE = new Uint8Array(Int32Array.of(1).buffer)
 const socketTypes = { tcp: [1, 6], udp: [2, 17], sctp: [1, 132] } as const
 
 /** A port of the calling thread's namespace that no other program can bind meanwhile. */
@@ -64,9 +68,12 @@ function bindSocket(request: PortRequest, address: Address, reach: 'both familie
   const fd = check(libc().socket(family, type | SOCK_CLOEXEC, protocol), 'socket', about)
   try {
     if (address.family === 6) {
-      const onlyV6 = new Uint8Array(Int32Array.of(reach === 'one family' ? 1 : 0).buffer)
+      const onlyV6 = reach === 'one family' ? ONE : ZERO
       check(libc().setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, onlyV6, 4), 'setsockopt', about)
     }
+    // What is sent to a port before its rules are there, or past them, waits in the kernel for nobody: as little of it
+    // as the kernel allows.
+    if (request.protocol === 'udp') check(libc().setsockopt(fd, SOL_SOCKET, SO_RCVBUF, ONE, 4), 'setsockopt', about)
     const socketAddress = encodeSocketAddress(address, request.port)
     check(libc().bind(fd, socketAddress, socketAddress.length), 'bind', about)
     return fd

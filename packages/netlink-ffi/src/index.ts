@@ -6,6 +6,7 @@
 
 export { ConntrackSocket } from './conntrack/conntrack-socket.ts'
 export type { Flow, FlowFilter, FlowTuple } from './conntrack/flow.ts'
+export { countDescriptors, descriptorLimit, raiseDescriptorLimit, type DescriptorLimit } from './descriptor-limit.ts'
 export {
   BatchTooLargeError,
   DumpInterruptedError,
@@ -44,6 +45,7 @@ export type { NftDataType, NftValue } from './nftables/data-types.ts'
 export { deleteTableOffLoop } from './nftables/delete-off-loop.ts'
 export { addElements, deleteElements, type NftElement, type NftElementReport } from './nftables/element.ts'
 export {
+  NF_NAT_RANGE_PROTO_OFFSET,
   nftExpression,
   type LookupOptions,
   type NatOptions,
@@ -84,6 +86,9 @@ export { listBoundSockets, type BoundSocket } from './sock-diag.ts'
 export { DatagramBatch } from './sockets/datagram-batch.ts'
 export { DatagramSocket, type BindOptions } from './sockets/datagram-socket.ts'
 export type { SocketAddress } from './sockets/socket-address.ts'
+export { duplicate, socketPair } from './sockets/socket-pair.ts'
 export { connectStream, listenStream } from './sockets/stream-socket.ts'
+export { capabilityNumbers, limitPrograms, type Capability } from './threads/capabilities.ts'
+export { HostView, type MountedFile, type OwnView } from './threads/host-view.ts'
 export type { XtablesRule, XtablesTarget } from './xtables/entries.ts'
 export { readLegacyFilter, type LegacyFilter } from './xtables/legacy-table.ts'

@@ -20,6 +20,16 @@ export interface Libc {
   unshare(flags: number): number
   mount(source: string, target: string, type: string, flags: number): number
   umount2(target: string, flags: number): number
+  sethostname(name: Bytes, length: number): number
+  setdomainname(name: Bytes, length: number): number
+  prctl(option: number, one: number, two: number, three: number, four: number): number
+  capget(header: Bytes, data: Bytes): number
+  capset(header: Bytes, data: Bytes): number
+  socketpair(domain: number, type: number, protocol: number, fds: Int32Array): number
+  /** As `fcntl`, for commands with a number. */
+  fcntl(fd: number, command: number, value: number): number
+  /** Without a new limit: only reads. Of a process other than the own one: its id. */
+  prlimit(pid: number, resource: number, wanted: Bytes | null, before: Bytes | null): number
   /** The error number of the call made last. Read it at once. */
   errno(): number
 }
@@ -37,6 +47,7 @@ function load(): Libc {
   const mount = library.func(
     'int mount(const char *source, const char *target, const char *type, unsigned long flags, const void *data)',
   )
+  const fcntl = library.func('int fcntl(int fd, int command, ...)')
   return {
     socket: library.func('int socket(int domain, int type, int protocol)'),
     bind: library.func('int bind(int fd, const void *address, uint32_t length)'),
@@ -58,6 +69,16 @@ function load(): Libc {
     unshare: library.func('int unshare(int flags)'),
     mount: (source, target, type, flags) => mount(source, target, type, flags, null) as number,
     umount2: library.func('int umount2(const char *target, int flags)'),
+    sethostname: library.func('int sethostname(const void *name, size_t length)'),
+    setdomainname: library.func('int setdomainname(const void *name, size_t length)'),
+    prctl: library.func(
+      'int prctl(int option, unsigned long one, unsigned long two, unsigned long three, unsigned long four)',
+    ),
+    capget: library.func('int capget(void *header, void *data)'),
+    capset: library.func('int capset(void *header, const void *data)'),
+    socketpair: library.func('int socketpair(int domain, int type, int protocol, void *fds)'),
+    fcntl: (fd, command, value) => fcntl(fd, command, 'long', value) as number,
+    prlimit: library.func('int prlimit(int pid, int resource, const void *wanted, void *before)'),
     errno: () => koffi.errno(),
   }
 }

@@ -1,5 +1,5 @@
-import { addressFromBytes, formatAddress } from '@net/types'
-import { viewOf } from './attributes.ts'
+import { addressFromBytes, formatAddress, type Address } from '@net/types'
+import { attributes, u8, viewOf } from './attributes.ts'
 import { MalformedMessageError, ValueOutOfRangeError } from './errors.ts'
 import type { NetlinkMessage, ReceivedMessage } from './message.ts'
 import { NetlinkSocket } from './netlink-socket.ts'
@@ -10,22 +10,28 @@ import { littleEndian } from './writer.ts'
 const NETLINK_SOCK_DIAG = 4
 const SOCK_DIAG_BY_FAMILY = 20
 const SOCKET_LENGTH = 72
-const TCP_LISTEN_STATES = 1 << 10
+/** Those that listen, and those that are bound and do not: the kernel tells of them since Linux 6.8. */
+const TCP_LISTEN_STATES = (1 << 10) | (1 << 13)
 /** An unconnected UDP socket is in TCP_CLOSE. */
 const UDP_STATES = (1 << 7) | (1 << 1)
 const protocols = { tcp: [6, TCP_LISTEN_STATES], udp: [17, UDP_STATES] } as const
 
-/** A socket that listens (TCP) or is bound (UDP). */
+/** INET_DIAG_SKV6ONLY */
+const diagnosis = attributes({ onlyIpv6: [11, u8] })
+
+/** A socket that listens (TCP) or is bound. */
 export interface BoundSocket {
   readonly protocol: 'tcp' | 'udp'
   /** `0.0.0.0` or `::` for every address of its family; a `::` socket may take IPv4 too. */
   readonly address: string
   readonly port: number
   readonly inode: number
+  /** Of IPv6, and takes no IPv4 besides. */
+  readonly isOnlyIpv6: boolean
 }
 
 /**
- * The sockets of the calling thread's namespace that listen on TCP or are bound on UDP ports: whom a
+ * The sockets of the calling thread's namespace that listen on TCP ports or are bound: whom a
  * port belongs to, without running a program or reading `/proc`.
  *
  * @throws NetlinkError (`ERR_NETLINK`), SystemCallError (`ERR_SYSTEM_CALL`) where the kernel lacks sock_diag
@@ -63,8 +69,15 @@ function decodeSocket(message: ReceivedMessage, protocol: 'tcp' | 'udp'): BoundS
   const addressLength = view.getUint8(0) === AF_INET ? 4 : 16
   return {
     protocol,
-    address: formatAddress(addressFromBytes(payload.subarray(8, 8 + addressLength))),
+    address: formatAddress(withoutGuise(addressFromBytes(payload.subarray(8, 8 + addressLength)))),
     port: view.getUint16(4),
     inode: view.getUint32(68, littleEndian),
+    isOnlyIpv6: diagnosis.read(payload.subarray(SOCKET_LENGTH)).onlyIpv6 === 1,
   }
+}
+
+/** An IPv4 address that an IPv6 socket is bound to (`::ffff:127.0.0.1`) is just that. */
+function withoutGuise(address: Address): Address {
+  const isMapped = address.family === 6 && address.value >> 32n === 0xffffn
+  return isMapped ? { family: 4, value: address.value & 0xffffffffn } : address
 }

@@ -91,6 +91,26 @@ describeKernel('flows', () => {
     ['a status they have', 4, { original: { protocol: UDP }, status: { mask: 16, value: 0 } }, []],
     ['a status they have', 6, { original: { source: '::1' }, status: { mask: 16, value: 0 } }, []],
     ['a status they lack', 4, { original: { protocol: UDP }, status: { mask: 16, value: 16 } }, [1001, 1002, 1003]],
+    ...([4, 6] as const).flatMap((family): [string, AddressFamily, Omit<FlowFilter, 'family'>, number[]][] => {
+      const destination = loopback[family]
+      const ports = { first: 1002, last: 2000 }
+      return [
+        ['a range of ports', family, { original: { protocol: UDP }, destinationPorts: ports }, [1001]],
+        [
+          'a range and an address',
+          family,
+          { original: { protocol: UDP, destination }, destinationPorts: ports },
+          [1001],
+        ],
+        ['a range of another', family, { reply: { protocol: 6 }, destinationPorts: ports }, [1001, 1002, 1003]],
+        [
+          'a range and a status',
+          family,
+          { original: { protocol: UDP }, status: { mask: 16, value: 16 }, destinationPorts: ports },
+          [1001, 1002, 1003],
+        ],
+      ]
+    }),
     ['another protocol', 4, { original: { protocol: 6, destinationPort: 1001 } }, [1001, 1002, 1003]],
     ['the other family', 6, { original: { protocol: UDP, destinationPort: 9 } }, [1001, 1002, 1003]],
   ])('are deleted by %s, over IPv%i', async (_, family, filter, left) => {

@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process'
 import { mkdtempSync, openSync, closeSync, readdirSync, rmSync, existsSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -10,7 +11,11 @@ import {
   deleteNamespace,
   inNamespaceAt,
   isErrno,
+  countDescriptors,
+  descriptorLimit,
+  holdPort,
   listBoundSockets,
+  raiseDescriptorLimit,
   RouteSocket,
   filterBridge,
   setBridgePort,
@@ -357,6 +362,58 @@ describeKernel('bound sockets', () => {
     server.close()
     await new Promise((resolve) => server.once('close', resolve))
     expect(listBoundSockets('tcp').filter((socket) => socket.port === port)).toEqual([])
+  })
+})
+
+describeKernel('a held port', () => {
+  it.each(['tcp', 'udp'] as const)('of %s is bound, and takes in next to nothing', (protocol) => {
+    using _held = holdPort({ protocol, port: 4040 })
+    using _other = holdPort({ protocol, port: 4041, address: '::1' })
+
+    // What the kernel tells of sockets that are bound and do not listen depends on its version.
+    const found = listBoundSockets(protocol).filter(({ port }) => port === 4040 || port === 4041)
+    for (const { port, address, isOnlyIpv6 } of found) {
+      expect({ port, address, isOnlyIpv6 }).toEqual(
+        port === 4040 ? { port, address: '::', isOnlyIpv6: false } : { port, address: '::1', isOnlyIpv6: true },
+      )
+    }
+    if (protocol === 'udp') expect(found).toHaveLength(2)
+  })
+})
+
+describeKernel('the limit of descriptors', () => {
+  it('is raised where the kernel allows it, and never lowered', () => {
+    const { soft, hard } = descriptorLimit()
+    const own = (): number[] =>
+      execFileSync('prlimit', ['--pid', String(process.pid), '--nofile', '--noheadings', '--output', 'SOFT,HARD'], {
+        encoding: 'utf8',
+      })
+        .trim()
+        .split(/\s+/)
+        .map(Number)
+    expect(own()).toEqual([soft, hard])
+    const less = Math.min(soft, hard) - 100
+    execFileSync('prlimit', ['--pid', String(process.pid), `--nofile=${less}:${hard}`])
+
+    raiseDescriptorLimit(less - 1)
+    expect(own()).toEqual([less, hard])
+
+    raiseDescriptorLimit(less + 1)
+    expect(own()).toEqual([less + 1, hard])
+
+    raiseDescriptorLimit(soft)
+
+    expect(() => {
+      raiseDescriptorLimit(2 ** 31)
+    }).toThrow(expect.objectContaining({ code: 'ERR_SYSTEM_CALL', kind: 'forbidden' }) as Error)
+  })
+
+  it('is about open descriptors, which can be counted', () => {
+    const before = countDescriptors()
+    using _one = holdPort({ protocol: 'udp', port: 4040 })
+    using _two = holdPort({ protocol: 'udp', port: 4041 })
+
+    expect(countDescriptors() - before).toBe(2)
   })
 })
 

@@ -17,6 +17,9 @@ import { defaultRoutes, Interfaces } from './interfaces.ts'
 import { NeighbourTable, type NeighboursEvent } from './neighbour-table.ts'
 import { Reaper } from './reaper.ts'
 import { createSandboxNamespace, deleteSandboxNamespace, inSandbox } from './sandbox-namespace.ts'
+import type { Program } from './spawn/messages.ts'
+import type { SandboxProcess } from './spawn/sandbox-process.ts'
+import { Spawner, type StartOptions } from './spawner.ts'
 import { flowsOfChange, StaleFlows } from './stale-flows.ts'
 import { readSysctl, writeSysctls } from './sysctl.ts'
 
@@ -70,6 +73,7 @@ export class Executor {
   /** Absent where it is off. */
   readonly #drift: DriftWatch | undefined
   readonly #neighbours: NeighbourTable
+  readonly #spawner = new Spawner()
 
   private constructor(
     { owner, drift = 'repair' }: ExecutorOptions,
@@ -227,6 +231,11 @@ export class Executor {
     this.#drift?.addGateways(key, gateways)
   }
 
+  /** Starts a program in a sandbox. @throws SystemCallError (`ERR_SYSTEM_CALL`), ClosedError (`ERR_CLOSED`) */
+  spawn(program: Program, options?: StartOptions): SandboxProcess {
+    return this.#spawner.start(program, options)
+  }
+
   /** A link of the host. */
   findHostLink(name: string): HostLink | undefined {
     const link = this.#routes.findLink(name)
@@ -262,6 +271,7 @@ export class Executor {
 
   /** Waits for what goes on in the background, then closes the sockets. Safe to call twice. */
   async close(): Promise<void> {
+    this.#spawner.close()
     this.#announcer.close()
     this.#drift?.close()
     await this.#reaper.close()

@@ -18,3 +18,7 @@ export {
 export { Executor, type ExecutorDeps, type ExecutorOptions, type HostEvent } from './executor.ts'
 export type { NeighboursEvent } from './neighbour-table.ts'
 export { inSandbox } from './sandbox-namespace.ts'
+export type { Program } from './spawn/messages.ts'
+export { SandboxProcess, type SandboxProcessEvents } from './spawn/sandbox-process.ts'
+export type { Stdio } from './spawn/stdio.ts'
+export type { StartOptions } from './spawner.ts'

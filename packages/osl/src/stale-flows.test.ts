@@ -51,6 +51,23 @@ describe('the flows that a change makes stale', () => {
     ).toEqual([{ family: 6, original: { protocol: 17, destinationPort: 8080 }, status: { mask: 48, value: 0 } }])
   })
 
+  it.each([
+    ['10.0.0.2', '192.0.2.1', 4],
+    ['fd00::2', '2001:db8::1', 6],
+  ] as const)('are one filter of a range of ports, of %s', (containerAddress, hostAddress, family) => {
+    const range = { ...port, containerAddress, hostAddress, count: 60_000, hostPort: 1000, containerPort: 1000 }
+    const original = { protocol: 17, destination: hostAddress }
+    const destinationPorts = { first: 1000, last: 60_999 }
+
+    expect(flowsOfChange({ remove: [range], add: [{ ...range, hostAddress: undefined }] })).toEqual([
+      {
+        ...{ family, original, destinationPorts, status: { mask: 32, value: 32 } },
+        reply: { protocol: 17, source: containerAddress },
+      },
+      { family, original: { protocol: 17 }, destinationPorts, status: { mask: 48, value: 0 } },
+    ])
+  })
+
   it('are none where no UDP port is concerned', () => {
     expect(flowsOfChange({ add: [{ kind: 'forwarding', family: 4 }], remove: [{ ...port, protocol: 'tcp' }] })).toEqual(
       [],

@@ -112,7 +112,8 @@ function flowsOf(source: string): FlowFilter[] {
  * a port before it was published, for a client may go on with the flow that it began. A TCP connection that is open
  * outlives its publication, and a new one begins a new flow.
  *
- * Ports tell them apart, where the kernel cannot look for addresses itself: IPv6.
+ * Ports tell them apart, where the kernel cannot look for addresses itself: IPv6. Of a range of ports the kernel is
+ * asked for the flows of the protocol once, whatever the range's length.
  */
 export function flowsOfChange({ add = [], remove = [] }: FirewallChange): FlowFilter[] {
   return [
@@ -125,17 +126,24 @@ function isUdpPort(fact: FirewallFact): fact is PortFact {
   return fact.kind === 'port' && fact.protocol === 'udp'
 }
 
-/** Flows to the host's port. */
-function flowsTo({ protocol, hostAddress, hostPort, containerAddress }: PortFact): FlowFilter {
+/** Flows to the host's ports. */
+function flowsTo({ protocol, hostAddress, hostPort, containerAddress, count = 1 }: PortFact): FlowFilter {
   const { family } = parseAddress(containerAddress)
-  const isOne = family === 4 && hostAddress !== undefined && parseAddress(hostAddress).value !== 0n
-  const destination = isOne ? formatAddress(parseAddress(hostAddress)) : undefined
-  return { family, original: { protocol: protocolNumbers[protocol], destinationPort: hostPort, destination } }
+  const isOne = hostAddress !== undefined && parseAddress(hostAddress).value !== 0n
+  const destination = isOne && isLookedFor(family, count) ? formatAddress(parseAddress(hostAddress)) : undefined
+  const original = { protocol: protocolNumbers[protocol], destination }
+  if (count === 1) return { family, original: { ...original, destinationPort: hostPort } }
+  return { family, original, destinationPorts: { first: hostPort, last: hostPort + count - 1 } }
+}
+
+/** Whether an address is worth naming: the kernel can look for it, or the flows have to be listed anyway. */
+function isLookedFor(family: AddressFamily, count: number): boolean {
+  return family === 4 || count > 1
 }
 
 /** How answers of the container look: its port may be the host's port of something else, and the other way round. */
-function replyOf({ protocol, containerAddress, containerPort }: PortFact): FlowFilter['reply'] {
+function replyOf({ protocol, containerAddress, containerPort, count = 1 }: PortFact): FlowFilter['reply'] {
   const { family } = parseAddress(containerAddress)
-  const source = family === 4 ? formatAddress(parseAddress(containerAddress)) : undefined
-  return { protocol: protocolNumbers[protocol], source, sourcePort: containerPort }
+  const source = isLookedFor(family, count) ? formatAddress(parseAddress(containerAddress)) : undefined
+  return { protocol: protocolNumbers[protocol], source, sourcePort: count === 1 ? containerPort : undefined }
 }

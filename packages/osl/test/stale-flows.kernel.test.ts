@@ -44,10 +44,13 @@ function translation({ protocol, hostPort, containerAddress, containerPort }: Po
     : `ip daddr ${host[4]} ${protocol} dport ${hostPort} dnat ip to ${containerAddress}:${containerPort}`
 }
 
-const factOf = (family: AddressFamily): PortFact => ({
+const factOf = (family: AddressFamily, ports = 1): PortFact => ({
   ...{ kind: 'port', protocol: 'udp', hostPort: HOST_PORT },
-  ...{ containerAddress: container[family], containerPort: CONTAINER_PORT },
+  ...{ containerAddress: container[family], containerPort: CONTAINER_PORT, count: ports },
 })
+
+/** A port alone, and as the first of a range. */
+const publications = ([4, 6] as const).flatMap((family) => [1, 1000].map((ports) => ({ family, ports })))
 
 /** A container of this number; all of them have the same addresses. */
 const planOf = (number: number, facts: readonly PortFact[]): JoinPlan => ({
@@ -141,20 +144,23 @@ async function talk(family: AddressFamily): Promise<{ say: (text: string) => voi
 }
 
 describeKernel('a UDP flow', () => {
-  it.each([4, 6] as const)('ends with the publication of its port, over IPv%i', async (family) => {
-    const fact = factOf(family)
-    const { key, heard } = await start(planOf(1, [fact]), family)
-    const client = await talk(family)
-    client.say('one')
-    await expect.poll(() => heard).toContain('one')
+  it.each(publications)(
+    'ends with the publication of its port, one of $ports, over IPv$family',
+    async ({ family, ports }) => {
+      const fact = factOf(family, ports)
+      const { key, heard } = await start(planOf(1, [fact]), family)
+      const client = await talk(family)
+      client.say('one')
+      await expect.poll(() => heard).toContain('one')
 
-    await executor.changeFirewall({ remove: [fact] })
-    client.say('two')
+      await executor.changeFirewall({ remove: [fact] })
+      client.say('two')
 
-    await expect.poll(() => client.heard).toEqual(['two'])
-    expect(heard).not.toContain('two')
-    await executor.deleteSandbox(key, [planOf(1, [])])
-  })
+      await expect.poll(() => client.heard).toEqual(['two'])
+      expect(heard).not.toContain('two')
+      await executor.deleteSandbox(key, [planOf(1, [])])
+    },
+  )
 
   it.each([4, 6] as const)('does not reach who gets the address next, over IPv%i', async (family) => {
     const first = await start(planOf(1, [factOf(family)]), family)
@@ -172,16 +178,35 @@ describeKernel('a UDP flow', () => {
     await executor.deleteSandbox(second.key, [])
   })
 
-  it.each([4, 6] as const)('that began before its port was published is led there, over IPv%i', async (family) => {
-    const { key, heard } = await start(planOf(1, []), family)
+  it.each(publications)(
+    'that began before its port is led there, one of $ports, over IPv$family',
+    async ({ family, ports }) => {
+      const { key, heard } = await start(planOf(1, []), family)
+      const client = await talk(family)
+      client.say('one')
+      await expect.poll(() => client.heard).toEqual(['one'])
+
+      await executor.changeFirewall({ add: [factOf(family, ports)] })
+      client.say('two')
+
+      await expect.poll(() => heard).toContain('two')
+      await executor.deleteSandbox(key, [planOf(1, [factOf(family, ports)])])
+    },
+  )
+
+  it.each([4, 6] as const)('of a port beside the range goes on, over IPv%i', async (family) => {
+    const { key, heard } = await start(planOf(1, [factOf(family)]), family)
     const client = await talk(family)
     client.say('one')
-    await expect.poll(() => client.heard).toEqual(['one'])
+    await expect.poll(() => heard).toContain('one')
 
-    await executor.changeFirewall({ add: [factOf(family)] })
+    const beside = { ...factOf(family, 1000), hostPort: HOST_PORT + 1 }
+    const below = { ...factOf(family, 1000), hostPort: HOST_PORT - 1000 }
+    await executor.changeFirewall({ remove: [below, beside] })
+    nft('flush chain inet ports output')
     client.say('two')
 
     await expect.poll(() => heard).toContain('two')
-    await executor.deleteSandbox(key, [planOf(1, [factOf(family)])])
+    await executor.deleteSandbox(key, [planOf(1, [])])
   })
 })

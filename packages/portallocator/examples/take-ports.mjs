@@ -22,11 +22,15 @@ try {
   const two = await ports.take({ protocol: 'udp', address: '127.0.0.1', within })
   console.log(one.port < two.port) // true
 
-  lease.release()
+  // A hundred in a row. They are held, or refused, together.
+  const many = await ports.take({ protocol: 'tcp', count: 100 })
+  console.log(`tcp ${many.port} to ${many.port + many.count - 1} are ours`)
+
+  await lease.release()
   server.removeAllListeners('error')
   await new Promise((resolve) => server.listen(lease.port, resolve))
   console.log('released, and taken by somebody else')
   server.close()
 } finally {
-  ports.close()
+  await ports.close()
 }

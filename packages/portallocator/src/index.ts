@@ -4,7 +4,15 @@
  * @packageDocumentation
  */
 
-export { InvalidPortRangeError, NoPortAvailableError, NotHostAddressError, PortInUseError } from './errors.ts'
+export type { Descriptors } from './descriptor-room.ts'
+export {
+  DescriptorLimitError,
+  InvalidHoldError,
+  InvalidPortRangeError,
+  NoPortAvailableError,
+  NotHostAddressError,
+  PortInUseError,
+} from './errors.ts'
 export {
   openPortAllocator,
   type PortAllocator,
@@ -14,3 +22,4 @@ export {
   type TakePortRequest,
 } from './port-allocator.ts'
 export type { PortRange } from './port-range.ts'
+export type { HostProcess } from './socket-owner.ts'

@@ -1,29 +1,41 @@
-import { holdPort, isErrno, type HeldPort } from '@net/netlink-ffi'
+import { holdPort, listBoundSockets, type BoundSocket, type HeldPort } from '@net/netlink-ffi'
 import {
-  checkPort,
+  checkPortCount,
   ClosedError,
-  formatAddress,
+  formatPorts,
   InvalidPortError,
   isProtocol,
-  NotImplementedError,
-  parseAddress,
+  RangeMap,
   Turns,
   type CallOptions,
   type Protocol,
 } from '@net/types'
-import { NoPortAvailableError, NotHostAddressError, PortInUseError } from './errors.ts'
+import { boundPorts, type BoundPort } from './bound-ports.ts'
+import { DescriptorRoom, type Descriptors } from './descriptor-room.ts'
+import { InvalidHoldError, NoPortAvailableError, PortInUseError } from './errors.ts'
+import { describeAddress, EVERY_ADDRESS, parseHostAddress } from './host-address.ts'
 import { PortBook } from './port-book.ts'
+import { PortHolder, type Ports, type Refusal } from './port-holder.ts'
 import { checkRange, kernelEphemeralRange, kernelReservedPorts, type PortRange } from './port-range.ts'
+import { findSocketOwner } from './socket-owner.ts'
 
 /** What can be chosen about a {@link PortAllocator}. */
 export interface PortAllocatorOptions {
   /** Where ports that nobody chose come from. @defaultValue the kernel's ip_local_port_range */
   readonly ephemeral?: PortRange | undefined
   /**
-   * Whether a bound socket holds each taken port, so that no other program of the host gets it, and
-   * a port that one has is refused. Costs a descriptor a port. @defaultValue true
+   * Whether ports are kept from other programs of the host, and those that one has are refused. Without, only leases
+   * of this allocator are kept apart. @defaultValue true
    */
   readonly hold?: boolean | undefined
+  /**
+   * A lease of so many ports at most is held by bound sockets as long as it lasts: a descriptor and some 4 KB of the
+   * kernel's memory each. Of a larger one the kernel is asked once, when it is taken, whether a program has one of its
+   * ports; a program that binds one later is not refused, and hears nothing while the port leads elsewhere. 0: no
+   * sockets at all.
+   * @defaultValue 1024
+   */
+  readonly holdAtMost?: number | undefined
 }
 
 /** What the wiring supplies to a {@link PortAllocator}. */
@@ -31,14 +43,18 @@ export interface PortAllocatorDeps {
   readonly turns?: Turns | undefined
   /** Holds a port of the host. @defaultValue a bound socket of the namespace that `take` is called in */
   readonly holdPort?: typeof holdPort | undefined
+  /** Tells of the sockets of other programs. @defaultValue what the kernel says of the namespace that `take` is called in */
+  readonly listBoundSockets?: typeof listBoundSockets | undefined
+  /** How many descriptors this process may have. @defaultValue its RLIMIT_NOFILE, raised where that is allowed */
+  readonly descriptors?: Descriptors | undefined
 }
 
-/** Asks for a port. */
+/** Asks for a port, or for several in a row. */
 export interface TakePortRequest {
   /** An address of the host. Absent: all of them, of both families. */
   readonly address?: string | undefined
   readonly protocol: Protocol
-  /** The very port wanted. Absent: any of `within`. */
+  /** The very port wanted, or the first of several. Absent: any of `within`. */
   readonly port?: number | undefined
   /** @defaultValue the allocator's ephemeral range */
   readonly within?: PortRange | undefined
@@ -46,130 +62,229 @@ export interface TakePortRequest {
   readonly count?: number | undefined
 }
 
-/** A port that is ours until it is released. */
-export interface PortLease extends Disposable {
+/** A port, or several in a row, that are ours until they are released. */
+export interface PortLease extends AsyncDisposable {
   readonly address: string | undefined
   readonly protocol: Protocol
+  /** The first of them. */
   readonly port: number
-  /** Lets it go. Safe to call twice. */
-  release(): void
+  readonly count: number
+  /** Lets them go: resolves when others can have them. Safe to call twice. */
+  release(): Promise<void>
 }
 
 /** Hands out ports of the host. */
-export interface PortAllocator extends Disposable {
+export interface PortAllocator extends AsyncDisposable {
   /**
    * @throws `ERR_PORT_IN_USE`, `ERR_NO_PORT_AVAILABLE`, `ERR_INVALID_PORT`, `ERR_INVALID_PORT_RANGE`,
-   *   `ERR_NOT_HOST_ADDRESS`, `ERR_INVALID_ADDRESS`, `ERR_NOT_IMPLEMENTED` (several ports in a row)
+   *   `ERR_NOT_HOST_ADDRESS`, `ERR_INVALID_ADDRESS`, `ERR_DESCRIPTOR_LIMIT`
    */
   take(request: TakePortRequest, call?: CallOptions): Promise<PortLease>
   /** Lets every port go. Safe to call twice. */
-  close(): void
+  close(): Promise<void>
 }
+
+/** More would be a large part of the descriptors that a process has by default. */
+const HOLD_AT_MOST = 1024
+/** Ports looked at between two looks at the clock. */
+const STRIDE = 256
 
 /**
  * Opens an allocator. Ports nobody chose go round in a circle, so that a released one rests a while;
  * those in the kernel's list of reserved ports are passed over.
  *
- * @throws `ERR_INVALID_PORT_RANGE`
+ * @throws `ERR_INVALID_PORT_RANGE`, `ERR_INVALID_HOLD`
  */
 export function openPortAllocator(options: PortAllocatorOptions = {}, deps: PortAllocatorDeps = {}): PortAllocator {
-  const ephemeral = checkRange(options.ephemeral ?? kernelEphemeralRange())
-  const hold = (options.hold ?? true) ? (deps.holdPort ?? holdPort) : undefined
-  return new HostPorts(ephemeral, hold, deps.turns ?? new Turns())
+  const { ephemeral = kernelEphemeralRange(), hold = true, holdAtMost = HOLD_AT_MOST } = options
+  if (!Number.isInteger(holdAtMost) || holdAtMost < 0 || holdAtMost > 65_535) throw new InvalidHoldError(holdAtMost)
+  const turns = deps.turns ?? new Turns()
+  return new HostPorts({
+    ephemeral: checkRange(ephemeral),
+    holdAtMost: hold ? holdAtMost : 0,
+    list: hold ? (deps.listBoundSockets ?? listBoundSockets) : () => [],
+    holder: new PortHolder(deps.holdPort ?? holdPort, new DescriptorRoom(deps.descriptors), turns),
+    turns,
+  })
 }
 
+/** What an allocator works with, nothing left open. */
+interface Means {
+  readonly ephemeral: PortRange
+  readonly holdAtMost: number
+  readonly list: typeof listBoundSockets
+  readonly holder: PortHolder
+  readonly turns: Turns
+}
+
+/** Ports that are wanted, wherever they begin. */
+type Wanted = Omit<Ports, 'first'>
+
 class HostPorts implements PortAllocator {
-  readonly #ephemeral: PortRange
-  readonly #hold: typeof holdPort | undefined
-  readonly #turns: Turns
+  readonly #means: Means
   readonly #book = new PortBook()
   readonly #leases = new Set<PortLease>()
-  /** The port after the one handed out last, by protocol and range. */
+  /** The port after those handed out last, by protocol and range. */
   readonly #cursors = new Map<string, number>()
   #closed = false
 
-  constructor(ephemeral: PortRange, hold: typeof holdPort | undefined, turns: Turns) {
-    this.#ephemeral = ephemeral
-    this.#hold = hold
-    this.#turns = turns
+  constructor(means: Means) {
+    this.#means = means
   }
 
   async take(request: TakePortRequest, call?: CallOptions): Promise<PortLease> {
     call?.signal?.throwIfAborted()
-    if (this.#closed) throw new ClosedError('port allocator')
-    const { protocol, port } = request
+    this.#checkOpen()
+    const { protocol, port, count = 1 } = request
     if (!isProtocol(protocol)) throw new InvalidPortError(String(protocol), 'protocol tcp, udp or sctp')
-    if ((request.count ?? 1) !== 1) throw new NotImplementedError('taking several ports in a row')
-    const address = request.address === undefined ? undefined : formatAddress(parseAddress(request.address))
-    if (port !== undefined) return this.#takeSpecific(protocol, checkPort(port), address)
-    return this.#takeAny(protocol, address, request.within, call)
+    const wanted = { protocol, count: checkPortCount(port ?? 1, count), address: parseHostAddress(request.address) }
+    if (port !== undefined) return this.#takeSpecific({ ...wanted, first: port }, call)
+    return this.#takeAny(wanted, request.within, call)
   }
 
-  close(): void {
+  async close(): Promise<void> {
     this.#closed = true
-    for (const lease of [...this.#leases]) lease.release()
+    for (const lease of [...this.#leases]) await lease.release()
   }
 
-  [Symbol.dispose](): void {
-    this.close()
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close()
   }
 
-  #takeSpecific(protocol: Protocol, port: number, address: string | undefined): PortLease {
-    const holder = this.#book.conflict(protocol, port, address)
-    const what = `${protocol} port ${port} of ${address ?? 'every address'}`
-    if (holder !== undefined) throw new PortInUseError(what, `another lease, on ${holder}`)
-    try {
-      return this.#lease(protocol, port, address)
-    } catch (cause) {
-      if (isErrno(cause, 'EADDRINUSE')) throw new PortInUseError(what, 'another program of this host', cause)
-      throw cause
+  async #takeSpecific(ports: Ports, call?: CallOptions): Promise<PortLease> {
+    const { protocol, address, first } = ports
+    const taken = this.#book.conflict(protocol, first, lastOf(ports), address)
+    if (taken !== undefined) {
+      const port = Math.max(taken.first, first)
+      throw new PortInUseError({
+        ...{ what: describe(protocol, port, address), port },
+        by: `another lease, of ${formatPorts(taken.first, taken.last - taken.first + 1)} on ${describeAddress(taken.value)}`,
+      })
     }
+    const bound = this.#boundBefore(ports)?.find(first, lastOf(ports))
+    if (bound !== undefined) throw await this.#inUse(ports, bound.first, undefined, bound)
+    const lease = await this.#lease(ports, call)
+    if (!('refused' in lease)) return lease
+    throw await this.#inUse(ports, lease.refused, lease.cause, this.#boundNow(ports).find(lease.refused))
   }
 
-  async #takeAny(
-    protocol: Protocol,
-    address: string | undefined,
-    within: PortRange | undefined,
-    call: CallOptions | undefined,
-  ): Promise<PortLease> {
-    const { first, last } = within === undefined ? this.#ephemeral : checkRange(within)
-    const isReserved = within === undefined ? kernelReservedPorts() : () => false
-    const cursorKey = `${protocol}/${first}-${last}`
-    for (let tried = 0; tried <= last - first; tried++) {
-      const cursor = this.#cursors.get(cursorKey) ?? first
-      this.#cursors.set(cursorKey, cursor === last ? first : cursor + 1)
-      if (isReserved(cursor) || this.#book.conflict(protocol, cursor, address) !== undefined) continue
-      try {
-        return this.#lease(protocol, cursor, address)
-      } catch (cause) {
-        if (!isErrno(cause, 'EADDRINUSE')) throw cause
-        await this.#turns.take(call)
+  async #takeAny(wanted: Wanted, within: PortRange | undefined, call?: CallOptions): Promise<PortLease> {
+    const { protocol, count } = wanted
+    const range = within === undefined ? this.#means.ephemeral : checkRange(within)
+    const { first, last } = range
+    const isReserved = within === undefined ? kernelReservedPorts() : new RangeMap<true>()
+    const bound = this.#boundBefore(wanted)
+    let looks = 0
+    for (let tried = 0; tried <= last - first;) {
+      if (looks++ % STRIDE === STRIDE - 1) await this.#means.turns.take(call)
+      const ports = { ...wanted, first: this.#cursor(protocol, range) }
+      const blocked = this.#blockedUntil(ports, last, [isReserved, bound])
+      if (blocked === undefined) {
+        const next = this.#moveCursor(protocol, range, ports.first + count)
+        const lease = await this.#lease(ports, call)
+        if (!('refused' in lease)) return lease
+        // Unless somebody went on from there meanwhile.
+        if (this.#cursor(protocol, range) === next) this.#moveCursor(protocol, range, lease.refused + 1)
+        tried += lease.refused + 1 - ports.first
+        await this.#means.turns.take(call)
+      } else {
+        this.#moveCursor(protocol, range, blocked + 1)
+        tried += blocked + 1 - ports.first
       }
     }
-    throw new NoPortAvailableError(protocol, first, last)
+    throw new NoPortAvailableError(protocol, first, last, count)
   }
 
-  #lease(protocol: Protocol, port: number, address: string | undefined): PortLease {
-    const held = this.#holdPort(protocol, port, address)
-    this.#book.add(protocol, port, address)
-    const release = (): void => {
-      if (!this.#leases.delete(lease)) return
-      this.#book.remove(protocol, port, address)
-      held?.close()
+  /** The last port known to be in the way of `ports`, or undefined where they may be free. */
+  #blockedUntil(ports: Ports, last: number, maps: readonly (RangeMap<unknown> | undefined)[]): number | undefined {
+    const { protocol, first, address } = ports
+    if (lastOf(ports) > last) return last
+    const entries = [
+      this.#book.conflict(protocol, first, lastOf(ports), address),
+      ...maps.map((map) => map?.find(first, lastOf(ports))),
+    ]
+    const ends = entries.flatMap((entry) => (entry === undefined ? [] : [Math.min(entry.last, last)]))
+    return ends.length === 0 ? undefined : Math.max(...ends)
+  }
+
+  #cursor(protocol: Protocol, { first, last }: PortRange): number {
+    return this.#cursors.get(`${protocol}/${first}-${last}`) ?? first
+  }
+
+  #moveCursor(protocol: Protocol, { first, last }: PortRange, to: number): number {
+    const cursor = to > last ? first : to
+    this.#cursors.set(`${protocol}/${first}-${last}`, cursor)
+    return cursor
+  }
+
+  /** Books the ports and holds them, or neither. */
+  async #lease(ports: Ports, call?: CallOptions): Promise<PortLease | Refusal> {
+    const { protocol, first, count, address } = ports
+    this.#book.add(protocol, first, lastOf(ports), address)
+    let held: readonly HeldPort[] | Refusal = []
+    let isHeld = false
+    try {
+      if (count <= this.#means.holdAtMost) held = await this.#means.holder.open(ports, call)
+      if ('refused' in held) return held
+      isHeld = true
+    } finally {
+      if (!isHeld) this.#book.remove(protocol, first, lastOf(ports), address)
     }
-    const lease: PortLease = { protocol, port, address, release, [Symbol.dispose]: release }
+    const lease = this.#leaseOf(ports, held)
+    // Closed while the sockets were opened.
+    if (this.#closed) {
+      await lease.release()
+      this.#checkOpen()
+    }
+    return lease
+  }
+
+  #leaseOf({ protocol, first, count, address }: Ports, held: readonly HeldPort[]): PortLease {
+    let released: Promise<void> | undefined
+    const release = (): Promise<void> =>
+      (released ??= (async () => {
+        this.#leases.delete(lease)
+        await this.#means.holder.close(held)
+        this.#book.remove(protocol, first, first + count - 1, address)
+      })())
+    const lease: PortLease = {
+      ...{ protocol, port: first, count, release, [Symbol.asyncDispose]: release },
+      address: address === EVERY_ADDRESS ? undefined : address,
+    }
     this.#leases.add(lease)
     return lease
   }
 
-  #holdPort(protocol: Protocol, port: number, address: string | undefined): HeldPort | undefined {
-    try {
-      return this.#hold?.({ protocol, port, address })
-    } catch (cause) {
-      // A kernel without SCTP sockets: no program can have the port either.
-      if (protocol === 'sctp' && isErrno(cause, 'EPROTONOSUPPORT', 'ESOCKTNOSUPPORT')) return undefined
-      if (address !== undefined && isErrno(cause, 'EADDRNOTAVAIL')) throw new NotHostAddressError(address, cause)
-      throw cause
-    }
+  /**
+   * Sockets of other programs, where it is worth looking before any socket is opened: for ports that no socket will
+   * hold, and to open none in vain.
+   */
+  #boundBefore(wanted: Wanted): RangeMap<BoundSocket> | undefined {
+    return wanted.count > 1 || this.#means.holdAtMost === 0 ? this.#boundNow(wanted) : undefined
   }
+
+  #boundNow({ protocol, address }: Wanted): RangeMap<BoundSocket> {
+    return boundPorts(this.#means.list, protocol, address)
+  }
+
+  async #inUse(ports: Ports, port: number, cause: unknown, bound: BoundPort | undefined): Promise<PortInUseError> {
+    const process = bound === undefined ? undefined : await findSocketOwner(bound.value.inode)
+    const by =
+      process === undefined
+        ? 'another program of this host'
+        : `${process.command} (process ${process.pid}) of this host`
+    return new PortInUseError({ what: describe(ports.protocol, port, ports.address), port, by, process, cause })
+  }
+
+  #checkOpen(): void {
+    if (this.#closed) throw new ClosedError('port allocator')
+  }
+}
+
+function lastOf({ first, count }: Ports): number {
+  return first + count - 1
+}
+
+function describe(protocol: Protocol, port: number, address: string): string {
+  return `${protocol} port ${port} of ${describeAddress(address)}`
 }

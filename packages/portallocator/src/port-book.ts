@@ -1,29 +1,40 @@
-import type { Protocol } from '@net/types'
+import { RangeMap, type Protocol, type RangeEntry } from '@net/types'
+import { addressesMeet } from './host-address.ts'
+
+/** Ports that are taken, and on which address. */
+export type TakenPorts = RangeEntry<string>
 
 /** Which ports are taken, by protocol and address. Knows nothing of the kernel. */
 export class PortBook {
-  /** Addresses by `protocol/port`; the empty string stands for every address. */
-  readonly #taken = new Map<string, Set<string>>()
+  /** By protocol and address; each entry's value is its address. */
+  readonly #taken = new Map<Protocol, Map<string, RangeMap<string>>>()
 
-  /** Who is in the way of taking `port` on `address` (absent: on every address), or undefined. */
-  conflict(protocol: Protocol, port: number, address: string | undefined): string | undefined {
-    const holders = this.#taken.get(`${protocol}/${port}`)
-    if (holders === undefined) return undefined
-    if (holders.has('')) return 'every address'
-    if (address === undefined) return [...holders][0]
-    return holders.has(address) ? address : undefined
+  /** The lowest ports of `first` to `last` that are in the way of taking these on `address`, or undefined. */
+  conflict(protocol: Protocol, first: number, last: number, address: string): TakenPorts | undefined {
+    let found: TakenPorts | undefined
+    for (const ports of this.#meeting(protocol, address)) {
+      const entry = ports.find(first, last)
+      if (entry !== undefined && entry.first < (found?.first ?? Infinity)) found = entry
+    }
+    return found
   }
 
-  add(protocol: Protocol, port: number, address: string | undefined): void {
-    const key = `${protocol}/${port}`
-    const holders = this.#taken.get(key)
-    if (holders === undefined) this.#taken.set(key, new Set([address ?? '']))
-    else holders.add(address ?? '')
+  add(protocol: Protocol, first: number, last: number, address: string): void {
+    const byAddress = this.#taken.get(protocol) ?? new Map<string, RangeMap<string>>()
+    const ports = byAddress.get(address) ?? new RangeMap<string>()
+    ports.add(first, last, address)
+    this.#taken.set(protocol, byAddress.set(address, ports))
   }
 
-  remove(protocol: Protocol, port: number, address: string | undefined): void {
-    const key = `${protocol}/${port}`
-    const holders = this.#taken.get(key)
-    if (holders?.delete(address ?? '') === true && holders.size === 0) this.#taken.delete(key)
+  remove(protocol: Protocol, first: number, last: number, address: string): void {
+    const byAddress = this.#taken.get(protocol)
+    const ports = byAddress?.get(address)
+    ports?.remove(first, last)
+    if (ports?.size === 0) byAddress?.delete(address)
+  }
+
+  /** What is taken on addresses that have something in common with `address`. */
+  *#meeting(protocol: Protocol, address: string): Iterable<RangeMap<string>> {
+    for (const [other, ports] of this.#taken.get(protocol) ?? []) if (addressesMeet(address, other)) yield ports
   }
 }

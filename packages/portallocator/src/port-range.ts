@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs'
+import { RangeMap } from '@net/types'
 import { InvalidPortRangeError } from './errors.ts'
 
 /** Ports from `first` to `last`, both included. */
@@ -25,9 +26,13 @@ export function kernelEphemeralRange(): PortRange {
 }
 
 /** Ports that the administrator keeps out of automatic choice: `8080,9000-9010`. */
-export function kernelReservedPorts(): (port: number) => boolean {
-  const ranges = parseReserved(readSysctl('ip_local_reserved_ports'))
-  return (port) => ranges.some(({ first, last }) => port >= first && port <= last)
+export function kernelReservedPorts(): RangeMap<true> {
+  const reserved = new RangeMap<true>()
+  for (const { first, last } of parseReserved(readSysctl('ip_local_reserved_ports'))) {
+    // The kernel writes each port once.
+    if (reserved.find(first, last) === undefined) reserved.add(first, last, true)
+  }
+  return reserved
 }
 
 /** Reads the kernel's list of reserved ports; what is no port or range in it is left out. */

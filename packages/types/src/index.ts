@@ -49,6 +49,8 @@ export {
 export { KeyedMutex, Mutex } from './mutex.ts'
 export {
   checkPort,
+  checkPortCount,
+  formatPorts,
   formatTransportPort,
   isProtocol,
   parseTransportPort,
@@ -56,5 +58,6 @@ export {
   type Protocol,
   type TransportPort,
 } from './port.ts'
+export { RangeMap, type RangeEntry } from './range-map.ts'
 export { Rollback } from './rollback.ts'
 export { Turns } from './turns.ts'

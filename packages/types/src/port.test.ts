@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { checkPort, formatTransportPort, isProtocol, parseTransportPort } from './index.ts'
+import { checkPort, checkPortCount, formatPorts, formatTransportPort, isProtocol, parseTransportPort } from './index.ts'
 
 const code = expect.objectContaining({ code: 'ERR_INVALID_PORT', kind: 'bad-request' }) as object
 
@@ -34,6 +34,28 @@ describe('ports', () => {
 
   it.each([0, 65_536, -1, 1.5, Number.NaN])('are not %d', (port) => {
     expect(() => checkPort(port)).toThrow(code)
+  })
+
+  it.each([
+    [80, 1, '80'],
+    [8000, 100, '8000-8099'],
+    [1, 65_535, '1-65535'],
+    [65_535, 1, '65535'],
+  ])('come several in a row: from %d on, %d', (port, count, text) => {
+    expect(checkPortCount(port, count)).toBe(count)
+    expect(formatPorts(port, count)).toBe(text)
+  })
+
+  it.each([
+    [65_535, 2],
+    [1, 65_536],
+    [80, 0],
+    [80, -1],
+    [80, 1.5],
+    [80, Number.NaN],
+    [0, 1],
+  ])('do not come so many in a row: from %d on, %d', (port, count) => {
+    expect(() => checkPortCount(port, count)).toThrow(code)
   })
 
   it('have one of three protocols', () => {

@@ -32,6 +32,22 @@ export function checkPort(port: number): number {
   return port
 }
 
+/**
+ * `count` itself when there are so many ports from `port` on.
+ *
+ * @throws InvalidPortError (`ERR_INVALID_PORT`)
+ */
+export function checkPortCount(port: number, count: number): number {
+  const most = 65_536 - checkPort(port)
+  if (Number.isInteger(count) && count >= 1 && count <= most) return count
+  throw new InvalidPortError(`${count} ports from ${port} on`, `1 to ${most} of them: ports end at 65535`)
+}
+
+/** Writes `80`, or `8000-8099` of several ports in a row. */
+export function formatPorts(port: number, count = 1): string {
+  return count === 1 ? String(port) : `${port}-${port + count - 1}`
+}
+
 /** Whether `value` names a protocol whose ports can be published. */
 export function isProtocol(value: unknown): value is Protocol {
   return typeof value === 'string' && Object.hasOwn(protocolNumbers, value)

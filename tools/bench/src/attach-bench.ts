@@ -35,7 +35,7 @@ export async function measureAttach(
         await subject.controller.attach({
           network: subject.networkId,
           endpoint: { name: `e${at}`, ports },
-          sandbox: { containerId: `c${at}` },
+          sandbox: { containerId: `c${at}`, dns: false },
         }),
       )
     })

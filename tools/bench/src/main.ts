@@ -5,6 +5,7 @@ import { measureBitseq } from './allocators/bitseq-bench.ts'
 import { measureDurable } from './allocators/durable-bench.ts'
 import { measureIpam } from './allocators/ipam-bench.ts'
 import { measureAttach } from './attach-bench.ts'
+import { measureAttachDns, measureDnsRates, measureManyResolvers } from './dns-bench.ts'
 import type { Measurement } from './measure.ts'
 import { measureCreateNetwork } from './network-bench.ts'
 import { measurePublish } from './publish-bench.ts'
@@ -37,11 +38,14 @@ const benches: readonly Bench[] = [
     names: ['attach-kernel-port'],
     measure: (subject, withPeers) => measureAttach(subject, { withPort: true, withPeers }),
   },
+  { names: ['attach-dns', 'dns-start'], measure: measureAttachDns },
+  { names: ['dns-one-name', 'dns-200-names', 'dns-ptr', 'dns-tcp', 'dns-p99', 'dns-stall'], measure: measureDnsRates },
+  { names: ['dns-memory', 'dns-among-1000'], measure: measureManyResolvers },
   { names: [`publish-${FEW}`, `unpublish-${FEW}`], measure: (subject) => measurePublish(subject, FEW) },
   { names: [`publish-${MANY}`, `unpublish-${MANY}`], measure: (subject) => measurePublish(subject, MANY) },
   { names: ['stall-single', 'stall-300-attaches', '300-attaches-at-once'], measure: measureStalls },
 ]
-const names = [...[...allocatorBenches, ...benches].flatMap((bench) => bench.names), 'publish', 'unpublish']
+const names = [...[...allocatorBenches, ...benches].flatMap((bench) => bench.names), 'publish', 'unpublish', 'dns']
 
 const program = new Command('npm run bench --')
   .description('Measures in one run, medians: ours, the floor (the same kernel work as prepared messages) and peers.')
@@ -50,7 +54,7 @@ const program = new Command('npm run bench --')
     if (names.includes(name)) return name
     throw new InvalidArgumentError(`Known: ${names.join(', ')}.`)
   })
-  .option('--peers', 'measure netavark and the CNI plugins too (Debian packages, installed when missing)')
+  .option('--peers', 'measure netavark, the CNI plugins and aardvark-dns too (Debian packages, installed when missing)')
   .parse()
 const options = program.opts<{ json?: boolean; only?: string; peers?: boolean }>()
 

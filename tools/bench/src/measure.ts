@@ -1,13 +1,15 @@
-import { monitorEventLoopDelay } from 'node:perf_hooks'
+import { monitorEventLoopDelay, PerformanceObserver } from 'node:perf_hooks'
 
 /** One line of the result. */
 export interface Measurement {
   readonly name: string
-  readonly unit: 'ms' | 'us' | 'MB'
+  readonly unit: 'ms' | 'us' | 'MB' | 'KiB' | 'k/s'
   readonly ours: number
   /** The same kernel work as prepared messages on open sockets. */
   readonly floor?: number
   readonly peers?: Readonly<Record<string, number>>
+  /** What else is to be known of it. */
+  readonly note?: string
 }
 
 /** The middle of what was measured. */
@@ -34,6 +36,19 @@ export async function longestStall(work: () => Promise<unknown>): Promise<number
   await pause(5)
   histogram.disable()
   return histogram.max / 1e6 - resolutionMs
+}
+
+/** The longest pause for collecting garbage while `work` runs, in milliseconds. */
+export async function longestCollection(work: () => Promise<unknown>): Promise<number> {
+  let longest = 0
+  const observer = new PerformanceObserver((list) => {
+    for (const { duration } of list.getEntries()) longest = Math.max(longest, duration)
+  })
+  observer.observe({ entryTypes: ['gc'] })
+  await work()
+  await pause(5)
+  observer.disconnect()
+  return longest
 }
 
 /** Lets the kernel finish what it does in the background. */

@@ -102,5 +102,16 @@ export function describeLeases(open: OpenPlace, can: Can): void {
         expect(await nextEvents(changes)).toEqual(['delete a'])
         expect(await here.store.find('a')).toBeUndefined()
       })
+
+    if (can('openAgain'))
+      it('asked for while the store closes is refused, or ends with it', async () => {
+        const holder = await here.again()
+        const asked = holder.lease(60_000).catch(() => undefined)
+        await holder.close()
+
+        const lease = await asked
+        if (lease === undefined) return
+        await expect(here.store.put('a', bytes('1'), { lease: lease.id })).rejects.toThrow(code('ERR_NO_SUCH_LEASE'))
+      })
   })
 }

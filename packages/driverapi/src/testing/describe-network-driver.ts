@@ -80,6 +80,15 @@ export function describeNetworkDriver(name: string, open: () => DriverUnderTest)
       )
     })
 
+    it('wants no more for a range of ports than for one port', () => {
+      const { driver, network, endpoint } = records(open())
+      const range = endpoint.ports.map((port) => ({ ...port, count: 1000 }))
+
+      expect(driver.planPorts(network, endpoint, range)).toHaveLength(
+        driver.planPorts(network, endpoint, endpoint.ports).length,
+      )
+    })
+
     it('names interfaces of one sandbox apart', () => {
       const { driver, network, endpoint } = records(open())
       const first = driver.nameInterface(network, endpoint, [])

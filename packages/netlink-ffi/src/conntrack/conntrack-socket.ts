@@ -1,5 +1,6 @@
 import type { AddressFamily, CallOptions } from '@net/types'
 import { isErrno } from '../errors.ts'
+import type { NetlinkMessage } from '../message.ts'
 import { NetlinkSocket, type NetlinkSocketOptions } from '../netlink-socket.ts'
 import { NETLINK_NETFILTER } from '../nfnetlink-header.ts'
 import {
@@ -10,6 +11,7 @@ import {
   deleteFlowsBy,
   kernelCanFilter,
   listFlows,
+  listFlowsBy,
   type Flow,
   type FlowFilter,
 } from './flow.ts'
@@ -19,6 +21,8 @@ import { flowMatcher } from './flow-matcher.ts'
 const CANNOT = ['EINVAL', 'EOPNOTSUPP', 'EPROTONOSUPPORT', 'EAFNOSUPPORT'] as const
 /** So many walks through the kernel's table cost more than a list of what is in it. */
 const MANY = 64
+/** So many lists of some flows each cost less than one of all. */
+const FEW = 8
 /** Flows deleted in one exchange: refusals of all have to fit into the socket's buffer. */
 const BATCH = 256
 
@@ -60,8 +64,8 @@ export class ConntrackSocket {
 
   /**
    * Deletes every flow that passes one of `filters`, while the event loop goes on. The kernel walks its whole table
-   * for each filter. For many filters, and where it cannot (before Linux 6.8, and for IPv6 addresses), the flows of the
-   * family are listed, once.
+   * for each filter. For many filters, and where it cannot (before Linux 6.8, for IPv6 addresses and for ranges of
+   * ports), the flows of the family are listed: those that pass the rest of the filter, or, for many, all of them, once.
    *
    * @throws NetlinkError (`ERR_NETLINK`), ValueOutOfRangeError (`ERR_VALUE_OUT_OF_RANGE`) for a filter that says nothing
    */
@@ -104,8 +108,13 @@ export class ConntrackSocket {
     filters: readonly FlowFilter[],
     call?: CallOptions,
   ): Promise<void> {
-    const flows = await socket.dumpOffLoop(listFlows(family), decodeFlow, call)
-    const messages = flows.filter(flowMatcher(filters)).map(deleteFlow)
+    const lists = filters.length <= FEW ? filters.map(listFlowsBy) : [listFlows(family)]
+    const passes = flowMatcher(filters)
+    const messages: NetlinkMessage[] = []
+    for (const list of lists) {
+      const flows = await socket.dumpOffLoop(list, decodeFlow, call)
+      messages.push(...flows.filter(passes).map(deleteFlow))
+    }
     for (let at = 0; at < messages.length; at += BATCH) {
       const { errors } = await socket.requestOffLoop(messages.slice(at, at + BATCH), call)
       // Over meanwhile.

@@ -5,21 +5,30 @@ interface Shape {
   readonly original: readonly (keyof FlowTuple)[]
   readonly reply: readonly (keyof FlowTuple)[]
   readonly statusMask: number
-  /** What these are to be. */
-  readonly wanted: Set<string>
+  /** What these are to be, and among which the port that the first packet was sent to. */
+  readonly wanted: Map<string, (NonNullable<FlowFilter['destinationPorts']> | 'any')[]>
 }
 
 /** Says whether a flow passes one of `filters`: one look-up for each shape of filter, however many there are of it. */
 export function flowMatcher(filters: readonly FlowFilter[]): (flow: Flow) => boolean {
   const shapes = new Map<string, Shape>()
-  for (const { family, original = {}, reply = {}, status } of filters) {
+  for (const { family, original = {}, reply = {}, status, destinationPorts = 'any' } of filters) {
     const named = { original: namesIn(original), reply: namesIn(reply), statusMask: status?.mask ?? 0 }
     const key = JSON.stringify(named)
-    const shape = shapes.get(key) ?? { ...named, wanted: new Set() }
+    const shape: Shape = shapes.get(key) ?? { ...named, wanted: new Map() }
     shapes.set(key, shape)
-    shape.wanted.add(valuesOf(shape, { family, original, reply, status: status?.value ?? 0 }))
+    const values = valuesOf(shape, { family, original, reply, status: status?.value ?? 0 })
+    shape.wanted.set(values, [...(shape.wanted.get(values) ?? []), destinationPorts])
   }
-  return (flow) => [...shapes.values()].some((shape) => shape.wanted.has(valuesOf(shape, flow)))
+  return (flow) =>
+    [...shapes.values()].some((shape) => {
+      const ports = shape.wanted.get(valuesOf(shape, flow)) ?? []
+      return ports.some((range) => range === 'any' || isWithin(range, flow.original.destinationPort))
+    })
+}
+
+function isWithin({ first, last }: { readonly first: number; readonly last: number }, port = 0): boolean {
+  return first <= port && port <= last
 }
 
 function namesIn(tuple: TuplePart): (keyof FlowTuple)[] {

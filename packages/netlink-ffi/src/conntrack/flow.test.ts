@@ -38,6 +38,9 @@ describe('a filter of flows', () => {
     expect(kernelCanFilter({ family: 6, reply: { protocol: 17, sourcePort: 53 } })).toBe(true)
     expect(kernelCanFilter({ family: 6, reply: { source: 'fd00::2' } })).toBe(false)
     expect(kernelCanFilter({ family: 6, original: { destination: 'fd00::2' } })).toBe(false)
+    expect(kernelCanFilter({ family: 4, original: { protocol: 17 }, destinationPorts: { first: 1, last: 2 } })).toBe(
+      false,
+    )
   })
 
   it('is passed by flows that have all it names', () => {
@@ -59,6 +62,17 @@ describe('a filter of flows', () => {
     expect(flowMatcher([{ family: 4, reply, status: { mask: 48, value: 32 } }])(flow)).toBe(true)
     expect(flowMatcher([{ family: 4, reply, status: { mask: 32, value: 0 } }])(flow)).toBe(false)
     expect(flowMatcher([])(flow)).toBe(false)
+  })
+
+  it('is passed by flows to the ports of its range', () => {
+    const reply = { source: '10.0.0.2', protocol: 17 }
+    const ranges = [
+      [1, 52],
+      [54, 60],
+    ].map(([first = 0, last = 0]) => ({ family: 4, reply, destinationPorts: { first, last } }) as const)
+
+    expect(flowMatcher(ranges)(flow)).toBe(false)
+    expect(flowMatcher([...ranges, { family: 4, reply, destinationPorts: { first: 53, last: 53 } }])(flow)).toBe(true)
   })
 })
 

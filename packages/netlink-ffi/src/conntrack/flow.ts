@@ -93,11 +93,27 @@ export interface FlowFilter {
   readonly reply?: TuplePart | undefined
   /** These bits of the status have this value; beside a tuple, not without. */
   readonly status?: { readonly mask: number; readonly value: number } | undefined
+  /** The port that the first packet was sent to is one of these, both ends included; beside a tuple, not without. */
+  readonly destinationPorts?: { readonly first: number; readonly last: number } | undefined
 }
 
 /** IPCTNL_MSG_CT_GET, to be dumped: every flow of a family. */
 export function listFlows(family: AddressFamily): NetlinkMessage {
   return flowMessage('IPCTNL_MSG_CT_GET', { family }, {})
+}
+
+/**
+ * IPCTNL_MSG_CT_GET, to be dumped: the flows of a family that pass as much of `filter` as the kernel can look for. It
+ * returns the others too where it knows no filters (before Linux 5.8).
+ */
+export function listFlowsBy({ family, original = {}, reply = {}, status }: FlowFilter): NetlinkMessage {
+  const coarse = { family, original: withoutIpv6(family, original), reply: withoutIpv6(family, reply), status }
+  if (flagsOf(coarse.original) === 0 && flagsOf(coarse.reply) === 0) return listFlows(family)
+  return flowMessage('IPCTNL_MSG_CT_GET', coarse, filterAttributes(coarse))
+}
+
+function withoutIpv6(family: AddressFamily, tuple: TuplePart): TuplePart {
+  return family === 4 ? tuple : { ...tuple, source: undefined, destination: undefined }
 }
 
 /**
@@ -116,9 +132,11 @@ export function deleteFlow({ family, original, id, zone }: Flow): NetlinkMessage
 
 /**
  * Whether the kernel may be asked to look for `filter` itself. It takes IPv6 addresses the wrong way round
- * (ctnetlink_filter_match_tuple, as of Linux 6.18): asked for one, it finds all flows but those of that address.
+ * (ctnetlink_filter_match_tuple, as of Linux 6.18): asked for one, it finds all flows but those of that address. Of
+ * ranges of ports it knows nothing.
  */
-export function kernelCanFilter({ family, original, reply }: FlowFilter): boolean {
+export function kernelCanFilter({ family, original, reply, destinationPorts }: FlowFilter): boolean {
+  if (destinationPorts !== undefined) return false
   return (
     family === 4 || [original, reply].every((tuple) => tuple?.source === undefined && tuple?.destination === undefined)
   )

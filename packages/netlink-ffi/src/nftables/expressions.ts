@@ -250,13 +250,21 @@ export interface NatOptions {
   readonly family: 4 | 6
   readonly addressSlot: number
   readonly portSlot?: number
+  /** Where ports are a range: its last one. @defaultValue the port of `portSlot` */
+  readonly portMaximumSlot?: number
   /** NF_NAT_RANGE_*, linux/netfilter/nf_nat.h; MAP_IPS and PROTO_SPECIFIED are set by the kernel itself. */
   readonly flags?: number
 }
 
+/**
+ * linux/netfilter/nf_nat.h: the new port is the first of the range plus the old one modulo the range's size. `nft` has
+ * no word for it.
+ */
+export const NF_NAT_RANGE_PROTO_OFFSET = 32
+
 /** Rewrites the source or the destination of a connection. For chains of type nat. */
 function nat(type: keyof typeof natTypes, options: NatOptions): NftExpression {
-  const { family, addressSlot, portSlot, flags } = options
+  const { family, addressSlot, portSlot, portMaximumSlot, flags } = options
   return {
     name: 'nat',
     data: {
@@ -264,6 +272,7 @@ function nat(type: keyof typeof natTypes, options: NatOptions): NftExpression {
       family: natFamilies[family],
       addressRegister: register(addressSlot),
       portRegister: portSlot === undefined ? undefined : register(portSlot),
+      portMaximumRegister: portMaximumSlot === undefined ? undefined : register(portMaximumSlot),
       flags,
     },
   }

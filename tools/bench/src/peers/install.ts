@@ -8,16 +8,33 @@ export const programs = {
   portmap: '/usr/lib/cni/portmap',
   iptables: '/usr/sbin/iptables',
 } as const
-const packages = ['netavark', 'containernetworking-plugins', 'iptables']
+const packages: readonly DebianPackage[] = [
+  { path: programs.netavark, name: 'netavark' },
+  { path: programs.bridge, name: 'containernetworking-plugins' },
+  { path: programs.portmap, name: 'containernetworking-plugins' },
+  { path: programs.iptables, name: 'iptables' },
+]
+
+/** A program, and the package that it comes in. */
+export interface DebianPackage {
+  readonly path: string
+  readonly name: string
+}
 
 /** Installs the peers that are missing. Throws where that cannot be done. */
 export function installPeers(): void {
-  if (Object.values(programs).every((path) => existsSync(path))) return
-  process.stderr.write(`bench: installing ${packages.join(' ')}\n`)
+  installPackages(packages)
+}
+
+/** Installs what is missing. Throws where that cannot be done. */
+export function installPackages(wanted: readonly DebianPackage[]): void {
+  const names = [...new Set(wanted.filter(({ path }) => !existsSync(path)).map(({ name }) => name))]
+  if (names.length === 0) return
+  process.stderr.write(`bench: installing ${names.join(' ')}\n`)
   const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' }
   const apt = (...args: string[]): boolean => spawnSync('apt-get', args, { stdio: 'ignore', env }).status === 0
-  const install = ['install', '--yes', '--no-install-recommends', ...packages]
+  const install = ['install', '--yes', '--no-install-recommends', ...names]
   if (!apt(...install) && !(apt('update') && apt(...install))) {
-    throw new Error(`could not install ${packages.join(', ')}: apt-get, root and a mirror are needed`)
+    throw new Error(`could not install ${names.join(', ')}: apt-get, root and a mirror are needed`)
   }
 }
