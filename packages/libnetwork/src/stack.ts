@@ -6,7 +6,7 @@ import { openFirewall, type ForeignAnswer } from '@net/firewall'
 import { defaultIpam, nullIpam } from '@net/ipam'
 import type { IpamDriver } from '@net/ipamapi'
 import { holdName, isNameHeld, type HeldName } from '@net/netlink-ffi'
-import { Executor } from '@net/osl'
+import { Executor, type DriftAnswer } from '@net/osl'
 import { BoundFiles, FairSlots, type FairSlotsOptions } from '@net/resolver'
 import { openPortAllocator, type PortAllocatorOptions } from '@net/portallocator'
 import { NotImplementedError, randomId, Rollback, shortId, silentLogger, Turns, type Logger } from '@net/types'
@@ -36,6 +36,11 @@ export interface ControllerOptions {
    * of it, or put two rules into its chain that let them pass. @defaultValue 'warn'
    */
   readonly foreignFirewall?: ForeignAnswer | undefined
+  /**
+   * What to do when somebody else changes or deletes bridges, their addresses or the host's ends of interfaces: tell of
+   * it, or put it right as well. @defaultValue 'repair'
+   */
+  readonly drift?: DriftAnswer | undefined
   /** What `close` does with sandboxes and networks. @defaultValue 'delete' */
   readonly onClose?: 'delete' | 'keep' | undefined
   /** Not there yet: records are held in memory. */
@@ -69,6 +74,7 @@ export async function openController(options: ControllerOptions = {}): Promise<C
   const id = randomId()
   const logger = options.logger ?? silentLogger
   const turns = new Turns()
+  const drift = driftOf(options)
   const deps = { drivers: driversOf(options), ipam: ipamOf(options, logger), logger, turns }
 
   // Let go in the opposite order, whichever fails: the name last, so that a successor finds the host clean.
@@ -94,7 +100,7 @@ export async function openController(options: ControllerOptions = {}): Promise<C
     const folder = createFolder(id, options.runtimeDirectory, held)
     const ports = openPortAllocator(options.ports, { turns })
     held.defer('open the port allocator', () => ports.close())
-    const executor = Executor.open({ owner: `net:${id}` }, { firewall, turns, logger })
+    const executor = Executor.open({ owner: `net:${id}`, drift }, { firewall, turns, logger, onEvent })
     held.defer('open the executor', () => executor.close())
     const { host, ...naming } = options.dns ?? {}
     const hostNames = host === undefined ? undefined : await openHostResolver(host, { logger })
@@ -112,6 +118,11 @@ function refuseWhatIsNotThereYet(options: ControllerOptions): void {
   if (options.stateDirectory !== undefined) throw new NotImplementedError('the option stateDirectory')
   if (options.stores !== undefined) throw new NotImplementedError('the option stores')
   if (options.onClose === 'keep') throw new NotImplementedError("the option onClose: 'keep' without a store")
+}
+
+function driftOf({ drift = 'repair' }: ControllerOptions): DriftAnswer {
+  if (['off', 'report', 'repair'].includes(drift)) return drift
+  throw new InvalidRequestError('controller', 'drift', `expected off, report or repair, got ${JSON.stringify(drift)}`)
 }
 
 function namingOf({ resolvConf, slots, ...resolver }: ControllerDnsOptions, logger: Logger): NamingDeps {
