@@ -1,5 +1,5 @@
 import type { CallOptions } from '@net/types'
-import { Core, type CoreDeps } from './core.ts'
+import type { Core } from './core.ts'
 import { deleteEndpoint } from './endpoint-operations.ts'
 import { Endpoint } from './endpoint.ts'
 import type { ControllerEvent, EventLog, EventsOptions } from './events.ts'
@@ -29,14 +29,21 @@ export class Controller implements AsyncDisposable {
   readonly id: string
   readonly #core: Core
   readonly #events: EventLog
+  readonly #keeps: boolean
   readonly #release: () => Promise<void>
   #closing: Promise<void> | undefined
 
   /** @internal Controllers come from `openController`. */
-  constructor(id: string, deps: CoreDeps, events: EventLog, release: () => Promise<void>) {
+  constructor(
+    id: string,
+    core: Core,
+    events: EventLog,
+    { keeps, release }: { readonly keeps: boolean; readonly release: () => Promise<void> },
+  ) {
     this.id = id
-    this.#core = new Core(deps)
+    this.#core = core
     this.#events = events
+    this.#keeps = keeps
     this.#release = release
   }
 
@@ -110,7 +117,8 @@ export class Controller implements AsyncDisposable {
   }
 
   /**
-   * Waits for what runs, deletes every sandbox and network, and lets everything go. Safe to call twice.
+   * Waits for what runs, deletes every sandbox and network unless they are kept (`onClose`), and lets everything go.
+   * Safe to call twice.
    * Whatever fails, the rest is done; the failures come out together as an `AggregateError`.
    */
   close(): Promise<void> {
@@ -122,7 +130,6 @@ export class Controller implements AsyncDisposable {
   }
 
   async #close(): Promise<void> {
-    const { state } = this.#core
     await this.#core.drain()
     const failures: unknown[] = []
     const attempt = async (work: () => Promise<void>): Promise<void> => {
@@ -132,12 +139,17 @@ export class Controller implements AsyncDisposable {
         failures.push(error)
       }
     }
+    if (!this.#keeps) await this.#deleteAll(attempt)
+    await attempt(this.#release)
+    if (failures.length > 0) throw new AggregateError(failures, 'closing the controller was incomplete')
+  }
+
+  async #deleteAll(attempt: (work: () => Promise<void>) => Promise<void>): Promise<void> {
+    const { state } = this.#core
     for (const sandbox of [...state.sandboxes.values()]) await attempt(() => deleteSandbox(this.#core, sandbox))
     for (const endpoint of [...state.endpoints.values()]) {
       await attempt(() => deleteEndpoint(this.#core, endpoint, { force: true }))
     }
     for (const network of [...state.networks.values()]) await attempt(() => deleteNetwork(this.#core, network))
-    await attempt(this.#release)
-    if (failures.length > 0) throw new AggregateError(failures, 'closing the controller was incomplete')
   }
 }

@@ -1,21 +1,27 @@
 import { mkdirSync, rmdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { bridgeDriver } from '@net/drivers-bridge'
-import { DriverRegistry, type NetworkDriver } from '@net/driverapi'
+import type { Store } from '@net/datastore'
+import { DriverRegistry, type FirewallFact, type NetworkDriver } from '@net/driverapi'
 import { openFirewall, type ForeignAnswer } from '@net/firewall'
 import { defaultIpam, nullIpam } from '@net/ipam'
 import type { IpamDriver } from '@net/ipamapi'
 import { holdName, isNameHeld, type HeldName } from '@net/netlink-ffi'
-import { Executor, type DriftAnswer } from '@net/osl'
+import { Executor, isSandbox, type DriftAnswer, type ForwardingMemory } from '@net/osl'
 import { BoundFiles, FairSlots, type FairSlotsOptions } from '@net/resolver'
 import { openPortAllocator, type PortAllocatorOptions } from '@net/portallocator'
-import { NotImplementedError, randomId, Rollback, shortId, silentLogger, Turns, type Logger } from '@net/types'
+import { Rollback, shortId, silentLogger, Turns, type Logger } from '@net/types'
 import { Controller } from './controller.ts'
+import { Core } from './core.ts'
 import { ControllerRunningError, InvalidRequestError, RuntimeDirectoryError } from './errors.ts'
 import { EventLog, type Happening } from './events.ts'
 import { openHostResolver, type HostResolverOptions } from './names/host-resolver.ts'
 import { HostResolvConf } from './names/host-resolv-conf.ts'
 import type { NamingDeps } from './names/sandbox-naming.ts'
+import { recover } from './records/recover.ts'
+import { Records } from './records/records.ts'
+import type { StoredController } from './records/stored-forms.ts'
+import { factsOf, survey } from './records/survey.ts'
 
 /** What can be chosen about a controller. */
 export interface ControllerOptions {
@@ -41,12 +47,15 @@ export interface ControllerOptions {
    * it, or put it right as well. @defaultValue 'repair'
    */
   readonly drift?: DriftAnswer | undefined
-  /** What `close` does with sandboxes and networks. @defaultValue 'delete' */
+  /**
+   * What `close` does with sandboxes and networks. Those that are kept are there again when the same state directory or
+   * store is opened next. @defaultValue 'keep' where there is one, else 'delete'
+   */
   readonly onClose?: 'delete' | 'keep' | undefined
-  /** Not there yet: records are held in memory. */
+  /** Folder that records are kept in: what is made outlives the process. @defaultValue memory only */
   readonly stateDirectory?: string | undefined
-  /** Not there yet: records are held in memory. */
-  readonly stores?: object | undefined
+  /** Stores of the caller's instead: `local`, for this controller alone. They stay open. */
+  readonly stores?: { readonly local?: Store | undefined } | undefined
   readonly logger?: Logger | undefined
 }
 
@@ -70,20 +79,24 @@ const RUNTIME_DIRECTORY = '/run/net'
  *   `ERR_RUNTIME_DIRECTORY`, `ERR_INVALID_REQUEST`, `ERR_NOT_IMPLEMENTED`
  */
 export async function openController(options: ControllerOptions = {}): Promise<Controller> {
-  refuseWhatIsNotThereYet(options)
-  const id = randomId()
+  const keeps = checkOnClose(options)
   const logger = options.logger ?? silentLogger
   const turns = new Turns()
   const drift = driftOf(options)
   const deps = { drivers: driversOf(options), ipam: ipamOf(options, logger), logger, turns }
 
-  // Let go in the opposite order, whichever fails: the name last, so that a successor finds the host clean.
+  // Let go in the opposite order, whichever fails: the name last, so that a successor finds the host as it is left.
   const held = new Rollback()
   try {
-    const name = holdControllerName(options.name ?? id)
-    held.defer('hold the name', () => {
-      name.close()
-    })
+    const records = new Records(await openStore(options, held, logger), logger)
+    const stored = await records.controller()
+    const { id } = stored
+    for (const name of new Set([id, options.name ?? id])) {
+      const lock = holdControllerName(name)
+      held.defer('hold the name', () => {
+        lock.close()
+      })
+    }
     const events = new EventLog()
     held.defer('remember events', () => {
       events.close()
@@ -91,33 +104,79 @@ export async function openController(options: ControllerOptions = {}): Promise<C
     const onEvent = (event: Happening): void => {
       events.add(event)
     }
+    const found = survey(await records.load(), { drivers: deps.drivers, isSandbox })
     const { foreignFirewall } = options
     const firewall = await openFirewall(
-      { table: `net_${shortId(id)}`, owner: id, foreignFirewall },
+      {
+        table: `net_${shortId(id)}`,
+        owner: id,
+        foreignFirewall,
+        facts: [...factsOf(found, deps.drivers), ...forwardingOf(stored)],
+      },
       { logger, onEvent },
     )
-    held.defer('open the firewall', () => firewall.close())
+    held.defer('open the firewall', () => (keeps ? firewall.detach() : firewall.close()))
     const folder = createFolder(id, options.runtimeDirectory, held)
     const ports = openPortAllocator(options.ports, { turns })
     held.defer('open the port allocator', () => ports.close())
-    const executor = Executor.open({ owner: `net:${id}`, drift }, { firewall, turns, logger, onEvent })
+    const forwarding: ForwardingMemory = {
+      switchedOn: stored.forwarding,
+      keep: (families) => records.keepController({ id, forwarding: families }),
+    }
+    const executor = Executor.open({ owner: `net:${id}`, drift }, { firewall, forwarding, turns, logger, onEvent })
     held.defer('open the executor', () => executor.close())
     const { host, ...naming } = options.dns ?? {}
     const hostNames = host === undefined ? undefined : await openHostResolver(host, { logger })
     if (hostNames !== undefined) held.defer('answer the host', () => hostNames.close())
+    const parts = { ...deps, executor, ports, records, folder, naming: namingOf(naming, logger), hostNames }
+    const core = new Core(parts)
+    held.defer('answer names', async () => {
+      for (const sandbox of core.state.sandboxes.values()) await sandbox.naming.detach()
+    })
+    await recover(core, found, onEvent)
     logger.info({ controllerId: id }, 'controller opened')
-    const core = { ...deps, executor, ports, folder, naming: namingOf(naming, logger), hostNames }
-    return new Controller(id, core, events, () => held[Symbol.asyncDispose]())
+    return new Controller(id, core, events, { keeps, release: () => held[Symbol.asyncDispose]() })
   } catch (error) {
     await held[Symbol.asyncDispose]()
     throw error
   }
 }
 
-function refuseWhatIsNotThereYet(options: ControllerOptions): void {
-  if (options.stateDirectory !== undefined) throw new NotImplementedError('the option stateDirectory')
-  if (options.stores !== undefined) throw new NotImplementedError('the option stores')
-  if (options.onClose === 'keep') throw new NotImplementedError("the option onClose: 'keep' without a store")
+/** Whether networks and sandboxes outlive the controller. */
+function checkOnClose({ onClose, stateDirectory, stores }: ControllerOptions): boolean {
+  const hasStore = stateDirectory !== undefined || stores?.local !== undefined
+  if (stateDirectory !== undefined && stores?.local !== undefined) {
+    throw new InvalidRequestError(
+      'controller',
+      'stores.local',
+      'expected either a state directory or a store, got both',
+    )
+  }
+  if (onClose === 'keep' && !hasStore) {
+    throw new InvalidRequestError(
+      'controller',
+      'onClose',
+      "expected a state directory or a store with 'keep': nobody would know what is kept",
+    )
+  }
+  return (onClose ?? (hasStore ? 'keep' : 'delete')) === 'keep'
+}
+
+async function openStore(
+  { stateDirectory, stores }: ControllerOptions,
+  held: Rollback,
+  logger: Logger,
+): Promise<Store | undefined> {
+  if (stateDirectory === undefined) return stores?.local
+  // Who keeps nothing needs no LMDB.
+  const { openLmdbStore } = await import('@net/datastore-lmdb')
+  const store = await openLmdbStore({ path: join(stateDirectory, 'store'), logger })
+  held.defer('open the store', () => store.close())
+  return store
+}
+
+function forwardingOf({ forwarding }: StoredController): FirewallFact[] {
+  return forwarding.map((family) => ({ kind: 'forwarding', family }))
 }
 
 function driftOf({ drift = 'repair' }: ControllerOptions): DriftAnswer {

@@ -12,7 +12,7 @@ import { Announcer } from './announcer.ts'
 import { Bridges } from './bridges.ts'
 import type { DriftAnswer, DriftEvent } from './drift/drift-event.ts'
 import { DriftWatch } from './drift/drift-watch.ts'
-import { Forwarding } from './forwarding.ts'
+import { Forwarding, type ForwardingMemory } from './forwarding.ts'
 import { defaultRoutes, Interfaces } from './interfaces.ts'
 import { NeighbourTable, type NeighboursEvent } from './neighbour-table.ts'
 import { Reaper } from './reaper.ts'
@@ -34,10 +34,20 @@ export interface ExecutorOptions {
 /** What the wiring supplies to an {@link Executor}. All of it is borrowed: closing the executor leaves it open. */
 export interface ExecutorDeps {
   readonly firewall: Firewall
+  /** @defaultValue forgotten with the process */
+  readonly forwarding?: ForwardingMemory | undefined
   readonly turns?: Turns | undefined
   readonly logger?: Logger | undefined
   /** Called with what happens to the host without our doing. @defaultValue nobody is told */
   readonly onEvent?: ((event: HostEvent) => void) | undefined
+}
+
+/** What an earlier process made. */
+export interface Restored {
+  readonly networks: readonly NetworkPlan[]
+  readonly joins: readonly { readonly key: string; readonly plan: JoinPlan }[]
+  /** Not everything that is wanted is known: nothing is deleted. */
+  readonly keepStrangers: boolean
 }
 
 /** Something that happened to the host without our doing. */
@@ -72,6 +82,7 @@ export class Executor {
   readonly #announcer: Announcer
   /** Absent where it is off. */
   readonly #drift: DriftWatch | undefined
+  readonly #watchDrift: (answer: Exclude<DriftAnswer, 'off'>) => DriftWatch
   readonly #neighbours: NeighbourTable
   readonly #spawner = new Spawner()
 
@@ -89,12 +100,13 @@ export class Executor {
     this.#interfaces = new Interfaces(routes, owner, this.#logger)
     this.#conntrack = conntrack
     this.#reaper = new Reaper(forReaper, this.#logger)
-    this.#forwarding = new Forwarding(deps.firewall, routes, this.#logger)
+    this.#forwarding = new Forwarding({ firewall: deps.firewall, routes, logger: this.#logger }, deps.forwarding)
     this.#flows = new StaleFlows(conntrack, this.#logger)
     this.#announcer = new Announcer(this.#logger)
     const { onEvent: tell = () => undefined } = deps
     const hands = { routes, bridges: this.#bridges, interfaces: this.#interfaces, owner }
-    this.#drift = drift === 'off' ? undefined : new DriftWatch({ ...hands, answer: drift, tell, logger: this.#logger })
+    this.#watchDrift = (answer) => new DriftWatch({ ...hands, answer, tell, logger: this.#logger })
+    this.#drift = drift === 'off' ? undefined : this.#watchDrift(drift)
     this.#neighbours = new NeighbourTable({ tell, logger: this.#logger })
   }
 
@@ -152,6 +164,31 @@ export class Executor {
     for (const link of plan.links) if (link.kind === 'existing-bridge') this.#bridges.giveBack(link)
     await this.#deleteOwn(plan.links.filter(({ kind }) => kind === 'bridge').map(({ name }) => name))
     await this.#forwarding.putBack()
+  }
+
+  /**
+   * Takes over what plans made before this process was there: links that are missing are made, those that nobody wants
+   * are deleted, and all of it is told. The packet rules are those of the plans already.
+   *
+   * @throws SysctlError (`ERR_SYSCTL`), and what the firewall throws
+   */
+  async restore({ networks, joins, keepStrangers }: Restored): Promise<void> {
+    for (const { forwarding, sysctls } of networks) {
+      await this.#turns.take()
+      await this.#forwarding.switchOn(forwarding ?? [])
+      // Those of a bridge that is missing are written when it is made.
+      writeSysctls(sysctls.map((sysctl) => ({ ...sysctl, optional: true })))
+    }
+    const known = new Map(this.#routes.listLinks().map((link) => [link.name, link]))
+    const indexesOf = (names: readonly string[]): number[] => names.map((name) => known.get(name)?.index ?? 0)
+    const watch = this.#drift ?? this.#watchDrift('repair')
+    for (const plan of networks) watch.addNetwork(plan, indexesOf(plan.links.map(({ name }) => name)))
+    for (const { key, plan } of joins) {
+      watch.addJoin(key, plan, indexesOf(plan.sandbox.links.map(({ create }) => create.hostName)))
+    }
+    await watch.repair(this.#turns)
+    if (watch !== this.#drift) watch.close()
+    if (!keepStrangers) await this.#deleteStrangers(networks, joins)
   }
 
   /** Makes the namespace of a sandbox at path `key`. @throws `ERR_SANDBOX_EXISTS`, `ERR_NOT_PERMITTED` */
@@ -290,6 +327,18 @@ export class Executor {
 
   async #deleteOwn(names: readonly string[]): Promise<void> {
     await this.#reaper.delete(this.#ownLinks(names).map(({ index }) => index))
+  }
+
+  /** Links that bear our name and that no plan has. */
+  async #deleteStrangers(networks: readonly NetworkPlan[], joins: Restored['joins']): Promise<void> {
+    const wanted = new Set([
+      ...networks.flatMap(({ links }) => links.map(({ name }) => name)),
+      ...joins.flatMap(({ plan }) => plan.sandbox.links.map(({ create }) => create.hostName)),
+    ])
+    const strangers = this.#routes.listLinks().filter(({ alias, name }) => alias === this.#owner && !wanted.has(name))
+    if (strangers.length === 0) return
+    this.#logger.warn({ links: strangers.map(({ name }) => name) }, 'links that no record wants are deleted')
+    await this.#reaper.delete(strangers.map(({ index }) => index))
   }
 
   /** The links of these names that are there and ours: a name may have passed to somebody else. */

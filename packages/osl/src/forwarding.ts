@@ -5,6 +5,21 @@ import { readSysctl, writeSysctls } from './sysctl.ts'
 
 const paths = { 4: 'net/ipv4/ip_forward', 6: 'net/ipv6/conf/all/forwarding' } as const
 
+/** What the wiring supplies. All of it is borrowed. */
+export interface ForwardingDeps {
+  readonly firewall: Firewall
+  readonly routes: Pick<RouteSocket, 'listLinks'>
+  readonly logger: Logger
+}
+
+/** What is remembered of forwarding by whoever outlives the process. */
+export interface ForwardingMemory {
+  /** What an earlier process switched on. The packet rules know of it. */
+  readonly switchedOn: readonly AddressFamily[]
+  /** Called with what is switched on here, before it is switched on and after it was put back. */
+  keep(switchedOn: readonly AddressFamily[]): Promise<void>
+}
+
 /**
  * Switches on that the host forwards packets, without making a router of it: where it did not before, the packet
  * rules are told to forward nothing between interfaces that are no network's.
@@ -13,14 +28,17 @@ export class Forwarding {
   readonly #firewall: Firewall
   readonly #routes: Pick<RouteSocket, 'listLinks'>
   readonly #logger: Logger
+  readonly #memory: ForwardingMemory | undefined
   readonly #mutex = new Mutex()
   /** What was off, until it was switched on here. */
-  readonly #switchedOn = new Set<AddressFamily>()
+  readonly #switchedOn: Set<AddressFamily>
 
-  constructor(firewall: Firewall, routes: Pick<RouteSocket, 'listLinks'>, logger: Logger) {
+  constructor({ firewall, routes, logger }: ForwardingDeps, memory?: ForwardingMemory) {
     this.#firewall = firewall
     this.#routes = routes
     this.#logger = logger
+    this.#memory = memory
+    this.#switchedOn = new Set(memory?.switchedOn)
   }
 
   /** Has the host forward packets of these families. @throws SysctlError (`ERR_SYSCTL`), and what the firewall throws */
@@ -29,7 +47,10 @@ export class Forwarding {
     for (const family of families) {
       if (readSysctl(paths[family]) === '1') continue
       // Before, not after: there is no moment in which everything is forwarded.
-      if (!this.#switchedOn.has(family)) await this.#firewall.change({ add: [{ kind: 'forwarding', family }] }, call)
+      if (!this.#switchedOn.has(family)) {
+        await this.#memory?.keep([...this.#switchedOn, family])
+        await this.#firewall.change({ add: [{ kind: 'forwarding', family }] }, call)
+      }
       this.#switchedOn.add(family)
       writeSysctls([{ path: paths[family], value: '1' }])
     }
@@ -48,6 +69,7 @@ export class Forwarding {
         // After, not before: as above.
         await this.#firewall.change({ remove: [{ kind: 'forwarding', family }] })
         this.#switchedOn.delete(family)
+        await this.#memory?.keep([...this.#switchedOn])
       } catch (error) {
         this.#logger.warn({ error, family }, 'could not put the forwarding of packets back')
       }

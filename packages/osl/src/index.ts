@@ -15,10 +15,11 @@ export {
   SysctlError,
   UnsupportedKernelError,
 } from './errors.ts'
-export { Executor, type ExecutorDeps, type ExecutorOptions, type HostEvent } from './executor.ts'
+export { Executor, type ExecutorDeps, type ExecutorOptions, type Restored, type HostEvent } from './executor.ts'
 export type { NeighboursEvent } from './neighbour-table.ts'
-export { inSandbox } from './sandbox-namespace.ts'
+export { inSandbox, isSandbox } from './sandbox-namespace.ts'
 export type { Program } from './spawn/messages.ts'
 export { SandboxProcess, type SandboxProcessEvents } from './spawn/sandbox-process.ts'
 export type { Stdio } from './spawn/stdio.ts'
 export type { StartOptions } from './spawner.ts'
+export type { ForwardingMemory } from './forwarding.ts'

@@ -61,6 +61,16 @@ export function inSandbox<T>(key: string, work: () => Synchronous<T>): T {
   }
 }
 
+/** Whether the namespace of a sandbox is at path `key`. One that was unmounted leaves an empty file. */
+export function isSandbox(key: string): boolean {
+  try {
+    inSandbox(key, () => undefined)
+    return true
+  } catch {
+    return false
+  }
+}
+
 function hasCode(error: unknown, code: string): boolean {
   return error instanceof Error && 'code' in error && error.code === code
 }

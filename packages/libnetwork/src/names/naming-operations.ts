@@ -6,13 +6,23 @@ import type { NamingView } from './sandbox-naming.ts'
 
 /** Makes the names of an endpoint that joined known on its network, and tells its sandbox where it is now. */
 export async function appear(core: Core, entry: EndpointEntry, sandbox: SandboxEntry): Promise<void> {
-  core.state.getNetwork(entry.record.networkId).names.add(namesOf(entry, sandbox))
+  introduce(core, entry, sandbox)
   await updateNaming(core, sandbox)
 }
 
 /** Makes the network forget the names of an endpoint. */
 export function vanish(core: Core, { record }: EndpointEntry): void {
   core.state.networks.get(record.networkId)?.names.remove(record.id)
+}
+
+/** Has a sandbox' names go on where an earlier process ended. Those of its endpoints must be known. */
+export async function adoptNaming(core: Core, sandbox: SandboxEntry): Promise<void> {
+  await sandbox.naming.adopt(viewOf(core, sandbox))
+}
+
+/** Makes the names of an endpoint known on its network. */
+export function introduce(core: Core, entry: EndpointEntry, sandbox: SandboxEntry): void {
+  core.state.getNetwork(entry.record.networkId).names.add(namesOf(entry, sandbox))
 }
 
 /** Tells a sandbox' names where it is now. */

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { formatHostRecords, removeHostRecords, type BoundFiles, type HostRecord } from '@net/resolver'
@@ -59,6 +59,23 @@ export class SandboxFiles {
       throw error
     }
     this.#made = true
+  }
+
+  /**
+   * Takes over what an earlier process made, if it did: the hosts file comes to say of the names what `records` say, and
+   * nothing else of them.
+   */
+  async adopt(names: string, records: readonly HostRecord[]): Promise<void> {
+    if (!existsSync(this.paths.hosts)) return
+    this.#made = true
+    const wanted = formatHostRecords(records)
+      .split('\n')
+      .filter((line) => line !== '')
+    await this.#bound.edit(this.paths.hosts, (text) => {
+      const lines = text.split('\n').filter((line) => line !== '')
+      const kept = lines.filter((line) => !line.endsWith(`\t${names}`) || wanted.includes(line))
+      return [...kept, ...wanted.filter((line) => !kept.includes(line))].map((line) => `${line}\n`).join('')
+    })
   }
 
   /** Adds lines to the hosts file. */

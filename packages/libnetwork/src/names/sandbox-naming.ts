@@ -27,11 +27,11 @@ import { SandboxFiles, type FilePaths, type FileTexts } from './sandbox-files.ts
 /** What is wanted of a sandbox' names, beside what its networks know. */
 export interface NamingWishes {
   readonly hostname: string
-  readonly domainname: string | undefined
+  readonly domainname?: string | undefined
   /** Lines of the hosts file. */
   readonly extraHosts: readonly HostRecord[]
   /** Undefined: no resolver of its own, the host's servers are asked. */
-  readonly dns: DnsWishes | undefined
+  readonly dns?: DnsWishes | undefined
 }
 
 /** How a sandbox' own resolver is to be. What is left out is as on the host. */
@@ -107,6 +107,23 @@ export class SandboxNaming {
     this.#apply()
   }
 
+  /** Goes on where an earlier process ended: answers again, and brings the files up to date. */
+  async adopt(view: NamingView): Promise<void> {
+    this.#view = view
+    this.names.setNetworks(view.networks)
+    await this.open()
+    const { names } = ownHostRecord('127.0.0.1', this.wishes.hostname, this.wishes.domainname)
+    await this.#files.adopt(names.join(' '), this.#ownRecords(view.addresses))
+    await this.#files.changeResolvConf(this.#resolvConf())
+  }
+
+  /** Answers no more, until somebody adopts it: everything stays as it is. Safe to call twice. */
+  async detach(): Promise<void> {
+    this.#unfollow?.()
+    await this.#resolver?.close({ leaveRules: true })
+    this.#resolver = undefined
+  }
+
   /** Says where the sandbox is now. */
   async update(view: NamingView): Promise<void> {
     const before = this.#view
@@ -141,9 +158,7 @@ export class SandboxNaming {
 
   /** Answers no more and removes the files. The namespace is to go next. Safe to call twice. */
   async close(): Promise<void> {
-    this.#unfollow?.()
-    await this.#resolver?.close({ leaveRules: true })
-    this.#resolver = undefined
+    await this.detach()
     await this.#files.delete()
   }
 

@@ -45,14 +45,17 @@ export class Records {
     this.#sandboxes = new Collection(store, { ...form, prefix: 'sandboxes/', schema: sandboxForm })
   }
 
-  /** Id of the controller whose records these are, from when it is first asked for. */
-  async controllerId(): Promise<string> {
-    if (this.#controllers === undefined) return randomId()
-    const known = await this.#controllers.find(SELF)
-    if (known !== undefined) return known.value.id
-    const id = randomId()
-    await this.#controllers.put(SELF, { id }, { ifVersion: 0 })
-    return id
+  /** The controller whose records these are, from when it is first asked for. */
+  async controller(): Promise<StoredController> {
+    const known = await this.#controllers?.find(SELF)
+    if (known !== undefined) return known.value
+    const controller = { id: randomId(), forwarding: [] }
+    await this.#controllers?.put(SELF, controller, { ifVersion: 0 })
+    return controller
+  }
+
+  async keepController(controller: StoredController): Promise<void> {
+    await this.#controllers?.put(SELF, controller)
   }
 
   /** All records. One that cannot be read hides no other. */
@@ -96,7 +99,7 @@ export class Records {
   }
 
   /** Forgets these. */
-  async forget({ networks = [], endpoints = [], sandboxes = [] }: Entries): Promise<void> {
+  async forget({ networks = [], endpoints = [], sandboxes = [] }: Recorded): Promise<void> {
     await this.#commit(() => [
       ...networks.map(({ record }) => this.#networks?.deleteOperation(record.id)),
       ...endpoints.map(({ record }) => this.#endpoints?.deleteOperation(record.id)),
@@ -112,6 +115,13 @@ export class Records {
       await this.#store.transaction(all.slice(at, at + LIMITS.operations), call)
     }
   }
+}
+
+/** What has records, by their ids. */
+export interface Recorded {
+  readonly networks?: readonly { readonly record: { readonly id: string } }[]
+  readonly endpoints?: readonly { readonly record: { readonly id: string } }[]
+  readonly sandboxes?: readonly { readonly record: { readonly id: string } }[]
 }
 
 /** Things whose records change together. */

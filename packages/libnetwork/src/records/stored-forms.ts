@@ -34,6 +34,8 @@ export interface StoredSandbox {
 /** Whose records these are. */
 export interface StoredController {
   readonly id: string
+  /** Families whose forwarding was off before it was switched on here. */
+  readonly forwarding: readonly AddressFamily[]
 }
 
 /** Version of all forms below. A change that older programs cannot read raises it, and brings a migration. */
@@ -47,7 +49,7 @@ const protocol = z.enum(['tcp', 'udp', 'sctp'])
 const port = z.int().min(1).max(65_535)
 const subnet = z.strictObject({ poolId: z.string(), pool: z.string(), gateway: z.string() })
 
-export const controllerForm: z.ZodType<StoredController> = z.strictObject({ id })
+export const controllerForm: z.ZodType<StoredController> = z.strictObject({ id, forwarding: z.array(family) })
 
 export const networkForm: z.ZodType<StoredNetwork> = z.strictObject({
   record: z.strictObject({

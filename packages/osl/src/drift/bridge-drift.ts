@@ -5,7 +5,7 @@ import type { Interfaces } from '../interfaces.ts'
 import { writeSysctls } from '../sysctl.ts'
 import type { Drift } from './drift.ts'
 import { rename } from './rename.ts'
-import type { WantedBridge, WantedLinks } from './wanted-links.ts'
+import { MISSING, type WantedBridge, type WantedLinks } from './wanted-links.ts'
 
 /** What links are looked at and put right with. All of it is borrowed. */
 export interface DriftHands {
@@ -24,7 +24,7 @@ export function driftOfBridge(hands: DriftHands, links: WantedLinks, wanted: Wan
 
 /** The bridge: the one that was made, or one of the same name that takes its place. */
 function findBridge({ routes, owner }: DriftHands, links: WantedLinks, wanted: WantedBridge): Link | undefined {
-  const link = routes.findLink(wanted.index)
+  const link = wanted.index === MISSING ? undefined : routes.findLink(wanted.index)
   if (link !== undefined) return link
   const other = routes.findLink(wanted.name)
   if (other?.kind !== 'bridge') return undefined

@@ -1,6 +1,6 @@
 import type { JoinPlan, NetworkPlan } from '@net/driverapi'
 import { watchInterfaces, type InterfaceEvent } from '@net/netlink-ffi'
-import { Backoff, type Logger } from '@net/types'
+import { Backoff, type Logger, type Turns } from '@net/types'
 import { driftOfBridge, type DriftHands } from './bridge-drift.ts'
 import type { Drift } from './drift.ts'
 import type { DriftAnswer, DriftEvent } from './drift-event.ts'
@@ -61,6 +61,14 @@ export class DriftWatch {
 
   addGateways(key: string, gateways: JoinPlan['sandbox']['gateways']): void {
     this.#links.addGateways(key, gateways)
+  }
+
+  /** Looks at all links now and puts them right, whatever is done about drift otherwise. */
+  async repair(turns: Turns): Promise<void> {
+    for (const link of this.#links.all()) {
+      await turns.take()
+      if (this.#driftOf(link) !== undefined) this.#repairAll(link)
+    }
   }
 
   /** From here on it is nobody's concern what becomes of them. */

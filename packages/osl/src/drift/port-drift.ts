@@ -1,9 +1,9 @@
 import type { Link } from '@net/netlink-ffi'
-import { inSandbox } from '../sandbox-namespace.ts'
+import { isSandbox } from '../sandbox-namespace.ts'
 import type { DriftHands } from './bridge-drift.ts'
 import type { Drift } from './drift.ts'
 import { rename } from './rename.ts'
-import type { WantedLinks, WantedPort } from './wanted-links.ts'
+import { MISSING, type WantedLinks, type WantedPort } from './wanted-links.ts'
 
 /** The first thing about an interface's end on the host that is not as it is to be; undefined where all is well. */
 export function driftOfPort(hands: DriftHands, links: WantedLinks, wanted: WantedPort): Drift | undefined {
@@ -32,7 +32,7 @@ export function driftOfPort(hands: DriftHands, links: WantedLinks, wanted: Wante
 }
 
 function findPort({ routes, owner }: DriftHands, links: WantedLinks, wanted: WantedPort): Link | undefined {
-  const near = routes.findLink(wanted.index)
+  const near = wanted.index === MISSING ? undefined : routes.findLink(wanted.index)
   if (near !== undefined) return near
   const other = routes.findLink(wanted.name)
   if (other?.alias !== owner) return undefined
@@ -42,7 +42,7 @@ function findPort({ routes, owner }: DriftHands, links: WantedLinks, wanted: Wan
 
 function driftOfMissing({ interfaces }: DriftHands, links: WantedLinks, wanted: WantedPort): Drift {
   const { key, link } = wanted
-  if (!isMounted(key)) return { what: 'namespace-lost', subject: key }
+  if (!isSandbox(key)) return { what: 'namespace-lost', subject: key }
   return {
     ...{ what: 'interface-deleted', subject: wanted.name },
     repair: () => {
@@ -51,15 +51,5 @@ function driftOfMissing({ interfaces }: DriftHands, links: WantedLinks, wanted: 
       interfaces.configure(key, link, links.gatewaysOf(key))
       interfaces.setUp(near, link.create)
     },
-  }
-}
-
-/** Whether there is a namespace at the path. One that was unmounted leaves an empty file. */
-function isMounted(key: string): boolean {
-  try {
-    inSandbox(key, () => undefined)
-    return true
-  } catch {
-    return false
   }
 }

@@ -1,5 +1,8 @@
 import type { BridgeLink, ExistingBridge, JoinPlan, NetworkPlan, SandboxLink, Sysctl } from '@net/driverapi'
 
+/** Index of a link that is wanted and not there: no link has it. */
+export const MISSING = 0
+
 /** A bridge that is to be there. */
 export interface WantedBridge {
   readonly kind: 'bridge'
@@ -63,13 +66,13 @@ export class WantedLinks {
   /** `indexes` are those of the plan's links, in their order. */
   addNetwork({ links, sysctls }: NetworkPlan, indexes: readonly number[]): void {
     links.forEach((link, at) => {
-      this.#add({ kind: 'bridge', name: link.name, link, sysctls, index: indexes[at] ?? 0 })
+      this.#add({ kind: 'bridge', name: link.name, link, sysctls, index: indexes[at] ?? MISSING })
     })
   }
 
   addJoin(key: string, { sandbox }: JoinPlan, indexes: readonly number[]): void {
     sandbox.links.forEach((link, at) => {
-      const port: WantedPort = { kind: 'port', name: link.create.hostName, key, link, index: indexes[at] ?? 0 }
+      const port: WantedPort = { kind: 'port', name: link.create.hostName, key, link, index: indexes[at] ?? MISSING }
       this.#add(port)
       const ports = this.#ports.get(link.create.master) ?? new Set()
       this.#ports.set(link.create.master, ports.add(port))

@@ -1,0 +1,219 @@
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { createServer } from 'node:net'
+import { once } from 'node:events'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { PublishedPort } from '@net/driverapi'
+import { deleteNamespace, deleteTable, NftablesSocket, RouteSocket } from '@net/netlink-ffi'
+import { describeKernel, enterFreshHost, ip, ipIn } from '@net/netlink-ffi/testing'
+import { afterEach, beforeEach, expect, it } from 'vitest'
+import { openController, type Controller, type ControllerEvent, type ControllerOptions } from '../src/index.ts'
+import { fetchFrom, fetchFromHost, outputOf, plain, serve, traces, type Traces } from './lab.ts'
+
+await enterFreshHost()
+
+let before: Traces
+let folder: string
+let net: Controller
+
+const open = async (options: ControllerOptions = {}): Promise<Controller> => {
+  net = await openController({
+    stateDirectory: join(folder, 'state'),
+    runtimeDirectory: join(folder, 'run'),
+    ...options,
+  })
+  return net
+}
+
+beforeEach(async () => {
+  before = traces()
+  folder = mkdtempSync(join(tmpdir(), 'restart-'))
+  await open()
+})
+afterEach(async () => {
+  await net.close()
+  const last = await open({ onClose: 'delete' })
+  await last.close()
+  expect(traces()).toEqual(before)
+  expect(existsSync(join(folder, 'run')) ? readdirSync(join(folder, 'run')) : []).toEqual([])
+  rmSync(folder, { recursive: true })
+})
+
+/** What the controller said when it was opened. */
+async function said(controller: Controller): Promise<ControllerEvent[]> {
+  const signal = AbortSignal.timeout(50)
+  const events: ControllerEvent[] = []
+  for await (const event of controller.events({ after: 0, signal })) events.push(event)
+  return events
+}
+
+/** All links but their counters and the moments they were changed at. */
+function links(): unknown {
+  return (ip('link', 'show') as { ifname: string; ifindex: number; flags: string[] }[]).map(
+    ({ ifname, ifindex, flags }) => [ifname, ifindex, flags.filter((flag) => flag !== 'NO-CARRIER')],
+  )
+}
+
+describeKernel('a controller that is closed and opened again', () => {
+  it('knows what there was, and the host is as it was', async () => {
+    const network = await net.createNetwork({ name: 'blue', ipv6: true, labels: { a: 'b' } })
+    const one = await net.attach({
+      network,
+      endpoint: { name: 'web', ports: [{ containerPort: 80 }, { containerPort: 8000, containerPortEnd: 8099 }] },
+      sandbox: { containerId: 'web', hostname: 'web-1', extraHosts: { printer: '192.0.2.9' } },
+    })
+    const two = await net.attach({ network, endpoint: { name: 'db' }, sandbox: { containerId: 'db' } })
+    const free = await network.createEndpoint({ name: 'free' })
+    const hosts = readFileSync(one.sandbox.files.hosts, 'utf8')
+    const state = {
+      id: net.id,
+      address: one.endpoint.address,
+      ports: one.endpoint.ports(),
+      routes: ipIn(one.sandbox.key, 'route', 'show'),
+      links: links(),
+    }
+    await net.close()
+
+    const again = await open()
+    const web = again.getSandbox('web')
+    const [endpoint] = web.endpoints()
+    expect({
+      id: again.id,
+      address: endpoint?.address,
+      ports: endpoint?.ports(),
+      routes: ipIn(web.key, 'route', 'show'),
+      links: links(),
+    }).toEqual(state)
+    expect(web.hostname).toBe('web-1')
+    expect(again.getNetwork('blue').labels).toEqual({ a: 'b' })
+    expect(
+      again
+        .getNetwork('blue')
+        .endpoints()
+        .map(({ name }) => name),
+    ).toEqual(['db', 'free', 'web'].sort((a, b) => ids(again, a).localeCompare(ids(again, b))))
+    expect(readFileSync(web.files.hosts, 'utf8')).toBe(hosts)
+    expect(await outputOf(web, 'getent', ['ahostsv4', 'db'])).toContain(plain(two.endpoint.address))
+    expect(await said(again)).toMatchObject([
+      { kind: 'recovered', networks: 1, endpoints: 3, sandboxes: 2, gone: [], refused: [] },
+    ])
+
+    // Nothing that is held is given to others.
+    const three = await again.attach({ network: 'blue', endpoint: { name: 'new' }, sandbox: { containerId: 'new' } })
+    expect([one, two].map(({ endpoint: { address } }) => address)).not.toContain(three.endpoint.address)
+    expect(three.endpoint.address).not.toBe(free.address)
+    await expect(again.createNetwork({ name: 'blue' })).rejects.toMatchObject({ code: 'ERR_NETWORK_EXISTS' })
+  })
+
+  it('does not touch the traffic of containers, which goes on while nobody is there', async () => {
+    const network = await net.createNetwork({ name: 'blue', ipv6: true })
+    const { sandbox, endpoint } = await net.attach({
+      network,
+      endpoint: { name: 'web', ports: [{ containerPort: 80 }] },
+      sandbox: { containerId: 'web' },
+    })
+    await using _server = await serve(sandbox, 'hello')
+    const url = `http://127.0.0.1:${endpoint.ports()[0]?.hostPort ?? 0}/`
+    expect(await fetchFromHost(url)).toBe('hello')
+    await net.close()
+
+    expect(await fetchFromHost(url)).toBe('hello')
+    await open()
+    expect(await fetchFromHost(url)).toBe('hello')
+    const other = await net.attach({ network: 'blue', endpoint: { name: 'b' }, sandbox: { containerId: 'b' } })
+    expect(await fetchFrom(other.sandbox, 'http://web/')).toBe('hello')
+    await net.getSandbox('web').delete()
+    await expect(fetchFromHost(url)).rejects.toThrow(/ECONNREFUSED/)
+  })
+
+  it('finds networks again, and no sandboxes, where the host was started anew', async () => {
+    const network = await net.createNetwork({ name: 'blue' })
+    await net.attach({
+      network,
+      endpoint: { name: 'web', ports: [{ containerPort: 80 }] },
+      sandbox: { containerId: 'web' },
+    })
+    const kept = await network.createEndpoint({ name: 'kept' })
+    await net.close()
+    await forgetEverything(net.id)
+
+    const again = await open()
+    expect(again.sandboxes()).toEqual([])
+    expect(
+      again
+        .getNetwork('blue')
+        .endpoints()
+        .map(({ name }) => name),
+    ).toEqual(['kept'])
+    expect((await said(again)).map(({ kind }) => kind)).toEqual(['drift', 'recovered'])
+    const { endpoint, sandbox } = await again.attach({
+      network: 'blue',
+      endpoint: { name: 'new' },
+      sandbox: { containerId: 'web' },
+    })
+    expect(endpoint.address).not.toBe(kept.address)
+    expect(await outputOf(sandbox, 'ip', ['-br', 'addr', 'show', 'eth0'])).toContain(endpoint.address)
+  })
+
+  it('puts right what was undone while nobody was there', async () => {
+    const network = await net.createNetwork({ name: 'blue' })
+    const { sandbox, endpoint } = await net.attach({
+      network,
+      endpoint: { name: 'web', ports: [{ containerPort: 80 }] },
+      sandbox: { containerId: 'web' },
+    })
+    await using _server = await serve(sandbox, 'hello')
+    const url = `http://127.0.0.1:${endpoint.ports()[0]?.hostPort ?? 0}/`
+    const { bridge } = network.options as { bridge: string }
+    await net.close()
+    ip('link', 'del', bridge)
+    for (const { ifname } of ip('link', 'show', 'type', 'veth') as { ifname: string }[]) ip('link', 'del', ifname)
+
+    await open()
+    expect(await fetchFromHost(url)).toBe('hello')
+  })
+
+  it('says which port another program took meanwhile, and lets it lead on', async () => {
+    const network = await net.createNetwork({ name: 'blue' })
+    const { endpoint } = await net.attach({
+      network,
+      endpoint: { name: 'web', ports: [{ containerPort: 80 }] },
+      sandbox: { containerId: 'web' },
+    })
+    const [port] = JSON.parse(JSON.stringify(endpoint.ports())) as PublishedPort[]
+    await net.close()
+    const thief = createServer().listen(port?.hostPort)
+    await once(thief, 'listening')
+
+    await open()
+    expect(await said(net)).toMatchObject([{ kind: 'port-lost', endpoint: 'web', port }, { kind: 'recovered' }])
+    expect(net.getSandbox('web').endpoints()[0]?.ports()).toEqual([port])
+    thief.close()
+    await once(thief, 'close')
+  })
+
+  it('is one at a time on a state directory', async () => {
+    await expect(
+      openController({ stateDirectory: join(folder, 'state'), runtimeDirectory: join(folder, 'run') }),
+    ).rejects.toMatchObject({ code: 'ERR_CONTROLLER_RUNNING', pid: process.pid })
+  })
+})
+
+/** Ids of endpoints, by which they are ordered when they come from the store. */
+function ids(controller: Controller, name: string): string {
+  return (
+    controller
+      .getNetwork('blue')
+      .endpoints()
+      .find((endpoint) => endpoint.name === name)?.id ?? ''
+  )
+}
+
+/** What a restart of the host leaves of a controller: nothing but its store. */
+async function forgetEverything(id: string): Promise<void> {
+  for (const name of readdirSync(join(folder, 'run', id))) deleteNamespace(join(folder, 'run', id, name))
+  using routes = RouteSocket.open()
+  await routes.deleteLinks(routes.listLinks().flatMap(({ alias, index }) => (alias === `net:${id}` ? [index] : [])))
+  using nftables = NftablesSocket.open()
+  nftables.commit(nftables.listTables().map(deleteTable))
+}
