@@ -179,6 +179,7 @@ export class Executor {
       // Those of a bridge that is missing are written when it is made.
       writeSysctls(sysctls.map((sysctl) => ({ ...sysctl, optional: true })))
     }
+    await this.#deleteUnfinished(networks, joins)
     const known = new Map(this.#routes.listLinks().map((link) => [link.name, link]))
     const indexesOf = (names: readonly string[]): number[] => names.map((name) => known.get(name)?.index ?? 0)
     const watch = this.#drift ?? this.#watchDrift('repair')
@@ -327,6 +328,21 @@ export class Executor {
 
   async #deleteOwn(names: readonly string[]): Promise<void> {
     await this.#reaper.delete(this.#ownLinks(names).map(({ index }) => index))
+  }
+
+  /**
+   * What an earlier process was making when it died: a link goes up last, and bears our name from shortly after it is
+   * made. Where the host's end of an interface is down, nobody knows what the sandbox has of it.
+   */
+  async #deleteUnfinished(networks: readonly NetworkPlan[], joins: Restored['joins']): Promise<void> {
+    const bridges = new Set(networks.flatMap(({ links }) => links.map(({ name }) => name)))
+    const ports = new Set(joins.flatMap(({ plan }) => plan.sandbox.links.map(({ create }) => create.hostName)))
+    const unfinished = this.#routes.listLinks().filter(({ name, kind, alias, group, up }) => {
+      if (up) return false
+      if (kind === 'veth') return ports.has(name) && (alias === undefined || alias === this.#owner)
+      return kind === 'bridge' && bridges.has(name) && alias === undefined && group === NETWORK_LINK_GROUP
+    })
+    if (unfinished.length > 0) await this.#reaper.delete(unfinished.map(({ index }) => index))
   }
 
   /** Links that bear our name and that no plan has. */
