@@ -31,8 +31,7 @@ export class StoredPool {
   /** Version of the pool's record. It is checked with every address that is taken: no pool, no address. */
   version = 0
   readonly #cidr: Cidr
-  /** Key of the pool's record. */
-  readonly #key: string
+  #madeKey: string | undefined
   #remembered: AddressPool | undefined
   readonly #deps: StoredPoolDeps
   #madeLoading: SharedRun | undefined
@@ -41,8 +40,12 @@ export class StoredPool {
   constructor(cidr: Cidr, incarnation: string, deps: StoredPoolDeps) {
     this.incarnation = incarnation
     this.#cidr = cidr
-    this.#key = deps.keys.pool(cidr)
     this.#deps = deps
+  }
+
+  /** Key of the pool's record. */
+  get #key(): string {
+    return (this.#madeKey ??= this.#deps.keys.pool(this.#cidr))
   }
 
   /** What is likely to be taken. Made when it is needed: most pools of a store are others'. */

@@ -113,7 +113,8 @@ export class StoredSpace {
       directory.add(key, held, record, version)
     } catch (error) {
       directory.space.release(held)
-      if (isUnknown(error, call) && call.with === undefined) return this.#findOut(directory, { change, error, call })
+      if (isUnknown(error, call) && (call.with ?? []).length === 0)
+        return this.#findOut(directory, { change, error, call })
       await this.#catchUp(error, [put], call)
       return undefined
     }
