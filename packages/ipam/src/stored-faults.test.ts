@@ -254,6 +254,10 @@ describe('a request in a circle that fails', () => {
     const failing = Array.from({ length: 3 }, () => ipam.requestAddress(id, { serial: true }, { with: [taken] }))
     for (const request of failing) await expect(request).rejects.toThrow(code('ERR_VERSION_CONFLICT'))
 
+    await ipam.releaseAddress(id, first[0]!.slice(0, first[0]!.indexOf('/')))
+    const byName = ipam.requestAddress(id, { address: first[0]!.slice(0, first[0]!.indexOf('/')) }, { with: [taken] })
+    await expect(byName).rejects.toThrow(code('ERR_VERSION_CONFLICT'))
+
     expect([...first, await serial()].map((address) => address.replace(/.*[.:](\d+)\/.*/, '$1'))).toEqual([
       '1',
       '2',

@@ -133,12 +133,17 @@ export class StoredPool {
     } catch (error) {
       const conflict = conflictingKey(error, ours)
       // Somebody has it, though it may not be readable who; or, where a write's fate is unknown, we may.
-      if (conflict !== key && !isUnknown(error, call)) this.#known.giveBack(chosen)
+      if (conflict !== key && !isUnknown(error, call)) this.#giveBack(chosen, request)
       if (conflict === undefined) throw error
       if (conflict === this.#key) await this.#deps.refresh(pool, this, call)
       if (conflict === owner?.key) await owner.read(call)
       return false
     }
+  }
+
+  #giveBack(chosen: bigint, { address }: AddressRequest): void {
+    if (address === undefined) this.#known.giveBack(chosen)
+    else this.#known.release(address)
   }
 
   /** The key of an address that an owner holds, if it is one that the request may get. */
