@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { defaultIpam, remoteIpam, serveIpam } from '../src/index.ts'
+import { createAuthority } from '../../datastore-etcd/test/certificates.ts'
 import { startFalsePlugin, type FalsePlugin } from './false-plugin.ts'
 
 const code = (name: string, rest: object = {}): object => expect.objectContaining({ code: name, ...rest }) as object
@@ -304,6 +305,27 @@ describe('a plugin is found', () => {
     await writeFile(join(folder, 'etc/mine.spec'), 'unix:///nowhere')
 
     expect((await find()).name).toBe('mine')
+  })
+
+  it('with the certificates that its file names, and with no others', async () => {
+    using authority = createAuthority()
+    using stranger = createAuthority()
+    const [server, client] = [authority.issue('localhost'), authority.issue('client')]
+    const { port, ...plugin } = await startFalsePlugin(0, { ...server, ca: authority.pem, requestCert: true })
+    opened.push(plugin)
+    const describeTls = (tls: object): Promise<void> =>
+      writeFile(join(folder, 'etc/mine.json'), JSON.stringify({ Addr: `tcp://localhost:${port}`, TLSConfig: tls }))
+
+    const own = { CAFile: authority.path, CertFile: client.paths.cert, KeyFile: client.paths.key }
+    await describeTls({ InsecureSkipVerify: false, ...own })
+    expect((await find()).addressSpaces.local).toBe('white')
+
+    await describeTls({ ...own, CAFile: stranger.path })
+    await expect(find()).rejects.toThrow(code('ERR_PLUGIN_UNAVAILABLE', { outcome: 'none' }))
+    await describeTls({ ...own, CAFile: '' })
+    expect((await find()).addressSpaces.local).toBe('white')
+    await describeTls({ CAFile: authority.path })
+    await expect(find()).rejects.toThrow(code('ERR_PLUGIN_UNAVAILABLE'))
   })
 
   it.each([
