@@ -320,6 +320,24 @@ describe('a pool of which it is not known whether it was taken', () => {
     expect(held.map((key) => key.replace(/.*\/4\//, ''))).toEqual(['0a090000/24', '0a090100/24'])
   })
 
+  it('is let go when it is taken after somebody looked', async () => {
+    let late: (() => Promise<unknown>) | undefined
+    const slow = hooked(store, (name, _argument, go) => {
+      if (name !== 'transaction' || late !== undefined) return go()
+      late = go
+      throw unknown
+    })
+    const ipam = defaultIpam({}, { store: slow })
+    await expect(ipam.requestPool({ addressSpace, pool })).rejects.toBe(unknown)
+    await late?.()
+    expect(await keys('pool')).toHaveLength(1)
+
+    await ipam.requestPool({ addressSpace, pool: '10.9.1.0/24' })
+
+    expect((await keys('pool')).map((key) => key.replace(/.*\/4\//, ''))).toEqual(['0a090100/24'])
+    expect(await keys('doomed')).toEqual([])
+  })
+
   it('is left to a caller who recorded it with the call', async () => {
     const ipam = defaultIpam({}, { store: breaking(false) })
     await ipam.requestPool({ addressSpace, pool: '10.9.0.0/24' })
