@@ -18,12 +18,12 @@ export async function takePorts(
   call?: CallOptions,
 ): Promise<HeldPublication[]> {
   const taken: HeldPublication[] = []
+  rollback.defer('take host ports', () => release(core, taken))
   for (const [at, request] of requests.entries()) {
     if (at % STRIDE === STRIDE - 1) await core.turns.take(call)
     const hostAddress = hostAddressOf(core, entry, request)
     const { protocol = 'tcp', containerPort } = request
     const lease = await core.ports.take({ protocol, address: hostAddress, ...hostPortsOf(request) }, call)
-    rollback.defer(`take ${protocol} port ${formatPorts(lease.port, lease.count)}`, () => lease.release())
     const port = { protocol, containerPort, hostAddress, hostPort: lease.port }
     taken.push({ lease, port: lease.count === 1 ? port : { ...port, count: lease.count } })
   }

@@ -126,6 +126,8 @@ class HostPorts implements PortAllocator {
   readonly #leases = new Set<PortLease>()
   /** The port after those handed out last, by protocol and range. */
   readonly #cursors = new Map<string, number>()
+  /** What the kernel said in this turn of the event loop: a thousand ports taken in a row are looked for once. */
+  readonly #looks = new Map<string, RangeMap<BoundSocket>>()
   #closed = false
 
   constructor(means: Means) {
@@ -260,7 +262,12 @@ class HostPorts implements PortAllocator {
    * hold, and to open none in vain.
    */
   #boundBefore(wanted: Wanted): RangeMap<BoundSocket> | undefined {
-    return wanted.count > 1 || this.#means.holdAtMost === 0 ? this.#boundNow(wanted) : undefined
+    if (wanted.count === 1 && this.#means.holdAtMost > 0) return undefined
+    const key = `${wanted.protocol}/${wanted.address}`
+    const look = this.#looks.get(key) ?? this.#boundNow(wanted)
+    if (this.#looks.size === 0) setImmediate(() => this.#looks.clear())
+    this.#looks.set(key, look)
+    return look
   }
 
   #boundNow({ protocol, address }: Wanted): RangeMap<BoundSocket> {

@@ -6,10 +6,13 @@ import { measureDurable } from './allocators/durable-bench.ts'
 import { measureIpam } from './allocators/ipam-bench.ts'
 import { measureAttach } from './attach-bench.ts'
 import type { Measurement } from './measure.ts'
+import { measureHolding } from './hold-bench.ts'
 import { measureCreateNetwork } from './network-bench.ts'
 import { measurePublish } from './publish-bench.ts'
 import { measureStalls } from './stall-bench.ts'
-import { openSubject, type Subject } from './subject.ts'
+import { measureRanges } from './range-bench.ts'
+import { measureSlopes } from './slope-bench.ts'
+import { openSubject, type PortAllocatorOptions, type Subject } from './subject.ts'
 import { formatMeasurement, heading } from './table.ts'
 
 const FEW = 10
@@ -18,6 +21,8 @@ const MANY = 10_000
 interface Bench {
   /** The measurements it makes, or what their names begin with. */
   readonly names: readonly string[]
+  /** How the subject holds ports. @defaultValue as controllers do that nothing is said to */
+  readonly ports?: PortAllocatorOptions
   measure(subject: Subject, withPeers: boolean): Promise<Measurement[]>
 }
 
@@ -39,9 +44,16 @@ const benches: readonly Bench[] = [
   },
   { names: [`publish-${FEW}`, `unpublish-${FEW}`], measure: (subject) => measurePublish(subject, FEW) },
   { names: [`publish-${MANY}`, `unpublish-${MANY}`], measure: (subject) => measurePublish(subject, MANY) },
+  {
+    names: ['ports-attach-1', 'ports-attach-range', 'ports-attach-1000-apart', 'ports-publish', 'ports-memory'],
+    ports: { holdAtMost: 0 },
+    measure: measureRanges,
+  },
+  { names: ['hold'], measure: measureHolding },
+  { names: ['slope', 'memory'], measure: measureSlopes },
   { names: ['stall-single', 'stall-300-attaches', '300-attaches-at-once'], measure: measureStalls },
 ]
-const names = [...[...allocatorBenches, ...benches].flatMap((bench) => bench.names), 'publish', 'unpublish']
+const names = [...[...allocatorBenches, ...benches].flatMap((bench) => bench.names), 'publish', 'unpublish', 'ports']
 
 const program = new Command('npm run bench --')
   .description('Measures in one run, medians: ours, the floor (the same kernel work as prepared messages) and peers.')
@@ -76,7 +88,7 @@ if (needsHost) {
 }
 for (const bench of benches) {
   if (!bench.names.some(wanted)) continue
-  await using subject = await openSubject()
+  await using subject = await openSubject(bench.ports)
   for (const measurement of await bench.measure(subject, options.peers ?? false))
     if (wanted(measurement.name)) print(measurement)
 }
