@@ -5,16 +5,17 @@ import {
   formatPorts,
   InvalidPortError,
   isProtocol,
-  RangeMap,
   Turns,
   type CallOptions,
   type Protocol,
+  type RangeMap,
 } from '@net/types'
-import { boundPorts, type BoundPort } from './bound-ports.ts'
+import { BoundPorts } from './bound-ports.ts'
 import { DescriptorRoom, type Descriptors } from './descriptor-room.ts'
 import { InvalidHoldError, NoPortAvailableError, PortInUseError } from './errors.ts'
 import { describeAddress, EVERY_ADDRESS, parseHostAddress } from './host-address.ts'
 import { PortBook } from './port-book.ts'
+import { PortCircle } from './port-circle.ts'
 import { PortHolder, type Ports, type Refusal } from './port-holder.ts'
 import { checkRange, kernelEphemeralRange, kernelReservedPorts, type PortRange } from './port-range.ts'
 import { findSocketOwner } from './socket-owner.ts'
@@ -80,14 +81,17 @@ export interface PortAllocator extends AsyncDisposable {
    *   `ERR_NOT_HOST_ADDRESS`, `ERR_INVALID_ADDRESS`, `ERR_DESCRIPTOR_LIMIT`
    */
   take(request: TakePortRequest, call?: CallOptions): Promise<PortLease>
+  /** As {@link PortAllocator.take}, for many: all of them, in their order, or none. */
+  takeAll(requests: readonly TakePortRequest[], call?: CallOptions): Promise<PortLease[]>
   /** Lets every port go. Safe to call twice. */
   close(): Promise<void>
 }
 
 /** More would be a large part of the descriptors that a process has by default. */
 const HOLD_AT_MOST = 1024
-/** Ports looked at between two looks at the clock. */
-const STRIDE = 256
+/** Ports looked at, and requests carried out, between two looks at the clock. */
+const PORT_STRIDE = 256
+const REQUEST_STRIDE = 16
 
 /**
  * Opens an allocator. Ports nobody chose go round in a circle, so that a released one rests a while;
@@ -117,17 +121,17 @@ interface Means {
   readonly turns: Turns
 }
 
-/** Ports that are wanted, wherever they begin. */
-type Wanted = Omit<Ports, 'first'>
+/** A request, checked. */
+interface Wanted extends Omit<Ports, 'first'> {
+  readonly first: number | undefined
+  readonly within: PortRange | undefined
+}
 
 class HostPorts implements PortAllocator {
   readonly #means: Means
   readonly #book = new PortBook()
   readonly #leases = new Set<PortLease>()
-  /** The port after those handed out last, by protocol and range. */
-  readonly #cursors = new Map<string, number>()
-  /** What the kernel said in this turn of the event loop: a thousand ports taken in a row are looked for once. */
-  readonly #looks = new Map<string, RangeMap<BoundSocket>>()
+  readonly #circle = new PortCircle()
   #closed = false
 
   constructor(means: Means) {
@@ -137,23 +141,46 @@ class HostPorts implements PortAllocator {
   async take(request: TakePortRequest, call?: CallOptions): Promise<PortLease> {
     call?.signal?.throwIfAborted()
     this.#checkOpen()
-    const { protocol, port, count = 1 } = request
-    if (!isProtocol(protocol)) throw new InvalidPortError(String(protocol), 'protocol tcp, udp or sctp')
-    const wanted = { protocol, count: checkPortCount(port ?? 1, count), address: parseHostAddress(request.address) }
-    if (port !== undefined) return this.#takeSpecific({ ...wanted, first: port }, call)
-    return this.#takeAny(wanted, request.within, call)
+    return this.#take(checkRequest(request), this.#look(), call)
+  }
+
+  async takeAll(requests: readonly TakePortRequest[], call?: CallOptions): Promise<PortLease[]> {
+    call?.signal?.throwIfAborted()
+    this.#checkOpen()
+    const wanted = requests.map(checkRequest)
+    this.#means.holder.makeRoom(wanted.reduce((sum, { count }) => sum + (this.#isHeld(count) ? count : 0), 0))
+    const look = this.#look()
+    const leases: PortLease[] = []
+    let isWhole = false
+    try {
+      for (const [at, one] of wanted.entries()) {
+        if (at % REQUEST_STRIDE === REQUEST_STRIDE - 1) await this.#means.turns.take(call)
+        leases.push(await this.#take(one, look, call))
+      }
+      isWhole = true
+      return leases
+    } finally {
+      if (!isWhole) await this.#releaseAll(leases)
+    }
   }
 
   async close(): Promise<void> {
     this.#closed = true
-    for (const lease of [...this.#leases]) await lease.release()
+    await this.#releaseAll([...this.#leases])
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close()
   }
 
-  async #takeSpecific(ports: Ports, call?: CallOptions): Promise<PortLease> {
+  #take(wanted: Wanted, look: BoundPorts, call?: CallOptions): Promise<PortLease> {
+    const { first } = wanted
+    return first === undefined
+      ? this.#takeAny(wanted, look, call)
+      : this.#takeSpecific({ ...wanted, first }, look, call)
+  }
+
+  async #takeSpecific(ports: Ports, look: BoundPorts, call?: CallOptions): Promise<PortLease> {
     const { protocol, address, first } = ports
     const taken = this.#book.conflict(protocol, first, lastOf(ports), address)
     if (taken !== undefined) {
@@ -163,34 +190,34 @@ class HostPorts implements PortAllocator {
         by: `another lease, of ${formatPorts(taken.first, taken.last - taken.first + 1)} on ${describeAddress(taken.value)}`,
       })
     }
-    const bound = this.#boundBefore(ports)?.find(first, lastOf(ports))
-    if (bound !== undefined) throw await this.#inUse(ports, bound.first, undefined, bound)
-    const lease = await this.#lease(ports, call)
+    const bound = this.#boundBefore(ports, look)?.find(first, lastOf(ports))
+    if (bound !== undefined) throw await this.#inUse(ports, bound.first, bound.value)
+    const lease = this.#isHeld(ports.count) ? await this.#leaseHeld(ports, call) : this.#leaseBooked(ports)
     if (!('refused' in lease)) return lease
-    throw await this.#inUse(ports, lease.refused, lease.cause, this.#boundNow(ports).find(lease.refused))
+    const holder = this.#look().of(protocol, address).find(lease.refused)
+    throw await this.#inUse(ports, lease.refused, holder?.value, lease.cause)
   }
 
-  async #takeAny(wanted: Wanted, within: PortRange | undefined, call?: CallOptions): Promise<PortLease> {
-    const { protocol, count } = wanted
-    const range = within === undefined ? this.#means.ephemeral : checkRange(within)
+  async #takeAny(wanted: Wanted, look: BoundPorts, call?: CallOptions): Promise<PortLease> {
+    const { protocol, count, within } = wanted
+    const range = within ?? this.#means.ephemeral
     const { first, last } = range
-    const isReserved = within === undefined ? kernelReservedPorts() : new RangeMap<true>()
-    const bound = this.#boundBefore(wanted)
+    const inTheWay = [within === undefined ? kernelReservedPorts() : undefined, this.#boundBefore(wanted, look)]
     let looks = 0
     for (let tried = 0; tried <= last - first;) {
-      if (looks++ % STRIDE === STRIDE - 1) await this.#means.turns.take(call)
-      const ports = { ...wanted, first: this.#cursor(protocol, range) }
-      const blocked = this.#blockedUntil(ports, last, [isReserved, bound])
+      if (looks++ % PORT_STRIDE === PORT_STRIDE - 1) await this.#means.turns.take(call)
+      const ports = { ...wanted, first: this.#circle.next(protocol, range) }
+      const blocked = this.#blockedUntil(ports, last, inTheWay)
       if (blocked === undefined) {
-        const next = this.#moveCursor(protocol, range, ports.first + count)
-        const lease = await this.#lease(ports, call)
+        const next = this.#circle.moveTo(protocol, range, ports.first + count)
+        const lease = this.#isHeld(count) ? await this.#leaseHeld(ports, call) : this.#leaseBooked(ports)
         if (!('refused' in lease)) return lease
         // Unless somebody went on from there meanwhile.
-        if (this.#cursor(protocol, range) === next) this.#moveCursor(protocol, range, lease.refused + 1)
+        if (this.#circle.next(protocol, range) === next) this.#circle.moveTo(protocol, range, lease.refused + 1)
         tried += lease.refused + 1 - ports.first
         await this.#means.turns.take(call)
       } else {
-        this.#moveCursor(protocol, range, blocked + 1)
+        this.#circle.moveTo(protocol, range, blocked + 1)
         tried += blocked + 1 - ports.first
       }
     }
@@ -209,28 +236,26 @@ class HostPorts implements PortAllocator {
     return ends.length === 0 ? undefined : Math.max(...ends)
   }
 
-  #cursor(protocol: Protocol, { first, last }: PortRange): number {
-    return this.#cursors.get(`${protocol}/${first}-${last}`) ?? first
+  #isHeld(count: number): boolean {
+    return count <= this.#means.holdAtMost
   }
 
-  #moveCursor(protocol: Protocol, { first, last }: PortRange, to: number): number {
-    const cursor = to > last ? first : to
-    this.#cursors.set(`${protocol}/${first}-${last}`, cursor)
-    return cursor
+  #leaseBooked(ports: Ports): PortLease {
+    this.#book.add(ports.protocol, ports.first, lastOf(ports), ports.address)
+    return this.#leaseOf(ports, [])
   }
 
   /** Books the ports and holds them, or neither. */
-  async #lease(ports: Ports, call?: CallOptions): Promise<PortLease | Refusal> {
-    const { protocol, first, count, address } = ports
+  async #leaseHeld(ports: Ports, call?: CallOptions): Promise<PortLease | Refusal> {
+    const { protocol, first, address } = ports
     this.#book.add(protocol, first, lastOf(ports), address)
-    let held: readonly HeldPort[] | Refusal = []
-    let isHeld = false
+    let held: readonly HeldPort[] | undefined
     try {
-      if (count <= this.#means.holdAtMost) held = await this.#means.holder.open(ports, call)
-      if ('refused' in held) return held
-      isHeld = true
+      const opened = await this.#means.holder.open(ports, call)
+      if ('refused' in opened) return opened
+      held = opened
     } finally {
-      if (!isHeld) this.#book.remove(protocol, first, lastOf(ports), address)
+      if (held === undefined) this.#book.remove(protocol, first, lastOf(ports), address)
     }
     const lease = this.#leaseOf(ports, held)
     // Closed while the sockets were opened.
@@ -257,25 +282,30 @@ class HostPorts implements PortAllocator {
     return lease
   }
 
+  async #releaseAll(leases: readonly PortLease[]): Promise<void> {
+    for (const [at, lease] of leases.entries()) {
+      if (at % REQUEST_STRIDE === REQUEST_STRIDE - 1) await this.#means.turns.take()
+      await lease.release()
+    }
+  }
+
+  #look(): BoundPorts {
+    return new BoundPorts(this.#means.list)
+  }
+
   /**
    * Sockets of other programs, where it is worth looking before any socket is opened: for ports that no socket will
    * hold, and to open none in vain.
    */
-  #boundBefore(wanted: Wanted): RangeMap<BoundSocket> | undefined {
-    if (wanted.count === 1 && this.#means.holdAtMost > 0) return undefined
-    const key = `${wanted.protocol}/${wanted.address}`
-    const look = this.#looks.get(key) ?? this.#boundNow(wanted)
-    if (this.#looks.size === 0) setImmediate(() => this.#looks.clear())
-    this.#looks.set(key, look)
-    return look
+  #boundBefore(
+    { protocol, count, address }: Omit<Ports, 'first'>,
+    look: BoundPorts,
+  ): RangeMap<BoundSocket> | undefined {
+    return count > 1 || !this.#isHeld(count) ? look.of(protocol, address) : undefined
   }
 
-  #boundNow({ protocol, address }: Wanted): RangeMap<BoundSocket> {
-    return boundPorts(this.#means.list, protocol, address)
-  }
-
-  async #inUse(ports: Ports, port: number, cause: unknown, bound: BoundPort | undefined): Promise<PortInUseError> {
-    const process = bound === undefined ? undefined : await findSocketOwner(bound.value.inode)
+  async #inUse(ports: Ports, port: number, holder?: BoundSocket, cause?: unknown): Promise<PortInUseError> {
+    const process = holder === undefined ? undefined : await findSocketOwner(holder.inode)
     const by =
       process === undefined
         ? 'another program of this host'
@@ -285,6 +315,17 @@ class HostPorts implements PortAllocator {
 
   #checkOpen(): void {
     if (this.#closed) throw new ClosedError('port allocator')
+  }
+}
+
+function checkRequest({ protocol, port, count = 1, address, within }: TakePortRequest): Wanted {
+  if (!isProtocol(protocol)) throw new InvalidPortError(String(protocol), 'protocol tcp, udp or sctp')
+  return {
+    protocol,
+    first: port,
+    count: checkPortCount(port ?? 1, count),
+    address: parseHostAddress(address),
+    within: within === undefined ? undefined : checkRange(within),
   }
 }
 

@@ -33,6 +33,11 @@ export class PortHolder {
     this.#turns = turns
   }
 
+  /** Sees to it that so many can be opened. @throws DescriptorLimitError (`ERR_DESCRIPTOR_LIMIT`) */
+  makeRoom(count: number): void {
+    this.#room.make(count)
+  }
+
   /**
    * Holds all of them, or none and says which one somebody has.
    *
