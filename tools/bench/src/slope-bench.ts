@@ -1,3 +1,5 @@
+import { hostName, prepareOne } from './attach-bench.ts'
+import * as floor from './floor.ts'
 import { collectGarbage, median, timed, type Measurement } from './measure.ts'
 import type { Subject } from './subject.ts'
 
@@ -28,29 +30,80 @@ async function warmUp(subject: Subject): Promise<void> {
   await subject.settle()
 }
 
+/** Ours on one bridge and the floor's on another, in turn: the kernel's own work grows with the ports of a bridge. */
 async function measureContainers(subject: Subject): Promise<Measurement[]> {
   const attachments: Attachment[] = []
   const attaching: number[] = []
+  const bareFloor = new FloorContainers(subject)
   const before = usedMemory()
   let publishingFirst: number[] = []
   for (let at = 0; at < CONTAINERS; at++) {
     attaching.push(await timed(async () => attachments.push(await attach(subject, subject.networkId, `c${at}`))))
+    bareFloor.attach()
     const [first] = attachments
     if (at === 0 && first !== undefined) publishingFirst = await publishTimes(first, PUBLICATIONS)
   }
   const after = usedMemory()
   const [first] = attachments
   const publishingLast = first === undefined ? [] : await publishTimes(first, PUBLICATIONS)
-  const detaching = await detachAll(subject, attachments)
+  const detaching = await detachAll(subject, attachments, () => {
+    bareFloor.detach()
+  })
+  bareFloor.close()
+  const between = CONTAINERS - ENDS
+  const { attaching: bareAttaching, detaching: bareDetaching } = bareFloor
   return [
-    slope('slope-attach-containers', attaching.slice(0, ENDS), attaching.slice(-ENDS), CONTAINERS - ENDS),
+    {
+      ...slope('slope-attach-containers', attaching.slice(0, ENDS), attaching.slice(-ENDS), between),
+      floor: slopeOf(bareAttaching.slice(0, ENDS), bareAttaching.slice(-ENDS), between),
+    },
     slope('slope-publish-containers', publishingFirst, publishingLast, CONTAINERS - 1),
-    slope('slope-detach-containers', detaching.slice(-ENDS), detaching.slice(0, ENDS), CONTAINERS - ENDS),
+    {
+      ...slope('slope-detach-containers', detaching.slice(-ENDS), detaching.slice(0, ENDS), between),
+      floor: slopeOf(bareDetaching.slice(-ENDS), bareDetaching.slice(0, ENDS), between),
+    },
     {
       ...{ name: 'memory-per-container', unit: 'KB', ours: (after.heap - before.heap) / CONTAINERS / 1024 },
       peers: { 'resident set': (after.resident - before.resident) / CONTAINERS / 1024 },
     },
   ]
+}
+
+/** As many containers on the floor's bridge, the kernel's work of them and no more. */
+class FloorContainers {
+  readonly attaching: number[] = []
+  readonly detaching: number[] = []
+  readonly #subject: Subject
+  readonly #route = floor.routeSocket()
+  readonly #nftables = floor.nftablesSocket()
+  readonly #there: floor.PreparedAttach[] = []
+
+  constructor(subject: Subject) {
+    this.#subject = subject
+  }
+
+  attach(): void {
+    const prepared = prepareOne(this.#subject, this.#there.length, false)
+    const start = performance.now()
+    floor.attach(prepared, this.#route, this.#nftables)
+    this.attaching.push(performance.now() - start)
+    this.#there.push(prepared)
+  }
+
+  /** The last one. */
+  detach(): void {
+    const prepared = this.#there.pop()
+    if (prepared === undefined) return
+    const mute = floor.prepareMute(this.#subject.routes.getLink(hostName(this.#there.length)).index)
+    const start = performance.now()
+    floor.detach(prepared.path, mute, this.#route)
+    this.detaching.push(performance.now() - start)
+  }
+
+  close(): void {
+    this.#route.close()
+    this.#nftables.close()
+  }
 }
 
 async function measureNetworks(subject: Subject): Promise<Measurement[]> {
@@ -87,13 +140,19 @@ function attach({ controller }: Subject, network: string, name: string): Promise
 }
 
 /** One by one, the last first. Each waits until the kernel has reaped the one before, at either end of the row. */
-async function detachAll(subject: Subject, attachments: readonly Attachment[]): Promise<number[]> {
+async function detachAll(
+  subject: Subject,
+  attachments: readonly Attachment[],
+  detachOther: () => void = () => undefined,
+): Promise<number[]> {
   const times: number[] = []
   collectGarbage()
   for (const [at, attachment] of attachments.toReversed().entries()) {
     const isMeasured = at < ENDS || at >= attachments.length - ENDS
     if (isMeasured) await subject.settle()
     times.push(await timed(() => attachment.detach()))
+    if (isMeasured) await subject.settle()
+    detachOther()
   }
   await subject.settle()
   return times
@@ -111,8 +170,12 @@ async function publishTimes({ endpoint }: Attachment, count: number): Promise<nu
 
 /** Microseconds more for each of `between` others, and the medians at both ends. */
 function slope(name: string, few: readonly number[], many: readonly number[], between: number): Measurement {
-  const [first, last] = [median(few) * 1000, median(many) * 1000]
-  return { name, unit: 'us', ours: (last - first) / between, peers: { 'with few': first, 'with all': last } }
+  const peers = { 'with few': median(few) * 1000, 'with all': median(many) * 1000 }
+  return { name, unit: 'us', ours: slopeOf(few, many, between), peers }
+}
+
+function slopeOf(few: readonly number[], many: readonly number[], between: number): number {
+  return ((median(many) - median(few)) / between) * 1000
 }
 
 function usedMemory(): { heap: number; resident: number } {
