@@ -33,11 +33,18 @@ function isReachedAt(end: End, { hostAddress }: PublishedPort): boolean {
 
 function factsOf({ containerAddress, mode, isTrusting }: End, port: PublishedPort): FirewallFact[] {
   const { protocol, hostAddress, hostPort, containerPort, count } = port
-  const several = count === undefined ? {} : { count }
-  const open = { kind: 'open-port', protocol, address: containerAddress, port: containerPort, ...several } as const
+  const open: FirewallFact = { kind: 'open-port', protocol, address: containerAddress, port: containerPort, count }
   if (mode === 'routed') return [open]
-  const ends = { protocol, hostAddress, hostPort, containerAddress, containerPort, ...several }
-  const published = { kind: 'port', ...ends } as const
+  // Written out: a container may publish thousands of ports.
+  const published: FirewallFact = {
+    kind: 'port',
+    protocol,
+    hostAddress,
+    hostPort,
+    containerAddress,
+    containerPort,
+    count,
+  }
   return mode === 'nat' && isTrusting ? [published, open] : [published]
 }
 

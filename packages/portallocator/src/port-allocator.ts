@@ -1,78 +1,16 @@
-import { holdPort, listBoundSockets, type BoundSocket, type HeldPort } from '@net/netlink-ffi'
-import {
-  checkPortCount,
-  ClosedError,
-  formatPorts,
-  InvalidPortError,
-  isProtocol,
-  Turns,
-  type CallOptions,
-  type Protocol,
-  type RangeMap,
-} from '@net/types'
+import type { BoundSocket, HeldPort } from '@net/netlink-ffi'
+import { ClosedError, formatPorts, type CallOptions, type Protocol, type RangeMap } from '@net/types'
 import { BoundPorts } from './bound-ports.ts'
-import { DescriptorRoom, type Descriptors } from './descriptor-room.ts'
-import { InvalidHoldError, NoPortAvailableError, PortInUseError } from './errors.ts'
-import { describeAddress, EVERY_ADDRESS, parseHostAddress } from './host-address.ts'
+import { NoPortAvailableError, PortInUseError } from './errors.ts'
+import { describeAddress } from './host-address.ts'
+import { resolveOptions, type Means, type PortAllocatorDeps, type PortAllocatorOptions } from './options.ts'
 import { PortBook } from './port-book.ts'
 import { PortCircle } from './port-circle.ts'
-import { PortHolder, type Ports, type Refusal } from './port-holder.ts'
-import { checkRange, kernelEphemeralRange, kernelReservedPorts, type PortRange } from './port-range.ts'
+import { lastOf, type Ports, type Refusal } from './port-holder.ts'
+import { Lease, type PortLease } from './port-lease.ts'
+import { kernelReservedPorts } from './port-range.ts'
+import { checkRequest, type TakePortRequest, type Wanted } from './port-request.ts'
 import { findSocketOwner } from './socket-owner.ts'
-
-/** What can be chosen about a {@link PortAllocator}. */
-export interface PortAllocatorOptions {
-  /** Where ports that nobody chose come from. @defaultValue the kernel's ip_local_port_range */
-  readonly ephemeral?: PortRange | undefined
-  /**
-   * Whether ports are kept from other programs of the host, and those that one has are refused. Without, only leases
-   * of this allocator are kept apart. @defaultValue true
-   */
-  readonly hold?: boolean | undefined
-  /**
-   * A lease of so many ports at most is held by bound sockets as long as it lasts: a descriptor and some 4 KB of the
-   * kernel's memory each. Of a larger one the kernel is asked once, when it is taken, whether a program has one of its
-   * ports; a program that binds one later is not refused, and hears nothing while the port leads elsewhere. 0: no
-   * sockets at all.
-   * @defaultValue 1024
-   */
-  readonly holdAtMost?: number | undefined
-}
-
-/** What the wiring supplies to a {@link PortAllocator}. */
-export interface PortAllocatorDeps {
-  readonly turns?: Turns | undefined
-  /** Holds a port of the host. @defaultValue a bound socket of the namespace that `take` is called in */
-  readonly holdPort?: typeof holdPort | undefined
-  /** Tells of the sockets of other programs. @defaultValue what the kernel says of the namespace that `take` is called in */
-  readonly listBoundSockets?: typeof listBoundSockets | undefined
-  /** How many descriptors this process may have. @defaultValue its RLIMIT_NOFILE, raised where that is allowed */
-  readonly descriptors?: Descriptors | undefined
-}
-
-/** Asks for a port, or for several in a row. */
-export interface TakePortRequest {
-  /** An address of the host. Absent: all of them, of both families. */
-  readonly address?: string | undefined
-  readonly protocol: Protocol
-  /** The very port wanted, or the first of several. Absent: any of `within`. */
-  readonly port?: number | undefined
-  /** @defaultValue the allocator's ephemeral range */
-  readonly within?: PortRange | undefined
-  /** How many ports in a row. @defaultValue 1 */
-  readonly count?: number | undefined
-}
-
-/** A port, or several in a row, that are ours until they are released. */
-export interface PortLease extends AsyncDisposable {
-  readonly address: string | undefined
-  readonly protocol: Protocol
-  /** The first of them. */
-  readonly port: number
-  readonly count: number
-  /** Lets them go: resolves when others can have them. Safe to call twice. */
-  release(): Promise<void>
-}
 
 /** Hands out ports of the host. */
 export interface PortAllocator extends AsyncDisposable {
@@ -87,8 +25,6 @@ export interface PortAllocator extends AsyncDisposable {
   close(): Promise<void>
 }
 
-/** More would be a large part of the descriptors that a process has by default. */
-const HOLD_AT_MOST = 1024
 /** Ports looked at, and requests carried out, between two looks at the clock. */
 const PORT_STRIDE = 256
 const REQUEST_STRIDE = 16
@@ -100,31 +36,7 @@ const REQUEST_STRIDE = 16
  * @throws `ERR_INVALID_PORT_RANGE`, `ERR_INVALID_HOLD`
  */
 export function openPortAllocator(options: PortAllocatorOptions = {}, deps: PortAllocatorDeps = {}): PortAllocator {
-  const { ephemeral = kernelEphemeralRange(), hold = true, holdAtMost = HOLD_AT_MOST } = options
-  if (!Number.isInteger(holdAtMost) || holdAtMost < 0 || holdAtMost > 65_535) throw new InvalidHoldError(holdAtMost)
-  const turns = deps.turns ?? new Turns()
-  return new HostPorts({
-    ephemeral: checkRange(ephemeral),
-    holdAtMost: hold ? holdAtMost : 0,
-    list: hold ? (deps.listBoundSockets ?? listBoundSockets) : () => [],
-    holder: new PortHolder(deps.holdPort ?? holdPort, new DescriptorRoom(deps.descriptors), turns),
-    turns,
-  })
-}
-
-/** What an allocator works with, nothing left open. */
-interface Means {
-  readonly ephemeral: PortRange
-  readonly holdAtMost: number
-  readonly list: typeof listBoundSockets
-  readonly holder: PortHolder
-  readonly turns: Turns
-}
-
-/** A request, checked. */
-interface Wanted extends Omit<Ports, 'first'> {
-  readonly first: number | undefined
-  readonly within: PortRange | undefined
+  return new HostPorts(resolveOptions(options, deps))
 }
 
 class HostPorts implements PortAllocator {
@@ -241,6 +153,7 @@ class HostPorts implements PortAllocator {
   }
 
   #leaseBooked(ports: Ports): PortLease {
+    this.#checkOpen()
     this.#book.add(ports.protocol, ports.first, lastOf(ports), ports.address)
     return this.#leaseOf(ports, [])
   }
@@ -266,18 +179,12 @@ class HostPorts implements PortAllocator {
     return lease
   }
 
-  #leaseOf({ protocol, first, count, address }: Ports, held: readonly HeldPort[]): PortLease {
-    let released: Promise<void> | undefined
-    const release = (): Promise<void> =>
-      (released ??= (async () => {
-        this.#leases.delete(lease)
-        await this.#means.holder.close(held)
-        this.#book.remove(protocol, first, first + count - 1, address)
-      })())
-    const lease: PortLease = {
-      ...{ protocol, port: first, count, release, [Symbol.asyncDispose]: release },
-      address: address === EVERY_ADDRESS ? undefined : address,
-    }
+  #leaseOf(ports: Ports, held: readonly HeldPort[]): PortLease {
+    const lease = new Lease(ports, async () => {
+      this.#leases.delete(lease)
+      await this.#means.holder.close(held)
+      this.#book.remove(ports.protocol, ports.first, lastOf(ports), ports.address)
+    })
     this.#leases.add(lease)
     return lease
   }
@@ -316,21 +223,6 @@ class HostPorts implements PortAllocator {
   #checkOpen(): void {
     if (this.#closed) throw new ClosedError('port allocator')
   }
-}
-
-function checkRequest({ protocol, port, count = 1, address, within }: TakePortRequest): Wanted {
-  if (!isProtocol(protocol)) throw new InvalidPortError(String(protocol), 'protocol tcp, udp or sctp')
-  return {
-    protocol,
-    first: port,
-    count: checkPortCount(port ?? 1, count),
-    address: parseHostAddress(address),
-    within: within === undefined ? undefined : checkRange(within),
-  }
-}
-
-function lastOf({ first, count }: Ports): number {
-  return first + count - 1
 }
 
 function describe(protocol: Protocol, port: number, address: string): string {

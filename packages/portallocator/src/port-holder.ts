@@ -12,6 +12,11 @@ export interface Ports {
   readonly address: string
 }
 
+/** The last of them. */
+export function lastOf({ first, count }: Ports): number {
+  return first + count - 1
+}
+
 /** Says which port could not be bound because somebody has it. */
 export interface Refusal {
   readonly refused: number

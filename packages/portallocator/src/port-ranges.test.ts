@@ -305,6 +305,26 @@ describe('many requests at once', () => {
     expect(await ports.takeAll(many.slice(0, 49))).toHaveLength(49)
   })
 
+  it.each([0, 1])('are all let go when the allocator is closed meanwhile, holding %d', async (holdAtMost) => {
+    const { ports, open } = pretended(
+      {
+        listBoundSockets: () => {
+          void Promise.resolve().then(() => ports.close())
+          return []
+        },
+        onOpen: (port) => {
+          if (port === 8010) void ports.close()
+        },
+      },
+      { holdAtMost },
+    )
+
+    await expect(
+      ports.takeAll(Array.from({ length: 50 }, (_, at) => ({ protocol: 'tcp', port: 8000 + at }))),
+    ).rejects.toMatchObject({ code: 'ERR_CLOSED' })
+    expect(open.size).toBe(0)
+  })
+
   it('are refused up front where all of them together take too many descriptors', async () => {
     const descriptors = { count: () => 100, limit: () => ({ soft: 200, hard: 200 }), raise: raiseNothing }
     const { ports, open } = pretended({
