@@ -72,7 +72,8 @@ class NftablesFirewall implements TableFirewall {
       this.#table.change(difference)
     } catch (error) {
       // Our books and the kernel differ: another program removed the table or changed its elements.
-      if (!isErrno(error, 'ENOENT', 'EEXIST')) throw error
+      // ENOTEMPTY: somebody's range overlaps with one of ours.
+      if (!isErrno(error, 'ENOENT', 'EEXIST', 'ENOTEMPTY')) throw error
       this.#logger.warn({ error }, 'packet rules were changed by another program; putting them in place again')
       this.#table.replace(this.#held.after(difference))
     }
