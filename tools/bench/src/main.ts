@@ -14,6 +14,7 @@ import { measureRanges } from './range-bench.ts'
 import { measureSlopes } from './slope-bench.ts'
 import { openSubject, type PortAllocatorOptions, type Subject } from './subject.ts'
 import { formatMeasurement, heading } from './table.ts'
+import { measureThroughput } from './throughput-bench.ts'
 
 const FEW = 10
 const MANY = 10_000
@@ -51,8 +52,16 @@ const benches: readonly Bench[] = [
   },
   { names: ['hold'], measure: measureHolding },
   { names: ['slope', 'memory'], measure: measureSlopes },
+  {
+    names: ['throughput'],
+    ports: { holdAtMost: 0 },
+    measure: (subject, withPeers) => (withPeers || asksForThroughput() ? measureThroughput(subject) : noMeasurements),
+  },
   { names: ['stall-single', 'stall-300-attaches', '300-attaches-at-once'], measure: measureStalls },
 ]
+/** It takes minutes, and a program of its own: only where it is asked for. */
+const asksForThroughput = (): boolean => options.only === 'throughput'
+const noMeasurements = Promise.resolve([])
 const names = [...[...allocatorBenches, ...benches].flatMap((bench) => bench.names), 'publish', 'unpublish', 'ports']
 
 const program = new Command('npm run bench --')

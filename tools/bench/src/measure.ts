@@ -3,7 +3,7 @@ import { monitorEventLoopDelay } from 'node:perf_hooks'
 /** One line of the result. */
 export interface Measurement {
   readonly name: string
-  readonly unit: 'ms' | 'us' | 'MB' | 'KB'
+  readonly unit: 'ms' | 'us' | 'MB' | 'KB' | 'Gb/s' | 's/GiB'
   readonly ours: number
   /** The same kernel work as prepared messages on open sockets. */
   readonly floor?: number

@@ -12,7 +12,12 @@ const packages = ['netavark', 'containernetworking-plugins', 'iptables']
 
 /** Installs the peers that are missing. Throws where that cannot be done. */
 export function installPeers(): void {
-  if (Object.values(programs).every((path) => existsSync(path))) return
+  installPackages(packages, Object.values(programs))
+}
+
+/** Installs Debian packages unless their programs are all there. Throws where that cannot be done. */
+export function installPackages(packages: readonly string[], paths: readonly string[]): void {
+  if (paths.every((path) => existsSync(path))) return
   process.stderr.write(`bench: installing ${packages.join(' ')}\n`)
   const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' }
   const apt = (...args: string[]): boolean => spawnSync('apt-get', args, { stdio: 'ignore', env }).status === 0
