@@ -114,7 +114,8 @@ class NftablesFirewall implements TableFirewall {
       table.change(difference)
     } catch (error) {
       // Our books and the kernel differ: another program removed the table or changed its elements.
-      if (!isErrno(error, 'ENOENT', 'EEXIST')) throw error
+      // ENOTEMPTY: somebody's range overlaps with one of ours.
+      if (!isErrno(error, 'ENOENT', 'EEXIST', 'ENOTEMPTY')) throw error
       logger.debug({ error }, 'packet rules are not as they were left; putting all of them in place')
       table.replace(held.after(difference))
     }
