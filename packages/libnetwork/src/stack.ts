@@ -2,7 +2,13 @@ import { mkdirSync, rmdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { bridgeDriver } from '@net/drivers-bridge'
 import { DriverRegistry, type NetworkDriver } from '@net/driverapi'
-import { openFirewall, type ForeignAnswer } from '@net/firewall'
+import {
+  openFirewall,
+  openIptablesFirewall,
+  type FirewallDeps,
+  type ForeignAnswer,
+  type TableFirewall,
+} from '@net/firewall'
 import { defaultIpam, nullIpam } from '@net/ipam'
 import type { IpamDriver } from '@net/ipamapi'
 import { holdName, isNameHeld, type HeldName } from '@net/netlink-ffi'
@@ -31,6 +37,8 @@ export interface ControllerOptions {
   readonly pools?: readonly { readonly base: string; readonly size: number }[] | undefined
   readonly ports?: PortAllocatorOptions | undefined
   readonly dns?: ControllerDnsOptions | undefined
+  /** What packet rules are made of: `iptables` for hosts whose other rules are. @defaultValue 'nftables' */
+  readonly firewall?: 'nftables' | 'iptables' | undefined
   /**
    * What to do about a firewall of another program that drops packets of networks (Docker's, ufw's, firewalld's): tell
    * of it, or put two rules into its chain that let them pass. @defaultValue 'warn'
@@ -71,10 +79,10 @@ const RUNTIME_DIRECTORY = '/run/net'
  */
 export async function openController(options: ControllerOptions = {}): Promise<Controller> {
   refuseWhatIsNotThereYet(options)
+  refuseWhatIsNone(options)
   const id = randomId()
   const logger = options.logger ?? silentLogger
   const turns = new Turns()
-  const drift = driftOf(options)
   const deps = { drivers: driversOf(options), ipam: ipamOf(options, logger), logger, turns }
 
   // Let go in the opposite order, whichever fails: the name last, so that a successor finds the host clean.
@@ -91,16 +99,12 @@ export async function openController(options: ControllerOptions = {}): Promise<C
     const onEvent = (event: Happening): void => {
       events.add(event)
     }
-    const { foreignFirewall } = options
-    const firewall = await openFirewall(
-      { table: `net_${shortId(id)}`, owner: id, foreignFirewall },
-      { logger, onEvent },
-    )
+    const firewall = await openFirewallOf(options, id, { logger, onEvent })
     held.defer('open the firewall', () => firewall.close())
     const folder = createFolder(id, options.runtimeDirectory, held)
     const ports = openPortAllocator(options.ports, { turns })
     held.defer('open the port allocator', () => ports.close())
-    const executor = Executor.open({ owner: `net:${id}`, drift }, { firewall, turns, logger, onEvent })
+    const executor = Executor.open({ owner: `net:${id}`, drift: options.drift }, { firewall, turns, logger, onEvent })
     held.defer('open the executor', () => executor.close())
     const { host, ...naming } = options.dns ?? {}
     const hostNames = host === undefined ? undefined : await openHostResolver(host, { logger })
@@ -120,9 +124,22 @@ function refuseWhatIsNotThereYet(options: ControllerOptions): void {
   if (options.onClose === 'keep') throw new NotImplementedError("the option onClose: 'keep' without a store")
 }
 
-function driftOf({ drift = 'repair' }: ControllerOptions): DriftAnswer {
-  if (['off', 'report', 'repair'].includes(drift)) return drift
-  throw new InvalidRequestError('controller', 'drift', `expected off, report or repair, got ${JSON.stringify(drift)}`)
+/** The packet rules, made of whatever they are to be made of. */
+function openFirewallOf(options: ControllerOptions, id: string, deps: FirewallDeps): Promise<TableFirewall> {
+  const { foreignFirewall } = options
+  return options.firewall === 'iptables'
+    ? openIptablesFirewall({ prefix: `NET-${shortId(id)}` }, deps)
+    : openFirewall({ table: `net_${shortId(id)}`, owner: id, foreignFirewall }, deps)
+}
+
+function refuseWhatIsNone({ firewall = 'nftables', drift = 'repair' }: ControllerOptions): void {
+  checkChoice('firewall', firewall, ['nftables', 'iptables'])
+  checkChoice('drift', drift, ['off', 'report', 'repair'])
+}
+
+function checkChoice(member: string, value: string, choices: readonly string[]): void {
+  if (choices.includes(value)) return
+  throw new InvalidRequestError('controller', member, `expected ${choices.join(' or ')}, got ${JSON.stringify(value)}`)
 }
 
 function namingOf({ resolvConf, slots, ...resolver }: ControllerDnsOptions, logger: Logger): NamingDeps {
