@@ -12,9 +12,13 @@ import {
   checkPort,
   checkPortCount,
   formatAddress,
+  formatCidr,
   formatPorts,
   isProtocol,
+  networkOf,
   parseAddress,
+  parseCidr,
+  type Address,
   type AddressFamily,
   type NetError,
   type Protocol,
@@ -31,6 +35,7 @@ export interface CheckedNetwork {
   readonly sources: PerFamily<string>
   readonly inbound: { readonly ipv4: Inbound; readonly ipv6: Inbound }
   readonly trusted: readonly string[]
+  readonly prefixes: PerFamily<string>
 }
 
 /** An open port, checked. */
@@ -140,7 +145,7 @@ export function alreadyThere(fact: CheckedFact, other?: CheckedPort): NetError {
 }
 
 function checkNetwork(fact: NetworkFact): CheckedNetwork {
-  const { bridge, internal, interContainer, masquerade, sources = {}, inbound = {}, trusted = [] } = fact
+  const { bridge, internal, interContainer, masquerade, sources = {}, inbound = {}, trusted = [], prefixes = {} } = fact
   for (const name of [bridge, ...trusted]) checkInterfaceName(name)
   return {
     kind: 'network',
@@ -151,7 +156,15 @@ function checkNetwork(fact: NetworkFact): CheckedNetwork {
     sources: { ipv4: checkSource(sources.ipv4, 4), ipv6: checkSource(sources.ipv6, 6) },
     inbound: { ipv4: checkInbound(inbound.ipv4), ipv6: checkInbound(inbound.ipv6) },
     trusted: [...new Set(trusted)].sort(),
+    prefixes: { ipv4: checkPrefix(prefixes.ipv4, 4), ipv6: checkPrefix(prefixes.ipv6, 6) },
   }
+}
+
+function checkPrefix(text: string | undefined, family: AddressFamily): string | undefined {
+  if (text === undefined) return undefined
+  const prefix = parseCidr(text)
+  if (prefix.address.family !== family) throw new InvalidFactError('prefix', text, `an IPv${family} prefix`)
+  return formatCidr(networkOf(prefix))
 }
 
 function checkSource(text: string | undefined, family: AddressFamily): string | undefined {

@@ -1,9 +1,9 @@
 import type { Firewall, FirewallChange } from '@net/driverapi'
 import { isErrno, NftablesSocket } from '@net/netlink-ffi'
-import { ClosedError, Rollback, silentLogger, type CallOptions, type Logger } from '@net/types'
+import { ClosedError, isNetError, Rollback, silentLogger, type CallOptions, type Logger } from '@net/types'
 import { eventMessages, type FirewallEvent } from './events.ts'
 import { ForeignFirewalls } from './foreign/foreign-firewalls.ts'
-import { HeldFacts } from './held-facts.ts'
+import { HeldFacts, type Difference } from './held-facts.ts'
 import { resolveOptions, type FirewallOptions } from './options.ts'
 import { OwnedTable, translated, type FirewallNetlink } from './owned-table.ts'
 import { TableGuard, type GuardedTable } from './table-guard.ts'
@@ -108,20 +108,32 @@ class NftablesFirewall implements TableFirewall {
   async change(change: FirewallChange, call?: CallOptions): Promise<void> {
     call?.signal?.throwIfAborted()
     if (this.#closed) throw new ClosedError('firewall')
-    const { table, held, foreign, logger } = this.#parts
+    const { table, held, foreign } = this.#parts
     const difference = held.difference(change)
     try {
       table.change(difference)
     } catch (error) {
-      // Our books and the kernel differ: another program removed the table or changed its elements.
-      // ENOTEMPTY: somebody's range overlaps with one of ours.
-      if (!isErrno(error, 'ENOENT', 'EEXIST', 'ENOTEMPTY')) throw error
-      logger.debug({ error }, 'packet rules are not as they were left; putting all of them in place')
-      table.replace(held.after(difference))
+      this.#recover(error, difference)
     }
     held.apply(difference)
     // The old xtables tell nobody when they change: whoever makes a network learns of them then.
     if (difference.added.some(({ kind }) => kind === 'network')) foreign.look()
+  }
+
+  /** After a change that failed: makes it true all the same, or throws with everything as it was. */
+  #recover(error: unknown, difference: Difference): void {
+    const { table, held, logger } = this.#parts
+    if (isErrno(error, 'ENOENT', 'EEXIST', 'ENOTEMPTY')) {
+      // Our books and the kernel differ: another program removed the table or changed its elements. ENOTEMPTY: its
+      // range overlaps with one of ours.
+      logger.debug({ error }, 'packet rules are not as they were left; putting all of them in place')
+      table.replace(held.after(difference))
+      return
+    }
+    // Whether it was carried out is not known when the answer is lost, nor when half of it could not be undone.
+    const isUnclear = isErrno(error, 'ENOBUFS') || isNetError(error, 'ERR_NO_REPLY') || error instanceof AggregateError
+    if (isUnclear) table.replace(held.all())
+    throw error
   }
 
   // eslint-disable-next-line @typescript-eslint/require-await -- as above

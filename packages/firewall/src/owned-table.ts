@@ -9,6 +9,7 @@ import {
   type TableReference,
 } from '@net/netlink-ffi'
 import { isNetError } from '@net/types'
+import { commitInParts, type Step } from './commit-in-parts.ts'
 import { elementsOf, type PlacedElement } from './elements.ts'
 import {
   FirewallContendedError,
@@ -18,7 +19,7 @@ import {
 } from './errors.ts'
 import type { CheckedFact } from './fact.ts'
 import type { Difference } from './held-facts.ts'
-import { layoutOf } from './layout.ts'
+import { layoutOf, type LayoutStep } from './layout.ts'
 import { setIn, type SetName } from './sets.ts'
 import { fingerprintOf, holdsElements } from './table-state.ts'
 
@@ -52,29 +53,32 @@ export class OwnedTable {
    *   FirewallNotPermittedError (`ERR_NOT_PERMITTED`), FirewallContendedError (`ERR_FIREWALL_CONTENDED`)
    */
   replace(facts: readonly CheckedFact[]): void {
-    const steps = layoutOf(this.#table, commentOf(this.#owner))
-    const elements = elementMessages(this.#table, facts, addElements)
-    const messages = [...steps.map(({ message }) => message), ...elements]
+    const layout = layoutOf(this.#table, commentOf(this.#owner))
     try {
-      const after = this.#whileUnchanged((isThere) => [...(isThere ? [deleteTable(this.#table)] : []), ...messages])
-      this.#placed = { after, fingerprint: fingerprintOf(this.#netlink, this.#table) }
+      const after = this.#place(layout, facts)
+      this.#placed = { after, fingerprint: this.#fingerprint() }
     } catch (error) {
       if (!isErrno(error, 'ENOENT', ...unsupported) || !isNetError(error)) throw error
       const refused = error instanceof NetlinkError ? error.request : ''
-      const needs = steps.find(({ message }) => message.describe() === refused)?.needs
+      const needs = layout.find(({ message }) => message.describe() === refused)?.needs
       throw new FirewallUnsupportedError(needs ?? 'nf_tables', error)
     }
   }
 
-  /** Changes the elements of the table, in one batch. @throws NetlinkError (`ERR_NETLINK`) */
+  /** Changes the elements of the table: in one batch if there is room for it. @throws NetlinkError (`ERR_NETLINK`) */
   change({ removed, added }: Pick<Difference, 'removed' | 'added'>): void {
-    const messages = [
-      ...elementMessages(this.#table, removed, deleteElements),
-      ...elementMessages(this.#table, added, addElements),
+    const steps: Step[] = [
+      ...removed.map((fact) => ({ kind: 'remove', fact }) as const),
+      ...added.map((fact) => ({ kind: 'add', fact }) as const),
     ]
-    translated(() => {
-      this.#netlink.commit(messages)
-    })
+    commitInParts((some) => {
+      translated(() => {
+        this.#netlink.commit([
+          ...elementMessages(this.#table, factsOf(some, 'remove'), deleteElements),
+          ...elementMessages(this.#table, factsOf(some, 'add'), addElements),
+        ])
+      })
+    }, steps)
   }
 
   /** Whether the kernel has the table with `facts` and nothing else in it. */
@@ -100,6 +104,41 @@ export class OwnedTable {
   /** Removes the table, if it is there and ours. */
   remove(): void {
     this.#whileUnchanged((isThere) => (isThere ? [deleteTable(this.#table)] : []))
+  }
+
+  /** Puts the table in place, and says which generation it found. */
+  #place(layout: readonly LayoutStep[], facts: readonly CheckedFact[]): number {
+    const table = layout.map(({ message }) => message)
+    const withTable = (elements: readonly NetlinkMessage[]): number =>
+      this.#whileUnchanged((isThere) => [...(isThere ? [deleteTable(this.#table)] : []), ...table, ...elements])
+    try {
+      return withTable(elementMessages(this.#table, facts, addElements))
+    } catch (error) {
+      if (!isNetError(error, 'ERR_BATCH_TOO_LARGE')) throw error
+      return this.#placeInParts(withTable, facts)
+    }
+  }
+
+  /** Where there is no room for all: networks first, so that what is not published is never let in. */
+  #placeInParts(withTable: (elements: readonly NetlinkMessage[]) => number, facts: readonly CheckedFact[]): number {
+    const after = withTable([])
+    const isPort = ({ kind }: CheckedFact): boolean => kind === 'port' || kind === 'open-port'
+    try {
+      this.change({ removed: [], added: [...facts.filter((fact) => !isPort(fact)), ...facts.filter(isPort)] })
+    } catch (error) {
+      this.remove()
+      throw error
+    }
+    return after
+  }
+
+  #fingerprint(): string {
+    try {
+      return fingerprintOf(this.#netlink, this.#table)
+    } catch {
+      // Changed again already. It is not taken for intact then, and put in place when somebody asks.
+      return ''
+    }
   }
 
   /**
@@ -146,6 +185,10 @@ export function translated<T>(work: () => T): T {
 /** What the table bears: `nft` shows it. */
 function commentOf(owner: string): string {
   return `owner ${owner}`
+}
+
+function factsOf(steps: readonly Step[], kind: Step['kind']): CheckedFact[] {
+  return steps.filter((step) => step.kind === kind).map(({ fact }) => fact)
 }
 
 function elementMessages(

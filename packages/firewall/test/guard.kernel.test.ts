@@ -59,7 +59,7 @@ describeKernel('a table that another program meddles with', () => {
     ['element of ports4 deleted', ['delete', 'element', 'inet', 'net', 'ports4', '{ tcp . 8080 }']],
     ['element of ports4 added', ['add', 'element', 'inet', 'net', 'ports4', '{ tcp . 99 : 10.0.1.2 . 80 }']],
     ['rule of services added', ['add', 'rule', 'inet', 'net', 'services', 'drop']],
-    ['9 rules of published deleted', ['flush', 'chain', 'inet', 'net', 'published']],
+    ['3 rules of inbound deleted', ['flush', 'chain', 'inet', 'net', 'inbound']],
     ['chain mine added', ['add', 'chain', 'inet', 'net', 'mine']],
     ['chain forward added', ['chain', 'inet', 'net', 'forward', '{ policy drop; }']],
     ['set mine added', ['add', 'set', 'inet', 'net', 'mine', '{ type inet_service; }']],
@@ -107,7 +107,8 @@ describeKernel('a table that another program meddles with', () => {
   })
 
   it('is looked at, and left alone, after more changes of others than were heard of', async () => {
-    await openWith(network, port(8080))
+    const shifted: PortFact = { ...port(9_000), count: 10, containerPort: 80 }
+    await openWith(network, port(8080), { ...port(7_000), count: 10, containerPort: 7_000 }, shifted)
     const before = listWithHandles()
 
     drownOut()

@@ -1,17 +1,29 @@
-import { NetlinkError, NftablesSocket } from '@net/netlink-ffi'
+import { NetlinkError, NftablesSocket, SystemCallError, type NftablesSocketOptions } from '@net/netlink-ffi'
 import type { FirewallNetlink } from '../src/index.ts'
 
-/** A socket of the kernel's whose commits fail with an error number as long as there is one. */
-export function refusingNetlink(): FirewallNetlink & { refusal: number | undefined; commits: number } {
-  const socket = NftablesSocket.open()
+const ENOSPC = 28
+const ENOBUFS = 105
+
+/** A socket of the kernel's whose commits fail: with an error number, once after so many, or after they were carried out. */
+export function refusingNetlink(
+  options?: NftablesSocketOptions,
+): FirewallNetlink & { refusal: number | undefined; commits: number; losesAnswers: boolean; failsAfter: number } {
+  const socket = NftablesSocket.open(options)
   return {
     refusal: undefined,
     commits: 0,
+    losesAnswers: false,
+    failsAfter: Infinity,
     port: socket.port,
     commit(...args) {
       if (this.refusal !== undefined) throw new NetlinkError('NFT_MSG_NEWSETELEM', this.refusal)
-      this.commits++
+      if (this.commits === this.failsAfter) {
+        this.failsAfter = Infinity
+        throw new NetlinkError('NFT_MSG_NEWSETELEM', ENOSPC)
+      }
       socket.commit(...args)
+      this.commits++
+      if (this.losesAnswers) throw new SystemCallError('recv', ENOBUFS)
     },
     generation: () => socket.generation(),
     findTable: (table) => socket.findTable(table),

@@ -9,6 +9,7 @@ import { refusingNetlink } from './refusing-netlink.ts'
 await enterFreshHost()
 
 const ENOMEM = 12
+const ENOSPC = 28
 
 /** The table as `nft` lists it. */
 const list = (table = 'net'): string =>
@@ -236,5 +237,66 @@ describeKernel('a change', () => {
 
     await firewall.change({ remove: ports })
     expect(list()).not.toContain('10.0.0.2')
+  })
+})
+
+describeKernel('a kernel short of room', () => {
+  const ports = (count: number): PortFact[] => Array.from({ length: count }, (_, at) => port(10_000 + at))
+  /** Room for the table, but for some hundred elements only. */
+  const bufferBytes = 16 * 1024
+
+  it("takes what is larger than the socket's buffer in parts", async () => {
+    const netlink = refusingNetlink({ bufferBytes })
+    const firewall = await openFirewall({ facts: [network, ...ports(2_000)] }, { netlink })
+    expect(list().match(/10\.0\.0\.2 \. 80/g)).toHaveLength(2_000)
+
+    await firewall.change({ remove: ports(1_000), add: ports(1_000).map((fact) => ({ ...fact, containerPort: 81 })) })
+
+    expect(list().match(/10\.0\.0\.2 \. 80/g)).toHaveLength(1_000)
+    expect(list().match(/10\.0\.0\.2 \. 81/g)).toHaveLength(1_000)
+    expect(netlink.commits).toBeGreaterThan(5)
+    await firewall.close()
+    netlink.close()
+  })
+
+  it('that fails half way leaves nothing of it', async () => {
+    const netlink = refusingNetlink({ bufferBytes })
+    const firewall = await openFirewall({ facts: [network, port(80)] }, { netlink })
+    const before = list()
+    netlink.failsAfter = netlink.commits + 2
+
+    const changing = firewall.change({ remove: [port(80)], add: ports(2_000) })
+
+    await expect(changing).rejects.toMatchObject({ code: 'ERR_NETLINK', kind: 'no-service', errno: ENOSPC })
+    expect(list()).toBe(before)
+    await firewall.change({ remove: [port(80)], add: ports(10) })
+    await firewall.close()
+    netlink.close()
+  })
+
+  it('that fails half way when the table is put in place leaves none', async () => {
+    const netlink = refusingNetlink({ bufferBytes })
+    netlink.failsAfter = 2
+
+    const opening = openFirewall({ facts: [network, ...ports(2_000)] }, { netlink })
+
+    await expect(opening).rejects.toMatchObject({ code: 'ERR_NETLINK', errno: ENOSPC })
+    netlink.close()
+    expect(tables()).toBe('')
+  })
+
+  it('that loses its answer is asked to have everything as it was', async () => {
+    const netlink = refusingNetlink()
+    const firewall = await openFirewall({ facts: [network, port(80)] }, { netlink })
+    const before = list()
+    netlink.losesAnswers = true
+    const changing = firewall.change({ remove: [port(80)], add: [port(81)] })
+    netlink.losesAnswers = false
+
+    await expect(changing).rejects.toMatchObject({ errno: 105, kind: 'no-service' })
+    expect(list()).toBe(before)
+    await firewall.change({ add: [port(81)] })
+    await firewall.close()
+    netlink.close()
   })
 })

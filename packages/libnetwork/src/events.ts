@@ -1,7 +1,8 @@
 import type { FirewallEvent } from '@net/firewall'
+import type { HostEvent } from '@net/osl'
 
 /** Something that happened to what the controller keeps, without its doing. */
-export type Happening = FirewallEvent
+export type Happening = FirewallEvent | HostEvent
 
 /** Where an event stands among all of a controller. */
 export interface EventPlace {

@@ -2,11 +2,17 @@ import { mkdirSync, rmdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { bridgeDriver } from '@net/drivers-bridge'
 import { DriverRegistry, type NetworkDriver } from '@net/driverapi'
-import { openFirewall, type ForeignAnswer } from '@net/firewall'
+import {
+  openFirewall,
+  openIptablesFirewall,
+  type FirewallDeps,
+  type ForeignAnswer,
+  type TableFirewall,
+} from '@net/firewall'
 import { defaultIpam, nullIpam } from '@net/ipam'
 import type { IpamDriver } from '@net/ipamapi'
 import { holdName, isNameHeld, type HeldName } from '@net/netlink-ffi'
-import { Executor } from '@net/osl'
+import { Executor, type DriftAnswer } from '@net/osl'
 import { BoundFiles, FairSlots, type FairSlotsOptions } from '@net/resolver'
 import { openPortAllocator, type PortAllocatorOptions } from '@net/portallocator'
 import { NotImplementedError, randomId, Rollback, shortId, silentLogger, Turns, type Logger } from '@net/types'
@@ -31,11 +37,18 @@ export interface ControllerOptions {
   readonly pools?: readonly { readonly base: string; readonly size: number }[] | undefined
   readonly ports?: PortAllocatorOptions | undefined
   readonly dns?: ControllerDnsOptions | undefined
+  /** What packet rules are made of: `iptables` for hosts whose other rules are. @defaultValue 'nftables' */
+  readonly firewall?: 'nftables' | 'iptables' | undefined
   /**
    * What to do about a firewall of another program that drops packets of networks (Docker's, ufw's, firewalld's): tell
    * of it, or put two rules into its chain that let them pass. @defaultValue 'warn'
    */
   readonly foreignFirewall?: ForeignAnswer | undefined
+  /**
+   * What to do when somebody else changes or deletes bridges, their addresses or the host's ends of interfaces: tell of
+   * it, or put it right as well. @defaultValue 'repair'
+   */
+  readonly drift?: DriftAnswer | undefined
   /** What `close` does with sandboxes and networks. @defaultValue 'delete' */
   readonly onClose?: 'delete' | 'keep' | undefined
   /** Not there yet: records are held in memory. */
@@ -66,6 +79,7 @@ const RUNTIME_DIRECTORY = '/run/net'
  */
 export async function openController(options: ControllerOptions = {}): Promise<Controller> {
   refuseWhatIsNotThereYet(options)
+  refuseWhatIsNone(options)
   const id = randomId()
   const logger = options.logger ?? silentLogger
   const turns = new Turns()
@@ -85,16 +99,12 @@ export async function openController(options: ControllerOptions = {}): Promise<C
     const onEvent = (event: Happening): void => {
       events.add(event)
     }
-    const { foreignFirewall } = options
-    const firewall = await openFirewall(
-      { table: `net_${shortId(id)}`, owner: id, foreignFirewall },
-      { logger, onEvent },
-    )
+    const firewall = await openFirewallOf(options, id, { logger, onEvent })
     held.defer('open the firewall', () => firewall.close())
     const folder = createFolder(id, options.runtimeDirectory, held)
     const ports = openPortAllocator(options.ports, { turns })
     held.defer('open the port allocator', () => ports.close())
-    const executor = Executor.open({ owner: `net:${id}` }, { firewall, turns, logger })
+    const executor = Executor.open({ owner: `net:${id}`, drift: options.drift }, { firewall, turns, logger, onEvent })
     held.defer('open the executor', () => executor.close())
     const { host, ...naming } = options.dns ?? {}
     const hostNames = host === undefined ? undefined : await openHostResolver(host, { logger })
@@ -112,6 +122,24 @@ function refuseWhatIsNotThereYet(options: ControllerOptions): void {
   if (options.stateDirectory !== undefined) throw new NotImplementedError('the option stateDirectory')
   if (options.stores !== undefined) throw new NotImplementedError('the option stores')
   if (options.onClose === 'keep') throw new NotImplementedError("the option onClose: 'keep' without a store")
+}
+
+/** The packet rules, made of whatever they are to be made of. */
+function openFirewallOf(options: ControllerOptions, id: string, deps: FirewallDeps): Promise<TableFirewall> {
+  const { foreignFirewall } = options
+  return options.firewall === 'iptables'
+    ? openIptablesFirewall({ prefix: `NET-${shortId(id)}` }, deps)
+    : openFirewall({ table: `net_${shortId(id)}`, owner: id, foreignFirewall }, deps)
+}
+
+function refuseWhatIsNone({ firewall = 'nftables', drift = 'repair' }: ControllerOptions): void {
+  checkChoice('firewall', firewall, ['nftables', 'iptables'])
+  checkChoice('drift', drift, ['off', 'report', 'repair'])
+}
+
+function checkChoice(member: string, value: string, choices: readonly string[]): void {
+  if (choices.includes(value)) return
+  throw new InvalidRequestError('controller', member, `expected ${choices.join(' or ')}, got ${JSON.stringify(value)}`)
 }
 
 function namingOf({ resolvConf, slots, ...resolver }: ControllerDnsOptions, logger: Logger): NamingDeps {

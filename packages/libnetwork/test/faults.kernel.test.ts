@@ -1,8 +1,8 @@
 import { execFileSync } from 'node:child_process'
-import { describeKernel, enterFreshHost } from '@net/netlink-ffi/testing'
+import { describeKernel, enterFreshHost, ip } from '@net/netlink-ffi/testing'
 import { afterEach, beforeEach, expect, it } from 'vitest'
 import { openController, type Attachment, type Controller, type ControllerEvent } from '../src/index.ts'
-import { fetchFromHost, serve } from './lab.ts'
+import { fetchFrom, fetchFromHost, plain, serve } from './lab.ts'
 
 await enterFreshHost()
 
@@ -62,5 +62,51 @@ describeKernel('a firewall of another program that is in the way', () => {
     await other.close()
     expect(list()).not.toContain('networks of')
     execFileSync('nft', ['delete', 'table', 'inet', 'other'])
+  })
+})
+
+describeKernel('a bridge that somebody deletes', () => {
+  it('is made again with all that was on it, and the controller tells of it', async () => {
+    await using _server = await serve(one.sandbox, 'hello')
+    const network = net.getNetwork('n')
+    const two = await net.attach({ network, endpoint: { name: 'two' }, sandbox: { containerId: 'two' } })
+    const [bridge] = ip('link', 'show', 'type', 'bridge') as [{ ifname: string }]
+    const events = net.events()
+
+    execFileSync('ip', ['link', 'delete', bridge.ifname])
+
+    expect(await first(events)).toMatchObject({
+      ...{ kind: 'drift', what: 'bridge-deleted', subject: bridge.ifname, outcome: 'repaired' },
+    })
+    expect(await fetchFromHost(url)).toBe('hello')
+    expect(await fetchFrom(two.sandbox, `http://${plain(one.endpoint.address)}/`)).toBe('hello')
+    expect(await fetchFrom(two.sandbox, `http://[${plain(one.endpoint.address6)}]/`)).toBe('hello')
+  })
+
+  it('is told of only, where that is wanted', async () => {
+    await using other = await openController({ drift: 'report' })
+    await other.createNetwork({ name: 'n' })
+    const events = other.events()
+    const bridges = ip('link', 'show', 'type', 'bridge') as { ifname: string; ifalias: string }[]
+    const { ifname } = bridges.find(({ ifalias }) => ifalias === `net:${other.id}`)!
+
+    execFileSync('ip', ['link', 'set', ifname, 'down'])
+
+    expect(await first(events)).toMatchObject({ kind: 'drift', what: 'bridge-down', outcome: 'reported' })
+  })
+})
+
+describeKernel('a controller that is to do what nobody can', () => {
+  it.each([
+    [{ drift: 'panic' as 'off' }, 'drift', 'expected off or report or repair, got "panic"'],
+    [{ firewall: 'none' as 'iptables' }, 'firewall', 'expected nftables or iptables, got "none"'],
+    [{ foreignFirewall: 'fight' as 'warn' }, 'foreignFirewall', 'expected warn or insert'],
+  ])('says so before anything is made: %j', async (options, member, expected) => {
+    const before = execFileSync('nft', ['list', 'tables'], { encoding: 'utf8' })
+
+    await expect(openController(options)).rejects.toMatchObject({
+      ...{ kind: 'bad-request', message: expect.stringMatching(new RegExp(`${member}.*${expected}`)) as string },
+    })
+    expect(execFileSync('nft', ['list', 'tables'], { encoding: 'utf8' })).toBe(before)
   })
 })

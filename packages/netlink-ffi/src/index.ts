@@ -21,6 +21,7 @@ export {
 } from './errors.ts'
 export { holdName, isNameHeld, type HeldName } from './held-name.ts'
 export { holdPort, type HeldPort } from './held-port.ts'
+export { watchInterfaces, type InterfaceEvent } from './interface-events.ts'
 export type { NetlinkMessage } from './message.ts'
 export {
   createNamespace,

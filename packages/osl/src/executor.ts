@@ -10,8 +10,11 @@ import { ConntrackSocket, isOnLink, RouteSocket, type Link, type LinkStatistics 
 import { Rollback, silentLogger, Turns, type CallOptions, type Logger } from '@net/types'
 import { Announcer } from './announcer.ts'
 import { Bridges } from './bridges.ts'
+import type { DriftAnswer, DriftEvent } from './drift/drift-event.ts'
+import { DriftWatch } from './drift/drift-watch.ts'
 import { Forwarding } from './forwarding.ts'
 import { defaultRoutes, Interfaces } from './interfaces.ts'
+import { NeighbourTable, type NeighboursEvent } from './neighbour-table.ts'
 import { Reaper } from './reaper.ts'
 import { createSandboxNamespace, deleteSandboxNamespace, inSandbox } from './sandbox-namespace.ts'
 import type { Program } from './spawn/messages.ts'
@@ -24,6 +27,8 @@ import { readSysctl, writeSysctls } from './sysctl.ts'
 export interface ExecutorOptions {
   /** Written on every link made, as its alias: whose it is. */
   readonly owner: string
+  /** What to do when somebody else changes links of the host that plans made. @defaultValue `repair` */
+  readonly drift?: DriftAnswer | undefined
 }
 
 /** What the wiring supplies to an {@link Executor}. All of it is borrowed: closing the executor leaves it open. */
@@ -31,7 +36,12 @@ export interface ExecutorDeps {
   readonly firewall: Firewall
   readonly turns?: Turns | undefined
   readonly logger?: Logger | undefined
+  /** Called with what happens to the host without our doing. @defaultValue nobody is told */
+  readonly onEvent?: ((event: HostEvent) => void) | undefined
 }
+
+/** Something that happened to the host without our doing. */
+export type HostEvent = DriftEvent | NeighboursEvent
 
 /** What an executor speaks to the kernel through. */
 interface Sockets {
@@ -60,9 +70,16 @@ export class Executor {
   readonly #forwarding: Forwarding
   readonly #flows: StaleFlows
   readonly #announcer: Announcer
+  /** Absent where it is off. */
+  readonly #drift: DriftWatch | undefined
+  readonly #neighbours: NeighbourTable
   readonly #spawner = new Spawner()
 
-  private constructor(owner: string, deps: ExecutorDeps, { routes, forReaper, conntrack }: Sockets) {
+  private constructor(
+    { owner, drift = 'repair' }: ExecutorOptions,
+    deps: ExecutorDeps,
+    { routes, forReaper, conntrack }: Sockets,
+  ) {
     this.#owner = owner
     this.#firewall = deps.firewall
     this.#turns = deps.turns ?? new Turns()
@@ -75,12 +92,16 @@ export class Executor {
     this.#forwarding = new Forwarding(deps.firewall, routes, this.#logger)
     this.#flows = new StaleFlows(conntrack, this.#logger)
     this.#announcer = new Announcer(this.#logger)
+    const { onEvent: tell = () => undefined } = deps
+    const hands = { routes, bridges: this.#bridges, interfaces: this.#interfaces, owner }
+    this.#drift = drift === 'off' ? undefined : new DriftWatch({ ...hands, answer: drift, tell, logger: this.#logger })
+    this.#neighbours = new NeighbourTable({ tell, logger: this.#logger })
   }
 
   /** Opens it in the calling thread's network namespace: that is the host from then on. */
   static open(options: ExecutorOptions, deps: ExecutorDeps): Executor {
     const { logger } = deps
-    return new Executor(options.owner, deps, {
+    return new Executor(options, deps, {
       routes: RouteSocket.open({ logger }),
       forReaper: RouteSocket.open({ logger, bufferBytes: REAPER_BUFFER_BYTES }),
       conntrack: ConntrackSocket.open({ logger }),
@@ -115,11 +136,16 @@ export class Executor {
     await this.#addFacts(plan.firewall, rollback, call)
 
     rollback.commit()
+    this.#drift?.addNetwork(
+      plan,
+      bridges.map(({ index }) => index),
+    )
   }
 
   /** Unmakes a network; forwarding that was switched on here goes off with the last one. What is gone already is no error. */
   async deleteNetwork(plan: NetworkPlan): Promise<void> {
     await this.#turns.take()
+    this.#drift?.removeNetwork(plan)
     // First: as long as they are otherwise, the rules are needed.
     writeSysctls((plan.restore ?? []).map((sysctl) => ({ ...sysctl, optional: true })))
     await this.#firewall.change({ remove: plan.firewall })
@@ -140,6 +166,8 @@ export class Executor {
    */
   async deleteSandbox(key: string, plans: readonly JoinPlan[]): Promise<void> {
     await this.#turns.take()
+    for (const plan of plans) this.#drift?.removeJoin(plan)
+    this.#drift?.removeSandbox(key)
     const facts = plans.flatMap(({ firewall }) => firewall)
     if (facts.length > 0) await this.#firewall.change({ remove: facts })
     const links = this.#ownLinks(plans.flatMap(({ sandbox }) => sandbox.links.map(({ create }) => create.hostName)))
@@ -159,10 +187,12 @@ export class Executor {
     await using rollback = new Rollback()
 
     await this.#flows.whenEnded(plan.sandbox.links)
+    const indexes: number[] = []
     for (const link of plan.sandbox.links) {
       await this.#turns.take(call)
       const near = this.#interfaces.create(key, link)
       rollback.defer(`create ${near.name}`, () => this.#reaper.delete([near.index]))
+      indexes.push(near.index)
 
       await this.#turns.take(call)
       this.#interfaces.configure(key, link, plan.sandbox.gateways)
@@ -173,11 +203,14 @@ export class Executor {
     await this.#addFacts(plan.firewall, rollback, call)
 
     rollback.commit()
+    this.#drift?.addJoin(key, plan, indexes)
+    this.#neighbours.look()
   }
 
   /** Takes away what `plan` made in a sandbox that stays. What is gone already is no error. */
   async leave(plan: JoinPlan): Promise<void> {
     await this.#turns.take()
+    this.#drift?.removeJoin(plan)
     if (plan.firewall.length > 0) await this.#firewall.change({ remove: plan.firewall })
     await this.#deleteOwn(plan.sandbox.links.map(({ create }) => create.hostName))
     this.#flows.leave(plan.sandbox.links)
@@ -195,6 +228,7 @@ export class Executor {
     await this.#turns.take()
     using inside = inSandbox(key, () => RouteSocket.open({ logger: this.#logger }))
     inside.apply(...defaultRoutes(gateways))
+    this.#drift?.addGateways(key, gateways)
   }
 
   /** Starts a program in a sandbox. @throws SystemCallError (`ERR_SYSTEM_CALL`), ClosedError (`ERR_CLOSED`) */
@@ -239,6 +273,7 @@ export class Executor {
   async close(): Promise<void> {
     this.#spawner.close()
     this.#announcer.close()
+    this.#drift?.close()
     await this.#reaper.close()
     await this.#flows.settle()
     this.#conntrack.close()

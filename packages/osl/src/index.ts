@@ -4,6 +4,7 @@
  * @packageDocumentation
  */
 
+export type { DriftAnswer, DriftEvent, DriftKind } from './drift/drift-event.ts'
 export {
   BridgeFullError,
   InterfaceExistsError,
@@ -14,7 +15,8 @@ export {
   SysctlError,
   UnsupportedKernelError,
 } from './errors.ts'
-export { Executor, type ExecutorDeps, type ExecutorOptions } from './executor.ts'
+export { Executor, type ExecutorDeps, type ExecutorOptions, type HostEvent } from './executor.ts'
+export type { NeighboursEvent } from './neighbour-table.ts'
 export { inSandbox } from './sandbox-namespace.ts'
 export type { Program } from './spawn/messages.ts'
 export { SandboxProcess, type SandboxProcessEvents } from './spawn/sandbox-process.ts'

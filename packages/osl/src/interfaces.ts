@@ -85,6 +85,11 @@ export class Interfaces {
     this.#routes.apply(...portUp(near, link))
   }
 
+  /** Ties an interface that is there to its bridge again. */
+  attach({ name, index, link }: { name: string; index: number; link: SandboxLink }, bridge: number): void {
+    this.#routes.apply(setLink(index, { master: bridge }), ...portUp({ name, index, bridge }, link.create))
+  }
+
   /**
    * Takes a veth off its bridge at once; deleting it, or taking it down, takes the kernel its time. Dormant, so
    * that the port stays disabled when what still runs in the sandbox takes the far end down and up again.
@@ -93,8 +98,8 @@ export class Interfaces {
     try {
       this.#routes.apply(makeDormant(link.index), setBridgePort(link.index, { state: 'disabled' }))
     } catch (error) {
-      // Gone meanwhile, or taken off the bridge by somebody.
-      if (!isErrno(error, 'ENODEV', 'EINVAL', 'EOPNOTSUPP')) throw error
+      // Gone meanwhile, or taken off the bridge or down by somebody.
+      if (!isErrno(error, 'ENODEV', 'EINVAL', 'EOPNOTSUPP', 'ENETDOWN')) throw error
     }
   }
 }

@@ -1,5 +1,5 @@
 import { execFileSync, spawn, type ChildProcess } from 'node:child_process'
-import { once } from 'node:events'
+import { once, type EventEmitter } from 'node:events'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Endpoint, Sandbox } from '@net/libnetwork'
@@ -17,7 +17,9 @@ const BATCH = 500
 const GIB = 2 ** 30
 
 /** Starts a program somewhere. */
-type Start = (command: string, ...args: string[]) => ChildProcess
+/** A program of a sandbox, or of this process. */
+type Running = Pick<ChildProcess, 'stdout' | 'kill'> & EventEmitter
+type Start = (command: string, ...args: string[]) => Running
 
 /** A path from a client to a server. */
 interface Route {

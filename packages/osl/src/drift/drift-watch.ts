@@ -1,0 +1,195 @@
+import type { JoinPlan, NetworkPlan } from '@net/driverapi'
+import { watchInterfaces, type InterfaceEvent } from '@net/netlink-ffi'
+import { Backoff, type Logger } from '@net/types'
+import { driftOfBridge, type DriftHands } from './bridge-drift.ts'
+import type { Drift } from './drift.ts'
+import type { DriftAnswer, DriftEvent } from './drift-event.ts'
+import { driftOfPort } from './port-drift.ts'
+import { WantedLinks, type WantedLink } from './wanted-links.ts'
+
+/** What somebody does to a link comes in several steps: they are looked at together. */
+const SETTLE_MS = 20
+/** Whoever undoes repairs all the time finds them made less and less often. */
+const WAITS = { firstMs: 100, maxMs: 10_000, quietMs: 30_000 } as const
+/** So many things can be wrong with one link at a time, and one shows behind another. */
+const STEPS = 20
+
+/** What the wiring supplies. */
+export interface DriftDeps extends DriftHands {
+  readonly answer: Exclude<DriftAnswer, 'off'>
+  readonly tell: (event: DriftEvent) => void
+  readonly logger: Logger
+}
+
+interface LinkState {
+  readonly backoff: Backoff
+  /** What was told last and lasts. */
+  told: string
+  /** It is repaired when it is time. */
+  isWaiting: boolean
+}
+
+/**
+ * Sees to it that the links of the host stay as plans made them: whatever another program or a hand does to one is
+ * told and, where that is wanted, put right.
+ */
+export class DriftWatch {
+  readonly #deps: DriftDeps
+  readonly #links = new WantedLinks()
+  readonly #watch: { close(): void }
+  readonly #touched = new Set<WantedLink>()
+  readonly #states = new WeakMap<WantedLink, LinkState>()
+  readonly #timers = new Set<NodeJS.Timeout>()
+  #timer: NodeJS.Timeout | undefined
+
+  /** Watches the calling thread's namespace. */
+  constructor(deps: DriftDeps) {
+    this.#deps = deps
+    this.#watch = watchInterfaces((event) => {
+      this.#notice(event)
+    })
+  }
+
+  /** The links of a network are as they are to be; `indexes` in the order of the plan. */
+  addNetwork(plan: NetworkPlan, indexes: readonly number[]): void {
+    this.#links.addNetwork(plan, indexes)
+  }
+
+  addJoin(key: string, plan: JoinPlan, indexes: readonly number[]): void {
+    this.#links.addJoin(key, plan, indexes)
+  }
+
+  addGateways(key: string, gateways: JoinPlan['sandbox']['gateways']): void {
+    this.#links.addGateways(key, gateways)
+  }
+
+  /** From here on it is nobody's concern what becomes of them. */
+  removeNetwork(plan: NetworkPlan): void {
+    this.#links.removeNetwork(plan)
+  }
+
+  removeJoin(plan: JoinPlan): void {
+    this.#links.removeJoin(plan)
+  }
+
+  removeSandbox(key: string): void {
+    this.#links.removeSandbox(key)
+  }
+
+  /** Watches no more. Safe to call twice. */
+  close(): void {
+    this.#watch.close()
+    clearTimeout(this.#timer)
+    for (const timer of this.#timers) clearTimeout(timer)
+  }
+
+  #notice(event: InterfaceEvent): void {
+    if (event.kind === 'overrun') {
+      for (const link of this.#links.all()) this.#touched.add(link)
+    } else {
+      const link = this.#links.find(event.index)
+      if (link !== undefined) this.#touched.add(link)
+    }
+    if (this.#touched.size === 0 || this.#timer !== undefined) return
+    this.#timer = setTimeout(() => {
+      this.#timer = undefined
+      this.#lookAtTouched()
+    }, SETTLE_MS)
+    this.#timer.unref()
+  }
+
+  #lookAtTouched(): void {
+    const touched = [...this.#touched]
+    this.#touched.clear()
+    // Bridges first: their ports come back with them.
+    for (const kind of ['bridge', 'port'] as const) {
+      for (const link of touched) if (link.kind === kind) this.#look(link)
+    }
+  }
+
+  /** Looks at a link, and does what there is to do, or sees to it that it is done when it is time. */
+  #look(link: WantedLink): void {
+    const state = this.#stateOf(link)
+    if (state.isWaiting) return
+    const drift = this.#driftOf(link)
+    if (drift === undefined) state.told = ''
+    else if (this.#deps.answer === 'report') this.#tellOnce(link, drift, 'reported')
+    else this.#repairInTurn(link)
+  }
+
+  #repairInTurn(link: WantedLink): void {
+    const waitMs = this.#stateOf(link).backoff.next(performance.now())
+    if (waitMs === 0) this.#repairAll(link)
+    else this.#repairLater(link, waitMs)
+  }
+
+  /** Until nothing is wrong with a link, or nothing more can be done: one thing shows behind another. */
+  #repairAll(link: WantedLink): void {
+    for (let step = 0; step < STEPS; step++) {
+      const drift = this.#driftOf(link)
+      if (drift === undefined) {
+        this.#stateOf(link).told = ''
+        return
+      }
+      if (drift.repair === undefined) {
+        this.#tellOnce(link, drift, 'lost')
+        // Somebody may bring it back, under an index that nobody knows of.
+        if (drift.what !== 'namespace-lost') this.#repairInTurn(link)
+        return
+      }
+      try {
+        drift.repair()
+        this.#tell(drift, 'repaired')
+      } catch (error) {
+        this.#tellOnce(link, drift, 'lost', error as Error)
+        this.#repairInTurn(link)
+        return
+      }
+    }
+  }
+
+  #repairLater(link: WantedLink, waitMs: number): void {
+    const state = this.#stateOf(link)
+    state.isWaiting = true
+    const timer = setTimeout(() => {
+      state.isWaiting = false
+      this.#timers.delete(timer)
+      this.#repairAll(link)
+    }, waitMs)
+    timer.unref()
+    this.#timers.add(timer)
+  }
+
+  #driftOf(link: WantedLink): Drift | undefined {
+    if (!this.#links.has(link)) return undefined
+    try {
+      return link.kind === 'bridge'
+        ? driftOfBridge(this.#deps, this.#links, link)
+        : driftOfPort(this.#deps, this.#links, link)
+    } catch (error) {
+      this.#deps.logger.warn({ error, link: link.name }, 'could not look at a link')
+      return undefined
+    }
+  }
+
+  /** As long as nothing is better, nothing is told again. */
+  #tellOnce(link: WantedLink, drift: Drift, outcome: DriftEvent['outcome'], error?: Error): void {
+    const state = this.#stateOf(link)
+    const text = `${drift.what} ${drift.detail ?? ''}`
+    if (state.told === text) return
+    state.told = text
+    this.#tell(drift, outcome, error)
+  }
+
+  #tell({ what, subject, detail }: Drift, outcome: DriftEvent['outcome'], error?: Error): void {
+    const event: DriftEvent = { kind: 'drift', what, subject, detail, outcome, error }
+    this.#deps.logger.warn(event, 'a link is not as it was left')
+    this.#deps.tell(event)
+  }
+
+  #stateOf(link: WantedLink): LinkState {
+    const state = this.#states.get(link) ?? { backoff: new Backoff(WAITS), told: '', isWaiting: false }
+    this.#states.set(link, state)
+    return state
+  }
+}

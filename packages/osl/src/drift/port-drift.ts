@@ -1,0 +1,65 @@
+import type { Link } from '@net/netlink-ffi'
+import { inSandbox } from '../sandbox-namespace.ts'
+import type { DriftHands } from './bridge-drift.ts'
+import type { Drift } from './drift.ts'
+import { rename } from './rename.ts'
+import type { WantedLinks, WantedPort } from './wanted-links.ts'
+
+/** The first thing about an interface's end on the host that is not as it is to be; undefined where all is well. */
+export function driftOfPort(hands: DriftHands, links: WantedLinks, wanted: WantedPort): Drift | undefined {
+  const bridgeIndex = links.bridgeIndex(wanted.link.create.master)
+  const bridge = bridgeIndex === undefined ? undefined : hands.routes.findLink(bridgeIndex)
+  // The bridge's own drift: the port follows. One of the same name may be somebody else's.
+  if (bridge === undefined) return undefined
+  const near = findPort(hands, links, wanted)
+  if (near === undefined) return driftOfMissing(hands, links, wanted)
+  if (near.name !== wanted.name) {
+    return {
+      ...{ what: 'interface-renamed', subject: wanted.name, detail: near.name },
+      repair: () => {
+        rename(hands.routes, near.index, wanted.name)
+      },
+    }
+  }
+  const isOff = near.master !== bridge.index
+  if (!isOff && near.up) return undefined
+  return {
+    ...{ what: isOff ? 'interface-detached' : 'interface-down', subject: wanted.name },
+    repair: () => {
+      hands.interfaces.attach(wanted, bridge.index)
+    },
+  }
+}
+
+function findPort({ routes, owner }: DriftHands, links: WantedLinks, wanted: WantedPort): Link | undefined {
+  const near = routes.findLink(wanted.index)
+  if (near !== undefined) return near
+  const other = routes.findLink(wanted.name)
+  if (other?.alias !== owner) return undefined
+  links.renumber(wanted, other.index)
+  return other
+}
+
+function driftOfMissing({ interfaces }: DriftHands, links: WantedLinks, wanted: WantedPort): Drift {
+  const { key, link } = wanted
+  if (!isMounted(key)) return { what: 'namespace-lost', subject: key }
+  return {
+    ...{ what: 'interface-deleted', subject: wanted.name },
+    repair: () => {
+      const near = interfaces.create(key, link)
+      links.renumber(wanted, near.index)
+      interfaces.configure(key, link, links.gatewaysOf(key))
+      interfaces.setUp(near, link.create)
+    },
+  }
+}
+
+/** Whether there is a namespace at the path. One that was unmounted leaves an empty file. */
+function isMounted(key: string): boolean {
+  try {
+    inSandbox(key, () => undefined)
+    return true
+  } catch {
+    return false
+  }
+}

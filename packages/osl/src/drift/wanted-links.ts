@@ -1,0 +1,132 @@
+import type { BridgeLink, ExistingBridge, JoinPlan, NetworkPlan, SandboxLink, Sysctl } from '@net/driverapi'
+
+/** A bridge that is to be there. */
+export interface WantedBridge {
+  readonly kind: 'bridge'
+  readonly name: string
+  readonly link: BridgeLink | ExistingBridge
+  readonly sysctls: readonly Sysctl[]
+  index: number
+}
+
+/** The host's end of an interface that is to be there. */
+export interface WantedPort {
+  readonly kind: 'port'
+  readonly name: string
+  readonly key: string
+  readonly link: SandboxLink
+  index: number
+}
+
+/** A link of the host that is to be there. */
+export type WantedLink = WantedBridge | WantedPort
+
+type Gateways = JoinPlan['sandbox']['gateways']
+
+/** The links that plans made on the host, as they are to be. */
+export class WantedLinks {
+  readonly #byName = new Map<string, WantedLink>()
+  readonly #byIndex = new Map<number, WantedLink>()
+  /** Ports by the name of their bridge: those that go off it together. */
+  readonly #ports = new Map<string, Set<WantedPort>>()
+  /** The default routes of sandboxes, by key. */
+  readonly #gateways = new Map<string, Gateways>()
+
+  /** All of them, bridges first. */
+  all(): WantedLink[] {
+    const links = [...this.#byName.values()]
+    return [...links.filter(({ kind }) => kind === 'bridge'), ...links.filter(({ kind }) => kind === 'port')]
+  }
+
+  find(index: number): WantedLink | undefined {
+    return this.#byIndex.get(index)
+  }
+
+  has(link: WantedLink): boolean {
+    return this.#byName.get(link.name) === link
+  }
+
+  /** Index of the bridge of that name that is ours to use. */
+  bridgeIndex(name: string): number | undefined {
+    const link = this.#byName.get(name)
+    return link?.kind === 'bridge' ? link.index : undefined
+  }
+
+  portsOf(bridge: string): WantedPort[] {
+    return [...(this.#ports.get(bridge) ?? [])]
+  }
+
+  gatewaysOf(key: string): Gateways {
+    return this.#gateways.get(key) ?? {}
+  }
+
+  /** `indexes` are those of the plan's links, in their order. */
+  addNetwork({ links, sysctls }: NetworkPlan, indexes: readonly number[]): void {
+    links.forEach((link, at) => {
+      this.#add({ kind: 'bridge', name: link.name, link, sysctls, index: indexes[at] ?? 0 })
+    })
+  }
+
+  addJoin(key: string, { sandbox }: JoinPlan, indexes: readonly number[]): void {
+    sandbox.links.forEach((link, at) => {
+      const port: WantedPort = { kind: 'port', name: link.create.hostName, key, link, index: indexes[at] ?? 0 }
+      this.#add(port)
+      const ports = this.#ports.get(link.create.master) ?? new Set()
+      this.#ports.set(link.create.master, ports.add(port))
+    })
+    this.addGateways(key, sandbox.gateways)
+  }
+
+  addGateways(key: string, { ipv4, ipv6 }: Gateways): void {
+    const before = this.gatewaysOf(key)
+    this.#gateways.set(key, { ipv4: ipv4 ?? before.ipv4, ipv6: ipv6 ?? before.ipv6 })
+  }
+
+  /** The link has another index from now on. */
+  renumber(link: WantedLink, index: number): void {
+    this.#byIndex.delete(link.index)
+    link.index = index
+    this.#byIndex.set(index, link)
+  }
+
+  removeNetwork({ links }: NetworkPlan): void {
+    for (const { name } of links) this.#remove(name)
+  }
+
+  removeJoin({ sandbox }: JoinPlan): void {
+    for (const { create } of sandbox.links) {
+      const port = this.#byName.get(create.hostName)
+      if (port?.kind === 'port') this.#removeGateways(port.key, sandbox.gateways)
+      this.#remove(create.hostName)
+    }
+  }
+
+  removeSandbox(key: string): void {
+    this.#gateways.delete(key)
+  }
+
+  /** Those that another endpoint serves by now stay. */
+  #removeGateways(key: string, gone: Gateways): void {
+    const { ipv4, ipv6 } = this.gatewaysOf(key)
+    this.#gateways.set(key, {
+      ipv4: ipv4 === gone.ipv4 ? undefined : ipv4,
+      ipv6: ipv6 === gone.ipv6 ? undefined : ipv6,
+    })
+  }
+
+  #add(link: WantedLink): void {
+    this.#byName.set(link.name, link)
+    this.#byIndex.set(link.index, link)
+  }
+
+  #remove(name: string): void {
+    const link = this.#byName.get(name)
+    if (link === undefined) return
+    this.#byName.delete(name)
+    this.#byIndex.delete(link.index)
+    if (link.kind === 'bridge') return
+    const ports = this.#ports.get(link.link.create.master)
+    ports?.delete(link)
+    if (ports?.size === 0) this.#ports.delete(link.link.create.master)
+  }
+}

@@ -1,0 +1,252 @@
+import { execFileSync, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { Firewall, JoinPlan, NetworkPlan } from '@net/driverapi'
+import { describeKernel, enterFreshHost, ip, ipIn } from '@net/netlink-ffi/testing'
+import { afterAll, afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { Executor, type DriftAnswer, type DriftEvent, type HostEvent } from '../src/index.ts'
+
+await enterFreshHost()
+
+const folder = mkdtempSync(join(tmpdir(), 'drift-'))
+const firewall: Firewall = { change: () => Promise.resolve(), close: () => Promise.resolve() }
+let count = 0
+
+const network: NetworkPlan = {
+  links: [
+    {
+      ...{ kind: 'bridge', name: 'br0', macAddress: '02:42:00:00:00:01', mtu: 1400 },
+      addresses: ['10.20.0.1/24', 'fd20::1/64'],
+    },
+  ],
+  sysctls: [{ path: 'net/ipv4/conf/br0/route_localnet', value: '1' }],
+  firewall: [],
+}
+
+const joinPlan = (host: number): JoinPlan => ({
+  sandbox: {
+    links: [
+      {
+        create: { kind: 'veth', hostName: `veth${host}`, master: 'br0', hairpin: true },
+        ...{ name: 'eth0', macAddress: `02:42:0a:14:00:0${host}` },
+        ...{ addresses: [`10.20.0.${host}/24`, `fd20::${host}/64`], routes: [], neighbours: [], sysctls: [] },
+      },
+    ],
+    gateways: { ipv4: '10.20.0.1', ipv6: 'fd20::1' },
+  },
+  firewall: [],
+  ports: [],
+})
+
+let executor: Executor
+let keys: readonly [string, string]
+let plans: readonly [JoinPlan, JoinPlan]
+const events: DriftEvent[] = []
+let wake: (() => void) | undefined
+
+async function next(): Promise<DriftEvent> {
+  while (events.length === 0) await new Promise<void>((resolve) => (wake = resolve))
+  return events.shift()!
+}
+
+async function open(drift?: DriftAnswer): Promise<void> {
+  const onEvent = (event: HostEvent): void => {
+    if (event.kind === 'drift') events.push(event)
+    wake?.()
+  }
+  executor = Executor.open({ owner: 'net:test', drift }, { firewall, onEvent })
+  await executor.createNetwork(network)
+  keys = [join(folder, `one${count}`), join(folder, `two${count++}`)]
+  plans = [joinPlan(2), joinPlan(3)]
+  for (const [at, key] of keys.entries()) {
+    await executor.createSandbox(key)
+    await executor.join(key, plans[at]!)
+  }
+}
+
+const show = (command: string): void => {
+  execFileSync('ip', command.split(' '), { stdio: 'pipe' })
+}
+/** What `ip` says of the host's links, without what a new one has anew. */
+const state = (): unknown =>
+  (ip('addr', 'show') as Record<string, unknown>[])
+    .filter(({ ifname }) => ifname !== 'lo')
+    .map(({ ifname, flags, mtu, master, operstate, group, ifalias, linkinfo, addr_info: addresses }) => ({
+      ...{ ifname, flags: [...(flags as string[])].sort(), mtu, master, operstate, group, ifalias },
+      hairpin: (linkinfo as { info_slave_data?: { hairpin: boolean } }).info_slave_data?.hairpin,
+      addresses: (addresses as { local: string; scope: string }[])
+        .filter(({ scope }) => scope === 'global')
+        .map(({ local }) => local)
+        .sort(),
+    }))
+    .sort((one, other) => String(one.ifname).localeCompare(String(other.ifname)))
+
+/** Whether the sandboxes reach each other and the host. */
+const pings = (): boolean[] =>
+  ['10.20.0.3', '10.20.0.1', 'fd20::3', 'fd20::1'].map((address) => {
+    const args = [`--net=${keys[0]}`, 'ping', '-c', '1', '-W', '5', address]
+    return execFileSync('nsenter', args, { encoding: 'utf8', stdio: 'pipe' }).includes('1 received')
+  })
+const allWell = [true, true, true, true]
+
+/** Resolves once the links are as they were: interfaces come up a little later. */
+async function settled(wanted: unknown): Promise<void> {
+  for (let tries = 0; tries < 200; tries++) {
+    if (JSON.stringify(state()) === JSON.stringify(wanted)) return
+    await new Promise((resolve) => setTimeout(resolve, 20))
+  }
+  expect(state()).toEqual(wanted)
+}
+
+afterEach(async () => {
+  await executor.deleteSandbox(keys[0], [plans[0]])
+  await executor.deleteSandbox(keys[1], [plans[1]])
+  await executor.deleteNetwork(network)
+  await executor.settle()
+  await executor.close()
+  for (const { ifname } of ip('link', 'show', 'type', 'bridge') as { ifname: string }[]) show(`link delete ${ifname}`)
+  events.length = 0
+})
+afterAll(() => {
+  rmSync(folder, { recursive: true, force: true })
+})
+
+describeKernel('links that somebody else has his hands on', () => {
+  describe('are put right', () => {
+    beforeEach(() => open())
+
+    it.each([
+      ['link delete br0', [['bridge-deleted', 'br0', undefined]]],
+      ['addr delete 10.20.0.1/24 dev br0', [['address-removed', 'br0', '10.20.0.1/24']]],
+      ['addr delete fd20::1/64 dev br0', [['address-removed', 'br0', 'fd20::1/64']]],
+      [
+        'addr flush dev br0',
+        [
+          ['address-removed', 'br0', '10.20.0.1/24'],
+          ['address-removed', 'br0', 'fd20::1/64'],
+        ],
+      ],
+      ['link set br0 name other', [['bridge-renamed', 'br0', 'other']]],
+      [
+        'link set br0 down',
+        [
+          ['bridge-down', 'br0', undefined],
+          ['address-removed', 'br0', 'fd20::1/64'],
+        ],
+      ],
+      ['link set br0 group 0', [['bridge-changed', 'br0', 'group']]],
+      ['link set br0 alias mine', [['bridge-changed', 'br0', 'alias']]],
+      ['link set br0 mtu 1300', [['bridge-changed', 'br0', 'MTU']]],
+      ['link set br0 address 02:42:00:00:00:99', [['bridge-changed', 'br0', 'MAC address']]],
+      ['link delete veth2', [['interface-deleted', 'veth2', undefined]]],
+      ['link set veth2 nomaster', [['interface-detached', 'veth2', undefined]]],
+      ['link set veth2 down', [['interface-down', 'veth2', undefined]]],
+      ['link set veth2 name other', [['interface-renamed', 'veth2', 'other']]],
+    ] as const)('after: ip %s', async (command, expected) => {
+      const before = state()
+
+      show(command)
+
+      for (const [what, subject, detail] of expected) {
+        expect(await next()).toEqual({ kind: 'drift', what, subject, detail, outcome: 'repaired', error: undefined })
+      }
+      await settled(before)
+      expect(pings()).toEqual(allWell)
+      expect(readFileSync('/proc/sys/net/ipv4/conf/br0/route_localnet', 'utf8')).toBe('1\n')
+      expect(events).toEqual([])
+    })
+
+    it('with the default routes that the sandbox had', async () => {
+      show('link delete veth2')
+
+      expect(await next()).toMatchObject({ what: 'interface-deleted', outcome: 'repaired' })
+      expect(ipIn(keys[0], 'route', 'show', 'default')).toMatchObject([{ gateway: '10.20.0.1', dev: 'eth0' }])
+      expect(ipIn(keys[0], '-6', 'route', 'show', 'default')).toMatchObject([{ gateway: 'fd20::1', dev: 'eth0' }])
+    })
+
+    it('less and less often while they are undone, and in the end', async () => {
+      const before = state()
+      const undoing = ['for time in $(seq 100); do ip addr flush dev br0; sleep 0.01; done']
+      const undoer = spawn('sh', ['-c', ...undoing], { stdio: 'ignore' })
+      await once(undoer, 'exit')
+
+      await settled(before)
+      expect(events.filter(({ outcome }) => outcome === 'repaired').length).toBeLessThan(40)
+    })
+
+    it('after more changes than could be heard of', async () => {
+      const before = state()
+      const noise = Array.from({ length: 4_000 }, (_, at) => `link set veth2 mtu ${1_300 + (at % 100)}\n`)
+
+      // All before anybody can listen: there is no room for the last one.
+      execFileSync('ip', ['-batch', '-'], {
+        input: [...noise, 'link set veth2 mtu 1500\n', 'addr delete 10.20.0.1/24 dev br0\n'].join(''),
+        stdio: 'pipe',
+      })
+
+      expect(await next()).toMatchObject({ what: 'address-removed', outcome: 'repaired' })
+      await settled(before)
+    })
+
+    it('not when we take them away ourselves', async () => {
+      await executor.leave(plans[0])
+      await executor.deleteSandbox(keys[1], [plans[1]])
+      await executor.deleteNetwork(network)
+      await executor.settle()
+
+      await new Promise((resolve) => setTimeout(resolve, 60))
+      expect(events).toEqual([])
+      expect(state()).toEqual([])
+    })
+  })
+
+  it('are lost when somebody else has their name, and told of once; they come back when it is free', async () => {
+    await open()
+    const before = state()
+
+    execFileSync('sh', ['-c', 'ip link delete br0 && ip link add br0 type bridge'], { stdio: 'pipe' })
+
+    expect(await next()).toMatchObject({
+      ...{ what: 'bridge-deleted', subject: 'br0', outcome: 'lost', error: { code: 'ERR_INTERFACE_EXISTS' } },
+    })
+    show('link delete br0')
+    expect(await next()).toMatchObject({ what: 'bridge-deleted', outcome: 'repaired' })
+    await settled(before)
+    expect(pings()).toEqual(allWell)
+  })
+
+  it('are lost with the namespace they lead to, which cannot be had again', async () => {
+    await open()
+
+    execFileSync('umount', [keys[0]])
+
+    expect(await next()).toMatchObject({ what: 'namespace-lost', subject: keys[0], outcome: 'lost' })
+    rmSync(keys[0])
+  })
+
+  it('are told of and left alone where that is wanted', async () => {
+    await open('report')
+
+    show('addr delete 10.20.0.1/24 dev br0')
+    expect(await next()).toMatchObject({ what: 'address-removed', detail: '10.20.0.1/24', outcome: 'reported' })
+    show('addr add 192.0.2.1/24 dev br0')
+    show('addr delete 192.0.2.1/24 dev br0')
+    show('link set veth2 down')
+    expect(await next()).toMatchObject({ what: 'interface-down', outcome: 'reported' })
+
+    expect(JSON.stringify(state())).not.toContain('10.20.0.1')
+    expect(events).toEqual([])
+  })
+
+  it("are nobody's concern where that is wanted", async () => {
+    await open('off')
+
+    show('addr delete 10.20.0.1/24 dev br0')
+    await new Promise((resolve) => setTimeout(resolve, 60))
+
+    expect(JSON.stringify(state())).not.toContain('10.20.0.1')
+    expect(events).toEqual([])
+  })
+})
