@@ -17,6 +17,8 @@ export interface NetworkFact {
   readonly inbound?: PerFamily<Inbound> | undefined
   /** Interfaces of the host from where open ports are reached at their containers' own addresses. @defaultValue none */
   readonly trusted?: readonly string[] | undefined
+  /** Its prefixes, for rules that cannot ask which interface a packet came in by. @defaultValue not known */
+  readonly prefixes?: PerFamily<string> | undefined
 }
 
 /** Something that each family may have. */

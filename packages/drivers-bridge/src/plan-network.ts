@@ -74,6 +74,7 @@ function networkFact({ internal, ipv4, ipv6, options }: NetworkRecord<BridgeOpti
     sources,
     inbound: { ipv4: inboundOf(gatewayModes.ipv4), ipv6: inboundOf(gatewayModes.ipv6) },
     trusted: trustedInterfaces,
+    prefixes: { ipv4: ipv4?.pool, ipv6: ipv6?.pool },
   }
 }
 

@@ -77,3 +77,24 @@ export class FirewallContendedError extends NetError<'ERR_FIREWALL_CONTENDED'> {
     })
   }
 }
+
+/** A program of iptables is not to be found. */
+export class IptablesMissingError extends NetError<'ERR_IPTABLES_MISSING'> {
+  constructor(command: string, cause: unknown) {
+    super(`${command} could not be started: install iptables, or use nftables`, {
+      code: 'ERR_IPTABLES_MISSING',
+      kind: 'not-implemented',
+      cause,
+    })
+  }
+}
+
+/** A program of iptables refused what it was told. */
+export class IptablesFailedError extends NetError<'ERR_IPTABLES_FAILED'> {
+  constructor(command: string, status: number | null, words: string) {
+    super(`${command} failed with status ${status ?? 'none'}: ${words}`, {
+      code: 'ERR_IPTABLES_FAILED',
+      kind: 'no-service',
+    })
+  }
+}

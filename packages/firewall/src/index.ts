@@ -11,6 +11,8 @@ export {
   FirewallUnsupportedError,
   ForwardingKnownError,
   InvalidFactError,
+  IptablesFailedError,
+  IptablesMissingError,
   NetworkKnownError,
   PortPublishedError,
   TableInUseError,
@@ -18,5 +20,7 @@ export {
 export type { FirewallEvent, ForeignFirewall, RulesLost, RulesRestored } from './events.ts'
 export { openFirewall, type FirewallDeps, type TableFirewall } from './firewall.ts'
 export type { ForeignAnswer } from './foreign/foreign-firewalls.ts'
+export type { IptablesCommands } from './iptables/commands.ts'
+export { openIptablesFirewall, type IptablesDeps, type IptablesOptions } from './iptables/iptables-firewall.ts'
 export type { FirewallOptions } from './options.ts'
 export type { FirewallNetlink } from './owned-table.ts'

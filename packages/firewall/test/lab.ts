@@ -70,6 +70,7 @@ export function addressOf(name: Exclude<PlaceName, 'host'>, family: 4 | 6): stri
 export class Lab {
   readonly #folder: string
   readonly #agents: ReadonlyMap<PlaceName, Agent>
+  readonly #forgers = new Set<PlaceName>()
 
   private constructor(folder: string, agents: ReadonlyMap<PlaceName, Agent>) {
     this.#folder = folder
@@ -135,6 +136,8 @@ export class Lab {
 
   /** Has a place send packets for 127.0.0.2 to the host, as only somebody with bad intentions does. */
   routeLoopbackToHost(name: Exclude<PlaceName, 'host'>): void {
+    if (this.#forgers.has(name)) return
+    this.#forgers.add(name)
     const path = `${this.#folder}/${name}`
     inNamespaceAt(path, () => {
       writeFileSync('/proc/sys/net/ipv4/conf/eth0/route_localnet', '1')

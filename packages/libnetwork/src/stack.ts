@@ -1,9 +1,12 @@
-import { mkdirSync, rmdirSync } from 'node:fs'
-import { join } from 'node:path'
 import { bridgeDriver } from '@net/drivers-bridge'
-import type { Store } from '@net/datastore'
 import { DriverRegistry, type FirewallFact, type NetworkDriver } from '@net/driverapi'
-import { openFirewall, type ForeignAnswer } from '@net/firewall'
+import {
+  openFirewall,
+  openIptablesFirewall,
+  type FirewallDeps,
+  type ForeignAnswer,
+  type TableFirewall,
+} from '@net/firewall'
 import { defaultIpam, nullIpam } from '@net/ipam'
 import type { IpamDriver } from '@net/ipamapi'
 import { holdName, isNameHeld, type HeldName } from '@net/netlink-ffi'
@@ -13,18 +16,20 @@ import { openPortAllocator, type PortAllocatorOptions } from '@net/portallocator
 import { Rollback, shortId, silentLogger, Turns, type Logger } from '@net/types'
 import { Controller } from './controller.ts'
 import { Core } from './core.ts'
-import { ControllerRunningError, InvalidRequestError, RuntimeDirectoryError } from './errors.ts'
+import { ControllerRunningError, InvalidRequestError } from './errors.ts'
 import { EventLog, type Happening } from './events.ts'
 import { openHostResolver, type HostResolverOptions } from './names/host-resolver.ts'
 import { HostResolvConf } from './names/host-resolv-conf.ts'
 import type { NamingDeps } from './names/sandbox-naming.ts'
 import { recover } from './records/recover.ts'
+import { openStore, outlives, type KeepingOptions } from './records/open-store.ts'
 import { Records } from './records/records.ts'
 import type { StoredController } from './records/stored-forms.ts'
 import { factsOf, survey } from './records/survey.ts'
+import { createFolder } from './runtime-folder.ts'
 
 /** What can be chosen about a controller. */
-export interface ControllerOptions {
+export interface ControllerOptions extends KeepingOptions {
   /** One process at a time opens a controller of this name on a host. @defaultValue its random id */
   readonly name?: string | undefined
   /** Folder below which namespaces are mounted. @defaultValue `/run/net` */
@@ -37,6 +42,8 @@ export interface ControllerOptions {
   readonly pools?: readonly { readonly base: string; readonly size: number }[] | undefined
   readonly ports?: PortAllocatorOptions | undefined
   readonly dns?: ControllerDnsOptions | undefined
+  /** What packet rules are made of: `iptables` for hosts whose other rules are. @defaultValue 'nftables' */
+  readonly firewall?: 'nftables' | 'iptables' | undefined
   /**
    * What to do about a firewall of another program that drops packets of networks (Docker's, ufw's, firewalld's): tell
    * of it, or put two rules into its chain that let them pass. @defaultValue 'warn'
@@ -47,15 +54,6 @@ export interface ControllerOptions {
    * it, or put it right as well. @defaultValue 'repair'
    */
   readonly drift?: DriftAnswer | undefined
-  /**
-   * What `close` does with sandboxes and networks. Those that are kept are there again when the same state directory or
-   * store is opened next. @defaultValue 'keep' where there is one, else 'delete'
-   */
-  readonly onClose?: 'delete' | 'keep' | undefined
-  /** Folder that records are kept in: what is made outlives the process. @defaultValue memory only */
-  readonly stateDirectory?: string | undefined
-  /** Stores of the caller's instead: `local`, for this controller alone. They stay open. */
-  readonly stores?: { readonly local?: Store | undefined } | undefined
   readonly logger?: Logger | undefined
 }
 
@@ -69,9 +67,6 @@ export interface ControllerDnsOptions extends Partial<NamingDeps['resolver']> {
   readonly host?: HostResolverOptions | undefined
 }
 
-/** Where namespaces lie. */
-const RUNTIME_DIRECTORY = '/run/net'
-
 /**
  * Opens a controller with the full stack, on the network namespace of the calling thread: its host.
  *
@@ -79,10 +74,10 @@ const RUNTIME_DIRECTORY = '/run/net'
  *   `ERR_RUNTIME_DIRECTORY`, `ERR_INVALID_REQUEST`, `ERR_NOT_IMPLEMENTED`
  */
 export async function openController(options: ControllerOptions = {}): Promise<Controller> {
-  const keeps = checkOnClose(options)
+  refuseWhatIsNone(options)
+  const keeps = outlives(options)
   const logger = options.logger ?? silentLogger
   const turns = new Turns()
-  const drift = driftOf(options)
   const deps = { drivers: driversOf(options), ipam: ipamOf(options, logger), logger, turns }
 
   // Let go in the opposite order, whichever fails: the name last, so that a successor finds the host as it is left.
@@ -105,16 +100,8 @@ export async function openController(options: ControllerOptions = {}): Promise<C
       events.add(event)
     }
     const found = survey(await records.load(), { drivers: deps.drivers, isSandbox })
-    const { foreignFirewall } = options
-    const firewall = await openFirewall(
-      {
-        table: `net_${shortId(id)}`,
-        owner: id,
-        foreignFirewall,
-        facts: [...factsOf(found, deps.drivers), ...forwardingOf(stored)],
-      },
-      { logger, onEvent },
-    )
+    const facts = [...factsOf(found, deps.drivers), ...forwardingOf(stored)]
+    const firewall = await openFirewallOf(options, { id, facts }, { logger, onEvent })
     held.defer('open the firewall', () => (keeps ? firewall.detach() : firewall.close()))
     const folder = createFolder(id, options.runtimeDirectory, held)
     const ports = openPortAllocator(options.ports, { turns })
@@ -123,6 +110,7 @@ export async function openController(options: ControllerOptions = {}): Promise<C
       switchedOn: stored.forwarding,
       keep: (families) => records.keepController({ id, forwarding: families }),
     }
+    const { drift } = options
     const executor = Executor.open({ owner: `net:${id}`, drift }, { firewall, forwarding, turns, logger, onEvent })
     held.defer('open the executor', () => executor.close())
     const { host, ...naming } = options.dns ?? {}
@@ -142,46 +130,29 @@ export async function openController(options: ControllerOptions = {}): Promise<C
   }
 }
 
-/** Whether networks and sandboxes outlive the controller. */
-function checkOnClose({ onClose, stateDirectory, stores }: ControllerOptions): boolean {
-  const hasStore = stateDirectory !== undefined || stores?.local !== undefined
-  if (stateDirectory !== undefined && stores?.local !== undefined) {
-    throw new InvalidRequestError(
-      'controller',
-      'stores.local',
-      'expected either a state directory or a store, got both',
-    )
-  }
-  if (onClose === 'keep' && !hasStore) {
-    throw new InvalidRequestError(
-      'controller',
-      'onClose',
-      "expected a state directory or a store with 'keep': nobody would know what is kept",
-    )
-  }
-  return (onClose ?? (hasStore ? 'keep' : 'delete')) === 'keep'
-}
-
-async function openStore(
-  { stateDirectory, stores }: ControllerOptions,
-  held: Rollback,
-  logger: Logger,
-): Promise<Store | undefined> {
-  if (stateDirectory === undefined) return stores?.local
-  // Who keeps nothing needs no LMDB.
-  const { openLmdbStore } = await import('@net/datastore-lmdb')
-  const store = await openLmdbStore({ path: join(stateDirectory, 'store'), logger })
-  held.defer('open the store', () => store.close())
-  return store
-}
-
 function forwardingOf({ forwarding }: StoredController): FirewallFact[] {
   return forwarding.map((family) => ({ kind: 'forwarding', family }))
 }
 
-function driftOf({ drift = 'repair' }: ControllerOptions): DriftAnswer {
-  if (['off', 'report', 'repair'].includes(drift)) return drift
-  throw new InvalidRequestError('controller', 'drift', `expected off, report or repair, got ${JSON.stringify(drift)}`)
+/** The packet rules, made of whatever they are to be made of. */
+function openFirewallOf(
+  { firewall, foreignFirewall }: ControllerOptions,
+  { id, facts }: { readonly id: string; readonly facts: readonly FirewallFact[] },
+  deps: FirewallDeps,
+): Promise<TableFirewall> {
+  return firewall === 'iptables'
+    ? openIptablesFirewall({ prefix: `NET-${shortId(id)}`, facts }, deps)
+    : openFirewall({ table: `net_${shortId(id)}`, owner: id, foreignFirewall, facts }, deps)
+}
+
+function refuseWhatIsNone({ firewall = 'nftables', drift = 'repair' }: ControllerOptions): void {
+  checkChoice('firewall', firewall, ['nftables', 'iptables'])
+  checkChoice('drift', drift, ['off', 'report', 'repair'])
+}
+
+function checkChoice(member: string, value: string, choices: readonly string[]): void {
+  if (choices.includes(value)) return
+  throw new InvalidRequestError('controller', member, `expected ${choices.join(' or ')}, got ${JSON.stringify(value)}`)
 }
 
 function namingOf({ resolvConf, slots, ...resolver }: ControllerDnsOptions, logger: Logger): NamingDeps {
@@ -217,42 +188,5 @@ function holdControllerName(name: string): HeldName {
     return holdName(`net/${name}`)
   } catch (cause) {
     throw isNameHeld(cause) ? new ControllerRunningError(name, cause.pid, cause) : cause
-  }
-}
-
-/** Makes the controller's folder. It goes with the controller, and so does what had to be made for it. */
-function createFolder(id: string, runtimeDirectory: string | undefined, held: Rollback): string {
-  const parent = runtimeDirectory ?? RUNTIME_DIRECTORY
-  const isParentMade = createPath(parent)
-  // Our own folder may have been made by another controller, and be left to us to remove.
-  if (isParentMade || runtimeDirectory === undefined) {
-    held.defer(`create ${parent}`, () => {
-      removeEmpty(parent)
-    })
-  }
-  const folder = join(parent, id)
-  createPath(folder)
-  held.defer(`create ${folder}`, () => {
-    removeEmpty(folder)
-  })
-  return folder
-}
-
-/** Makes a folder, and those it lies in; says whether any had to be made. */
-function createPath(path: string): boolean {
-  try {
-    return mkdirSync(path, { recursive: true, mode: 0o755 }) !== undefined
-  } catch (cause) {
-    throw new RuntimeDirectoryError(path, cause)
-  }
-}
-
-/** Removes a folder, unless somebody has something in it. */
-function removeEmpty(folder: string): void {
-  try {
-    rmdirSync(folder)
-  } catch (error) {
-    const { code = '' } = error as NodeJS.ErrnoException
-    if (!['ENOTEMPTY', 'EEXIST', 'ENOENT', 'EBUSY'].includes(code)) throw error
   }
 }

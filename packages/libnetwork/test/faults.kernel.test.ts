@@ -93,6 +93,20 @@ describeKernel('a bridge that somebody deletes', () => {
     execFileSync('ip', ['link', 'set', ifname, 'down'])
 
     expect(await first(events)).toMatchObject({ kind: 'drift', what: 'bridge-down', outcome: 'reported' })
-    await expect(openController({ drift: 'panic' as 'off' })).rejects.toMatchObject({ code: 'ERR_INVALID_REQUEST' })
+  })
+})
+
+describeKernel('a controller that is to do what nobody can', () => {
+  it.each([
+    [{ drift: 'panic' as 'off' }, 'drift', 'expected off or report or repair, got "panic"'],
+    [{ firewall: 'none' as 'iptables' }, 'firewall', 'expected nftables or iptables, got "none"'],
+    [{ foreignFirewall: 'fight' as 'warn' }, 'foreignFirewall', 'expected warn or insert'],
+  ])('says so before anything is made: %j', async (options, member, expected) => {
+    const before = execFileSync('nft', ['list', 'tables'], { encoding: 'utf8' })
+
+    await expect(openController(options)).rejects.toMatchObject({
+      ...{ kind: 'bad-request', message: expect.stringMatching(new RegExp(`${member}.*${expected}`)) as string },
+    })
+    expect(execFileSync('nft', ['list', 'tables'], { encoding: 'utf8' })).toBe(before)
   })
 })

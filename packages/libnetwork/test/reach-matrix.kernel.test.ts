@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { describeKernel, enterFreshHost } from '@net/netlink-ffi/testing'
 import { expect, it } from 'vitest'
@@ -120,27 +121,40 @@ const heading = `${' '.repeat(32)}${Object.keys(columns)
   .map((name, at) => name.padStart(widths[at] ?? 0))
   .join('')}`
 
+const hasIptables = spawnSync('iptables', ['--version'], { stdio: 'ignore' }).status === 0
+const backEnds = hasIptables ? (['nftables', 'iptables'] as const) : (['nftables'] as const)
+
 describeKernel('who reaches whom', () => {
-  it.each([
-    ['past the packet rules', false],
-    ['through the packet rules', true],
-  ])('is as the table says, where frames on bridges go %s', { timeout: 120_000 }, async (_, filtered) => {
-    filterBridges(filtered)
-    await using net = await openController()
-    const outside = await Outside.open()
-    const network2 = await net.createNetwork({
-      name: 'network2',
-      ipam: { pools: [{ pool: '10.9.0.0/24' }, { pool: 'fd09::/64' }] },
-    })
-    const { sandbox } = await net.attach({ network: network2, endpoint: { name: 'o' }, sandbox: { containerId: 'o' } })
-    const around = { outside: outside.place, other: await placeIn(sandbox, 'other'), host: await placeOnHost() }
+  it.each(
+    backEnds.flatMap((firewall) => [
+      ['past the packet rules', false, firewall] as const,
+      ['through the packet rules', true, firewall] as const,
+    ]),
+  )(
+    'is as the table says, where frames on bridges go %s (%s, %s)',
+    { timeout: 120_000 },
+    async (_, filtered, firewall) => {
+      filterBridges(filtered)
+      await using net = await openController({ firewall })
+      const outside = await Outside.open()
+      const network2 = await net.createNetwork({
+        name: 'network2',
+        ipam: { pools: [{ pool: '10.9.0.0/24' }, { pool: 'fd09::/64' }] },
+      })
+      const { sandbox } = await net.attach({
+        network: network2,
+        endpoint: { name: 'o' },
+        sandbox: { containerId: 'o' },
+      })
+      const around = { outside: outside.place, other: await placeIn(sandbox, 'other'), host: await placeOnHost() }
 
-    const rows: string[] = []
-    for (const choice of choices) rows.push(await row(net, choice, around))
+      const rows: string[] = []
+      for (const choice of choices) rows.push(await row(net, choice, around))
 
-    await Promise.all([outside.close(), around.other.close(), around.host.close()])
-    const table = [heading, ...rows, ''].join('\n')
-    if (process.env.UPDATE_GOLDEN === '1') writeFileSync(golden, table)
-    expect(table).toBe(readFileSync(golden, 'utf8'))
-  })
+      await Promise.all([outside.close(), around.other.close(), around.host.close()])
+      const table = [heading, ...rows, ''].join('\n')
+      if (process.env.UPDATE_GOLDEN === '1') writeFileSync(golden, table)
+      expect(table).toBe(readFileSync(golden, 'utf8'))
+    },
+  )
 })

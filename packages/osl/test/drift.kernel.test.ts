@@ -176,6 +176,20 @@ describeKernel('links that somebody else has his hands on', () => {
       expect(events.filter(({ outcome }) => outcome === 'repaired').length).toBeLessThan(40)
     })
 
+    it('after more changes than could be heard of', async () => {
+      const before = state()
+      const noise = Array.from({ length: 4_000 }, (_, at) => `link set veth2 mtu ${1_300 + (at % 100)}\n`)
+
+      // All before anybody can listen: there is no room for the last one.
+      execFileSync('ip', ['-batch', '-'], {
+        input: [...noise, 'link set veth2 mtu 1500\n', 'addr delete 10.20.0.1/24 dev br0\n'].join(''),
+        stdio: 'pipe',
+      })
+
+      expect(await next()).toMatchObject({ what: 'address-removed', outcome: 'repaired' })
+      await settled(before)
+    })
+
     it('not when we take them away ourselves', async () => {
       await executor.leave(plans[0])
       await executor.deleteSandbox(keys[1], [plans[1]])
