@@ -2,6 +2,7 @@ import { execFileSync } from 'node:child_process'
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { memoryStore } from '@net/datastore'
 import { describeKernel, enterFreshHost, ordinaryUser } from '@net/netlink-ffi/testing'
 import { expect, it } from 'vitest'
 import { openController } from '../src/index.ts'
@@ -127,12 +128,14 @@ describeKernel('a controller', () => {
     await Promise.all(controllers.map((net) => net.close()))
   })
 
-  it.each([{ stateDirectory: '/var/lib/net' }, { stores: {} }, { onClose: 'keep' }] as const)(
-    'says that %j is to come',
-    async (options) => {
-      await expect(openController(options)).rejects.toMatchObject({ code: 'ERR_NOT_IMPLEMENTED' })
-    },
-  )
+  it('keeps nothing without a place to keep it, and keeps in one place', async () => {
+    const refused = { code: 'ERR_INVALID_REQUEST', kind: 'bad-request' }
+    const local = memoryStore()
+
+    await expect(openController({ onClose: 'keep' })).rejects.toMatchObject(refused)
+    await expect(openController({ stateDirectory: '/nowhere', stores: { local } })).rejects.toMatchObject(refused)
+    await local.close()
+  })
 
   it('says what it needs when it is not permitted', () => {
     const script = `

@@ -42,7 +42,8 @@ export interface PortLost {
  * Goes on where an earlier process ended: what is to be is known again and put right where it is not as it is to be,
  * and what nobody wants goes. The packet rules are in place before. Traffic of containers that live is not touched.
  */
-export async function recover(core: Core, found: Survey, tell: (event: Happening) => void): Promise<Recovery> {
+export async function recover(core: Core, found: Survey, tell: (event: Happening) => void): Promise<void> {
+  if (found.isEmpty) return
   const refused = [...found.refused]
   const tried = async (key: string, work: () => Promise<unknown>): Promise<void> => {
     try {
@@ -53,7 +54,10 @@ export async function recover(core: Core, found: Survey, tell: (event: Happening
   }
   for (const stored of found.networks) await tried(`networks/${stored.record.id}`, () => replayNetwork(core, stored))
   for (const stored of found.sandboxes) {
-    await tried(`sandboxes/${stored.record.id}`, () => Promise.resolve(replaySandbox(core, stored)))
+    await tried(`sandboxes/${stored.record.id}`, () => {
+      replaySandbox(core, stored)
+      return Promise.resolve()
+    })
   }
   for (const stored of found.endpoints) await tried(`endpoints/${stored.record.id}`, () => replayEndpoint(core, stored))
   joinAgain(core, found)
@@ -78,7 +82,6 @@ export async function recover(core: Core, found: Survey, tell: (event: Happening
     refused: refused.map(({ key }) => key),
   }
   tell(recovery)
-  return recovery
 }
 
 function planNetwork(core: Core, record: NetworkRecord): NetworkPlan {

@@ -4,6 +4,8 @@ import type { StoredEndpoint, StoredNetwork, StoredSandbox } from './stored-form
 
 /** What has become of what the store says, as the host stands. */
 export interface Survey {
+  /** There are no records at all. */
+  readonly isEmpty: boolean
   /** What is to be as it was. */
   readonly networks: readonly StoredNetwork[]
   readonly endpoints: readonly StoredEndpoint[]
@@ -49,6 +51,7 @@ export function survey(stored: StoredState, { drivers, isSandbox }: SurveyDeps):
     else refused.push({ key: `endpoints/${id}`, error: new Error('its network or its sandbox cannot be read') })
   }
   return {
+    isEmpty: [stored.networks, stored.endpoints, stored.sandboxes, stored.refused].every((all) => all.length === 0),
     ...{ networks, endpoints, sandboxes, refused },
     gone: {
       networks: known.filter(({ record }) => record.phase === 'deleting'),

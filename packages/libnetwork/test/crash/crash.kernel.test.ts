@@ -178,8 +178,9 @@ describeKernel('a process that is killed at any moment', () => {
 
     expect(traces()).toEqual(before)
     expect(acknowledged).toBeGreaterThan(KILLS)
-    if (process.env.NET_KILLS !== undefined)
-      console.log(`${KILLS} kills, ${acknowledged} operations acknowledged, none lost, none leaked`)
+    if (process.env.NET_KILLS !== undefined) {
+      process.stdout.write(`${KILLS} kills, ${acknowledged} operations acknowledged, none lost, none leaked\n`)
+    }
     rmSync(folder, { recursive: true })
   })
 })
