@@ -213,6 +213,10 @@ describeKernel('publishing a range of ports is refused', () => {
       { containerPort: 8000, containerPortEnd: 8099, hostPort: 9000, hostAddress: '192.0.2.77' },
       'ERR_NOT_HOST_ADDRESS',
     ],
+    [
+      { containerPort: 8000, containerPortEnd: 9999, hostPort: 9000, hostAddress: '192.0.2.77' },
+      'ERR_NOT_HOST_ADDRESS',
+    ],
     [{ containerPort: 8000, containerPortEnd: 8099, hostPort: 5950 }, 'ERR_PORT_IN_USE'],
     [{ containerPort: 8000, containerPortEnd: 10_000, hostPort: 5000 }, 'ERR_PORT_IN_USE'],
   ])('as %j, and nothing changes', async (request, code) => {
