@@ -213,6 +213,10 @@ describeKernel('publishing a range of ports is refused', () => {
       { containerPort: 8000, containerPortEnd: 8099, hostPort: 9000, hostAddress: '192.0.2.77' },
       'ERR_NOT_HOST_ADDRESS',
     ],
+    [
+      { containerPort: 8000, containerPortEnd: 9999, hostPort: 9000, hostAddress: '192.0.2.77' },
+      'ERR_NOT_HOST_ADDRESS',
+    ],
     [{ containerPort: 8000, containerPortEnd: 8099, hostPort: 5950 }, 'ERR_PORT_IN_USE'],
     [{ containerPort: 8000, containerPortEnd: 10_000, hostPort: 5000 }, 'ERR_PORT_IN_USE'],
   ])('as %j, and nothing changes', async (request, code) => {
@@ -274,6 +278,30 @@ describeKernel('publishing a range of ports is refused', () => {
     expect(traces()).toEqual(now)
     expect(countDescriptors()).toBe(sockets)
     for (const port of [8000, 8099, 9050]) await listen(port)
+  })
+
+  it('where a later step of attaching fails, and its ports are let go', async () => {
+    const now = traces()
+    const sockets = countDescriptors()
+    const ports = [{ containerPort: 8000, containerPortEnd: 8099, hostPort: 8000 }]
+
+    await expect(
+      net.attach({ network, endpoint: { name: 'two', ports }, sandbox: { containerId: 'c' } }),
+    ).rejects.toMatchObject({ code: 'ERR_CONTAINER_HAS_SANDBOX' })
+
+    expect(network.endpoints()).toHaveLength(1)
+    expect(traces()).toEqual(now)
+    expect(countDescriptors()).toBe(sockets)
+    for (const port of [8000, 8099]) await listen(port)
+  })
+
+  it('where two of one request overlap', async () => {
+    const ports = [8000, 8050].map((hostPort) => ({ containerPort: 8000, containerPortEnd: 8099, hostPort }))
+
+    await expect(attached.endpoint.publish(ports)).rejects.toMatchObject({ code: 'ERR_PORT_IN_USE', port: 8050 })
+
+    expect(attached.endpoint.ports()).toEqual([])
+    for (const port of [8000, 8099, 8149]) await listen(port)
   })
 
   it('to be taken back in part', async () => {

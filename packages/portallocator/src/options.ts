@@ -18,7 +18,7 @@ export interface PortAllocatorOptions {
    * A lease of so many ports at most is held by bound sockets as long as it lasts: a descriptor and some 4 KB of the
    * kernel's memory each. Of a larger one the kernel is asked once, when it is taken, whether a program has one of its
    * ports; a program that binds one later is not refused, and hears nothing while the port leads elsewhere. 0: no
-   * sockets at all.
+   * sockets, but for a moment of one that tells whether the host has the address.
    * @defaultValue 1024
    */
   readonly holdAtMost?: number | undefined
@@ -37,10 +37,13 @@ export interface PortAllocatorDeps {
 
 /** More would be a large part of the descriptors that a process has by default. */
 const HOLD_AT_MOST = 1024
+
 /** What an allocator works with, nothing left open. */
 export interface Means {
   readonly ephemeral: PortRange
   readonly holdAtMost: number
+  /** Whether the host has a say on ports that no socket holds. */
+  readonly asksHost: boolean
   readonly list: typeof listBoundSockets
   readonly holder: PortHolder
   readonly turns: Turns
@@ -54,6 +57,7 @@ export function resolveOptions(options: PortAllocatorOptions, deps: PortAllocato
   return {
     ephemeral: checkRange(ephemeral),
     holdAtMost: hold ? holdAtMost : 0,
+    asksHost: hold,
     list: hold ? (deps.listBoundSockets ?? listBoundSockets) : () => [],
     holder: new PortHolder(deps.holdPort ?? holdPort, new DescriptorRoom(deps.descriptors), turns),
     turns,

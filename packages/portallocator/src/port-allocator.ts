@@ -2,7 +2,7 @@ import type { BoundSocket, HeldPort } from '@net/netlink-ffi'
 import { ClosedError, formatPorts, type CallOptions, type Protocol, type RangeMap } from '@net/types'
 import { BoundPorts } from './bound-ports.ts'
 import { NoPortAvailableError, PortInUseError } from './errors.ts'
-import { describeAddress } from './host-address.ts'
+import { describeAddress, EVERY_ADDRESS } from './host-address.ts'
 import { resolveOptions, type Means, type PortAllocatorDeps, type PortAllocatorOptions } from './options.ts'
 import { PortBook } from './port-book.ts'
 import { PortCircle } from './port-circle.ts'
@@ -152,8 +152,12 @@ class HostPorts implements PortAllocator {
     return count <= this.#means.holdAtMost
   }
 
-  #leaseBooked(ports: Ports): PortLease {
+  /** Books the ports; that they are free has been looked at, and that the address is the host's is looked at here. */
+  #leaseBooked(ports: Ports): PortLease | Refusal {
     this.#checkOpen()
+    const isProbed = this.#means.asksHost && ports.address !== EVERY_ADDRESS
+    const refusal = isProbed ? this.#means.holder.probe(ports) : undefined
+    if (refusal !== undefined) return refusal
     this.#book.add(ports.protocol, ports.first, lastOf(ports), ports.address)
     return this.#leaseOf(ports, [])
   }

@@ -69,6 +69,19 @@ export class PortHolder {
     }
   }
 
+  /**
+   * Holds the first of them for a moment: whether the host has the address is known by that alone.
+   *
+   * @throws NotHostAddressError (`ERR_NOT_HOST_ADDRESS`), DescriptorLimitError (`ERR_DESCRIPTOR_LIMIT`)
+   */
+  probe(ports: Ports): Refusal | undefined {
+    const one = this.#holdOne(ports, ports.first)
+    if (one === 'not held') return undefined
+    if ('cause' in one) return one
+    one.close()
+    return undefined
+  }
+
   /** Lets them go. */
   async close(held: readonly HeldPort[]): Promise<void> {
     for (const [at, one] of held.entries()) {

@@ -265,6 +265,18 @@ describe('more ports than sockets hold', () => {
     expect(all.open.size).toBe(2000)
   })
 
+  it('are refused on an address that the host does not have, and leave no socket on one that it has', async () => {
+    await using ports = openPortAllocator({ holdAtMost: 0 })
+
+    await expect(
+      ports.take({ protocol: 'udp', port: 40_404, count: 2000, address: '192.0.2.77' }),
+    ).rejects.toMatchObject({ code: 'ERR_NOT_HOST_ADDRESS', kind: 'bad-request' })
+
+    const { ports: pretend, open } = pretended({}, { holdAtMost: 0 })
+    await pretend.take({ protocol: 'udp', port: 40_404, count: 2000, address: '127.0.0.1' })
+    expect(open.size).toBe(0)
+  })
+
   it.each([-1, 65_536, 1.5, Number.NaN])('are not %d', (holdAtMost) => {
     expect(() => openPortAllocator({ holdAtMost })).toThrow(
       expect.objectContaining({ code: 'ERR_INVALID_HOLD', kind: 'bad-request' }) as Error,
