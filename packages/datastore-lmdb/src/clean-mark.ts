@@ -1,5 +1,4 @@
-import { createReadStream } from 'node:fs'
-import { readFile, rename, rm, writeFile } from 'node:fs/promises'
+import { open, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { crc32 } from 'node:zlib'
 import type { StoreFolder } from './folder.ts'
 
@@ -8,6 +7,9 @@ interface CleanMark {
   readonly size: number
   readonly crc: number
 }
+
+/** Bytes that are read at once. */
+const CHUNK_BYTES = 2 ** 20
 
 /** Remembers what the data file is, now that nobody writes to it any more. */
 export async function markClean(folder: StoreFolder): Promise<void> {
@@ -29,9 +31,17 @@ export async function removeCleanMark(folder: StoreFolder): Promise<void> {
 
 async function markOf(file: string): Promise<CleanMark> {
   const mark = { size: 0, crc: 0 }
-  for await (const chunk of createReadStream(file, { highWaterMark: 2 ** 20 }) as AsyncIterable<Buffer>) {
-    mark.size += chunk.length
-    mark.crc = crc32(chunk, mark.crc)
+  // One buffer for all of it: a stream would take a new one each time, and have the collector busy with them.
+  const buffer = Buffer.allocUnsafe(CHUNK_BYTES)
+  const handle = await open(file)
+  try {
+    for (;;) {
+      const { bytesRead } = await handle.read(buffer, 0, CHUNK_BYTES, mark.size)
+      if (bytesRead === 0) return mark
+      mark.size += bytesRead
+      mark.crc = crc32(buffer.subarray(0, bytesRead), mark.crc)
+    }
+  } finally {
+    await handle.close()
   }
-  return mark
 }

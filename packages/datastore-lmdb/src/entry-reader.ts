@@ -13,6 +13,9 @@ import { decodeState, EMPTY_STATE, STATE_KEY, type StoreState } from './store-st
 import type { DamagedRecord } from './set-aside.ts'
 import type { Tables } from './tables.ts'
 
+/** Entries that are read between two looks at the clock. */
+const STEP = 16
+
 type Transaction = ReturnType<Tables['root']['useReadTransaction']>
 
 /** A listing, with the damaged records themselves. */
@@ -68,7 +71,7 @@ export class EntryReader {
         if (more) break
         if (found === 'damaged') damaged.push({ key, bytes: Uint8Array.from(record) })
         else entries.push(found)
-        await this.#turns.take({ signal })
+        if ((entries.length + damaged.length) % STEP === 0) await this.#turns.take({ signal })
       }
       const revision = state === undefined ? 0 : decodeState(state).revision
       return { listing: { entries, damaged: damaged.map(({ key }) => key), revision, more }, damaged }

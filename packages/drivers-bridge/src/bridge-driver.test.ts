@@ -283,6 +283,52 @@ describe('the plan of an endpoint', () => {
   })
 })
 
+describe('a range of ports', () => {
+  const ports = [
+    { protocol: 'tcp', containerPort: 8000, hostPort: 9000, count: 100 },
+    { protocol: 'udp', containerPort: 5000, hostPort: 5000, hostAddress: '192.0.2.1', count: 60_000 },
+  ] as const
+  const wordsOf = (options: Record<string, unknown>): string =>
+    formatJoinPlan({
+      sandbox: { links: [], gateways: {} },
+      ports: [],
+      firewall: driver.planPorts(network({ options: check(options) }), endpoint(), ports),
+    })
+
+  it('is published as one, in each family that both ends have', () => {
+    expect(wordsOf({})).toBe(
+      [
+        'firewall: tcp *:9000-9099 to 172.18.0.2:8000-8099',
+        'firewall: tcp *:9000-9099 to [fd00::2]:8000-8099',
+        'firewall: udp 192.0.2.1:5000-64999 to 172.18.0.2:5000-64999',
+      ].join('\n'),
+    )
+  })
+
+  it('is open as one where the mode of the gateway or a trusted interface has it open', () => {
+    const mode = 'com.docker.network.bridge.gateway_mode_ipv'
+    expect(wordsOf({ [`${mode}4`]: 'routed', [`${mode}6`]: 'nat-unprotected' })).toBe(
+      [
+        'firewall: open tcp 172.18.0.2:8000-8099',
+        'firewall: tcp *:9000-9099 to [fd00::2]:8000-8099',
+        'firewall: open udp 172.18.0.2:5000-64999',
+      ].join('\n'),
+    )
+    expect(wordsOf({ 'com.docker.network.bridge.trusted_host_interfaces': 'lan0' })).toContain(
+      'firewall: udp 192.0.2.1:5000-64999 to 172.18.0.2:5000-64999\nfirewall: open udp 172.18.0.2:5000-64999',
+    )
+  })
+
+  it('is one binding of the port map', () => {
+    const described = driver.describe(network(), endpoint({ ports: ports.slice(0, 1) }))
+
+    expect(described['com.docker.network.portmap']).toEqual([
+      { Proto: 6, IP: '172.18.0.2', Port: 8000, HostIP: '0.0.0.0', HostPort: 9000, HostPortEnd: 9099 },
+      { Proto: 6, IP: 'fd00::2', Port: 8000, HostIP: '::', HostPort: 9000, HostPortEnd: 9099 },
+    ])
+  })
+})
+
 describe('interface names', () => {
   it('take the lowest number that is free', () => {
     expect(driver.nameInterface(network(), endpoint(), [])).toBe('eth0')

@@ -1,5 +1,13 @@
 import type { EndpointRecord, FirewallFact, NetworkRecord, PublishedPort } from '@net/driverapi'
-import type { BridgeEndpointOptions, BridgeOptions } from './options.ts'
+import type { BridgeEndpointOptions, BridgeOptions, GatewayMode } from './options.ts'
+
+/** One end that an endpoint has. */
+interface End {
+  readonly containerAddress: string
+  readonly isIpv6: boolean
+  readonly mode: GatewayMode
+  readonly isTrusting: boolean
+}
 
 /** What publishing `ports` tells the packet rules: each for every family that both ends have. */
 export function planPorts(
@@ -7,24 +15,37 @@ export function planPorts(
   { address, address6 }: EndpointRecord<BridgeEndpointOptions>,
   ports: readonly PublishedPort[],
 ): FirewallFact[] {
-  const families = [
-    { address, mode: options.gatewayModes.ipv4 },
-    { address: address6, mode: options.gatewayModes.ipv6 },
-  ]
-  return ports.flatMap((port) =>
-    families.flatMap(({ address: cidr, mode }): FirewallFact[] => {
-      if (cidr === undefined) return []
-      const { protocol, hostAddress, hostPort, containerPort, count } = port
-      const several = count === undefined ? {} : { count }
-      const containerAddress = withoutPrefixLength(cidr)
-      if (hostAddress !== undefined && isIpv6(hostAddress) !== isIpv6(containerAddress)) return []
-      const open = { kind: 'open-port', protocol, address: containerAddress, port: containerPort, ...several } as const
-      if (mode === 'routed') return [open]
-      const ends = { protocol, hostAddress, hostPort, containerAddress, containerPort, ...several }
-      const published = { kind: 'port', ...ends } as const
-      return mode === 'nat' && options.trustedInterfaces.length > 0 ? [published, open] : [published]
-    }),
-  )
+  const isTrusting = options.trustedInterfaces.length > 0
+  const { ipv4, ipv6 } = options.gatewayModes
+  const ends: End[] = []
+  if (address !== undefined) {
+    ends.push({ containerAddress: withoutPrefixLength(address), isIpv6: false, mode: ipv4, isTrusting })
+  }
+  if (address6 !== undefined) {
+    ends.push({ containerAddress: withoutPrefixLength(address6), isIpv6: true, mode: ipv6, isTrusting })
+  }
+  return ports.flatMap((port) => ends.filter((end) => isReachedAt(end, port)).flatMap((end) => factsOf(end, port)))
+}
+
+function isReachedAt(end: End, { hostAddress }: PublishedPort): boolean {
+  return hostAddress === undefined || isIpv6(hostAddress) === end.isIpv6
+}
+
+function factsOf({ containerAddress, mode, isTrusting }: End, port: PublishedPort): FirewallFact[] {
+  const { protocol, hostAddress, hostPort, containerPort, count } = port
+  const open: FirewallFact = { kind: 'open-port', protocol, address: containerAddress, port: containerPort, count }
+  if (mode === 'routed') return [open]
+  // Written out: a container may publish thousands of ports.
+  const published: FirewallFact = {
+    kind: 'port',
+    protocol,
+    hostAddress,
+    hostPort,
+    containerAddress,
+    containerPort,
+    count,
+  }
+  return mode === 'nat' && isTrusting ? [published, open] : [published]
 }
 
 /** The address without its prefix length. */

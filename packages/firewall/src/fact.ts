@@ -63,19 +63,29 @@ export interface CheckedPort {
 /** A fact that has been checked, in the one spelling that facts are compared in. */
 export type CheckedFact = CheckedNetwork | CheckedPort | CheckedOpenPort | ForwardingFact
 
+/** Addresses by what they were given as: the facts of a change are about the same few, some of them thousands. */
+export type KnownAddresses = Map<string, KnownAddress>
+
+interface KnownAddress {
+  readonly family: AddressFamily
+  /** 0.0.0.0 or ::. */
+  readonly isEvery: boolean
+  readonly text: string
+}
+
 /**
- * Checks a fact.
+ * Checks a fact. Those of one change may share what they know of `addresses`.
  *
  * @throws InvalidFactError (`ERR_INVALID_FACT`), and the errors of addresses, ports and interface names
  */
-export function checkFact(fact: FirewallFact): CheckedFact {
+export function checkFact(fact: FirewallFact, addresses: KnownAddresses = new Map()): CheckedFact {
   switch (fact.kind) {
     case 'network':
       return checkNetwork(fact)
     case 'port':
-      return checkPublishedPort(fact)
+      return checkPublishedPort(fact, addresses)
     case 'open-port':
-      return checkOpenPort(fact)
+      return checkOpenPort(fact, addresses)
     case 'forwarding':
       return { kind: 'forwarding', family: fact.family }
   }
@@ -95,13 +105,23 @@ export function keyOf(fact: CheckedFact): string {
   }
 }
 
+function isSameHostEnd(one: CheckedPort, other: CheckedPort): boolean {
+  return (
+    one.hostPort === other.hostPort &&
+    one.count === other.count &&
+    one.hostAddress === other.hostAddress &&
+    one.protocol === other.protocol &&
+    one.family === other.family
+  )
+}
+
 /** Whether both say the same. Facts of the same key may differ: in where a port leads to, say. */
 export function isSameFact(one: CheckedFact, other: CheckedFact): boolean {
   if (one.kind === 'forwarding' || one.kind === 'open-port') return keyOf(one) === keyOf(other)
   if (one.kind === 'port') {
     return (
       other.kind === 'port' &&
-      keyOf(one) === keyOf(other) &&
+      isSameHostEnd(one, other) &&
       one.containerAddress === other.containerAddress &&
       one.containerPort === other.containerPort
     )
@@ -159,13 +179,16 @@ function checkInbound(inbound: Inbound = 'published'): Inbound {
   throw new InvalidFactError('inbound', inbound, 'published, routed or all')
 }
 
-function checkOpenPort({ protocol, address, port, count = 1 }: OpenPortFact): CheckedOpenPort {
-  const container = parseAddress(address)
+function checkOpenPort(
+  { protocol, address, port, count = 1 }: OpenPortFact,
+  addresses: KnownAddresses,
+): CheckedOpenPort {
+  const container = knownAddress(address, addresses)
   return {
     kind: 'open-port',
     family: container.family,
     protocol: checkProtocol(protocol),
-    address: formatAddress(container),
+    address: container.text,
     port: checkPort(port),
     count: checkPortCount(port, count),
   }
@@ -176,28 +199,44 @@ function checkProtocol(protocol: Protocol): Protocol {
   return protocol
 }
 
-function checkPublishedPort(fact: PortFact): CheckedPort {
-  const container = parseAddress(fact.containerAddress)
+function checkPublishedPort(fact: PortFact, addresses: KnownAddresses): CheckedPort {
+  const { family, text: containerAddress } = knownAddress(fact.containerAddress, addresses)
   const { hostPort, containerPort, count = 1 } = fact
+  const protocol = checkProtocol(fact.protocol)
+  const { hostAddress: given } = fact
+  const hostAddress = given === undefined ? undefined : checkHostAddress(given, family, addresses)
   return {
     kind: 'port',
-    family: container.family,
-    protocol: checkProtocol(fact.protocol),
-    hostAddress: fact.hostAddress === undefined ? undefined : checkHostAddress(fact.hostAddress, container.family),
+    family,
+    protocol,
+    hostAddress,
     hostPort: checkPort(hostPort),
-    containerAddress: formatAddress(container),
+    containerAddress,
     containerPort: checkPort(containerPort),
     count: Math.min(checkPortCount(hostPort, count), checkPortCount(containerPort, count)),
   }
 }
 
 /** The host's address in its one spelling; undefined for 0.0.0.0 and ::, which mean every address. */
-function checkHostAddress(text: string, family: AddressFamily): string | undefined {
-  const address: Address = parseAddress(text)
+function checkHostAddress(
+  text: string,
+  family: AddressFamily,
+  addresses: KnownAddresses = new Map(),
+): string | undefined {
+  const address = knownAddress(text, addresses)
   if (address.family !== family) {
     throw new InvalidFactError('host address', text, `an IPv${family} address`)
   }
-  return address.value === 0n ? undefined : formatAddress(address)
+  return address.isEvery ? undefined : address.text
+}
+
+function knownAddress(given: string, addresses: KnownAddresses): KnownAddress {
+  const known = addresses.get(given)
+  if (known !== undefined) return known
+  const parsed = parseAddress(given)
+  const address = { family: parsed.family, isEvery: parsed.value === 0n, text: formatAddress(parsed) }
+  addresses.set(given, address)
+  return address
 }
 
 function formatOpenPort({ family, address, port, protocol, count }: CheckedOpenPort): string {

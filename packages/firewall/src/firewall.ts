@@ -123,8 +123,9 @@ class NftablesFirewall implements TableFirewall {
   /** After a change that failed: makes it true all the same, or throws with everything as it was. */
   #recover(error: unknown, difference: Difference): void {
     const { table, held, logger } = this.#parts
-    if (isErrno(error, 'ENOENT', 'EEXIST')) {
-      // Our books and the kernel differ: another program removed the table or changed its elements.
+    if (isErrno(error, 'ENOENT', 'EEXIST', 'ENOTEMPTY')) {
+      // Our books and the kernel differ: another program removed the table or changed its elements. ENOTEMPTY: its
+      // range overlaps with one of ours.
       logger.debug({ error }, 'packet rules are not as they were left; putting all of them in place')
       table.replace(held.after(difference))
       return

@@ -7,6 +7,7 @@ import {
   type CheckedFact,
   type CheckedOpenPort,
   type CheckedPort,
+  type KnownAddresses,
 } from './fact.ts'
 import { HostEnds } from './host-ends.ts'
 import { OpenRanges, type OpenRangesChange } from './open-ranges.ts'
@@ -22,15 +23,16 @@ export interface Difference {
 
 /** The facts that are true in the kernel. */
 export class HeldFacts {
+  /** All but published ports. */
   readonly #facts = new Map<string, CheckedFact>()
+  readonly #ports = new HostEnds()
   /** Open ports, which may be stated more than once: how often they are. */
   readonly #counts = new Map<string, number>()
   readonly #openRanges = new OpenRanges()
-  readonly #hostEnds = new HostEnds()
 
   /** All of them. */
   all(): CheckedFact[] {
-    return [...this.#facts.values()]
+    return [...this.#facts.values(), ...this.#ports.all()]
   }
 
   /**
@@ -41,54 +43,21 @@ export class HeldFacts {
    *   and the errors of {@link checkFact}
    */
   difference(change: FirewallChange): Difference {
-    const remove = (change.remove ?? []).map(checkFact)
-    const add = (change.add ?? []).map(checkFact)
-    const openRanges = this.#openRanges.change(openRangesOf(remove), openRangesOf(add))
+    const addresses: KnownAddresses = new Map()
+    const remove = sortOut((change.remove ?? []).map((fact) => checkFact(fact, addresses)))
+    const add = sortOut((change.add ?? []).map((fact) => checkFact(fact, addresses)))
+    const removedPorts = this.#removedPorts(remove.ports)
+    this.#checkHostEnds(add.ports, removedPorts)
+    const openRanges = this.#openRanges.change(remove.openRanges, add.openRanges)
     const counts = new Map<string, number>()
-    const removed = this.#removed(remove, counts)
-    const added = this.#added(add, counts, removed)
+    const removed = this.#removed(remove.others, counts)
+    const added = this.#added(add.others, counts, removed)
     return {
-      removed: [...removed.values(), ...openRanges.removed],
-      added: [...added.values(), ...openRanges.added],
+      removed: [...removed.values(), ...removedPorts, ...openRanges.removed],
+      added: [...added.values(), ...add.ports, ...openRanges.added],
       counts,
       openRanges,
     }
-  }
-
-  /** Facts that go, by their keys; open ports that are stated less often are counted in `counts`. */
-  #removed(remove: readonly CheckedFact[], counts: Map<string, number>): Map<string, CheckedFact> {
-    const removed = new Map<string, CheckedFact>()
-    for (const fact of remove) {
-      const held = this.#facts.get(keyOf(fact))
-      if (isOpenRange(fact) || held === undefined || !isSameFact(held, fact)) continue
-      if (fact.kind !== 'open-port') removed.set(keyOf(fact), held)
-      else if (this.#count(counts, fact, -1) === 0) removed.set(keyOf(fact), held)
-    }
-    return removed
-  }
-
-  /** Facts that come, by their keys. Those that need not go for that are taken out of `removed`. */
-  #added(
-    add: readonly CheckedFact[],
-    counts: Map<string, number>,
-    removed: Map<string, CheckedFact>,
-  ): Map<string, CheckedFact> {
-    const added = new Map<string, CheckedFact>()
-    const addedEnds = new HostEnds()
-    for (const fact of add) {
-      if (isOpenRange(fact)) continue
-      const key = keyOf(fact)
-      if (fact.kind === 'open-port') {
-        const isFirst = this.#count(counts, fact, 1) === 1
-        // Removed and added in one change: it stays as it is.
-        if (isFirst && !removed.delete(key)) added.set(key, fact)
-        continue
-      }
-      if (fact.kind === 'port') this.#checkHostEnd(fact, removed, addedEnds)
-      else if (added.has(key) || (this.#facts.has(key) && !removed.has(key))) throw alreadyThere(fact)
-      added.set(key, fact)
-    }
-    return added
   }
 
   /** The facts that are held once `difference` is applied. */
@@ -100,12 +69,12 @@ export class HeldFacts {
   /** Makes `difference` true here, once it is true in the kernel. */
   apply({ removed, added, counts, openRanges }: Difference): void {
     for (const fact of removed) {
-      this.#facts.delete(keyOf(fact))
-      if (fact.kind === 'port') this.#hostEnds.remove(fact)
+      if (fact.kind === 'port') this.#ports.remove(fact)
+      else this.#facts.delete(keyOf(fact))
     }
     for (const fact of added) {
-      this.#facts.set(keyOf(fact), fact)
-      if (fact.kind === 'port') this.#hostEnds.add(fact)
+      if (fact.kind === 'port') this.#ports.add(fact)
+      else this.#facts.set(keyOf(fact), fact)
     }
     for (const [key, count] of counts) {
       if (count > 0) this.#counts.set(key, count)
@@ -114,12 +83,58 @@ export class HeldFacts {
     this.#openRanges.apply(openRanges)
   }
 
-  /** Sees to it that no port of the host leads to two places; `added` are the ends of the change so far. */
-  #checkHostEnd(port: CheckedPort, removed: ReadonlyMap<string, CheckedFact>, added: HostEnds): void {
-    const stays = this.#hostEnds.overlapping(port).filter((other) => !removed.has(keyOf(other)))
-    const [other] = [...stays, ...added.overlapping(port)]
-    if (other !== undefined) throw alreadyThere(port, other)
-    added.add(port)
+  /** The ports held that are to go. */
+  #removedPorts(ports: readonly CheckedPort[]): Set<CheckedPort> {
+    const removed = new Set<CheckedPort>()
+    for (const port of ports) {
+      const held = this.#ports.find(port)
+      if (held !== undefined && isSameFact(held, port)) removed.add(held)
+    }
+    return removed
+  }
+
+  /** Sees to it that no port of the host leads to two places. */
+  #checkHostEnds(ports: readonly CheckedPort[], removed: ReadonlySet<CheckedPort>): void {
+    const added = new HostEnds()
+    for (const port of ports) {
+      const stays = this.#ports.overlapping(port).find((other) => !removed.has(other))
+      const other = stays ?? added.overlapping(port)[0]
+      if (other !== undefined) throw alreadyThere(port, other)
+      added.add(port)
+    }
+  }
+
+  /** Facts that go, by their keys; open ports that are stated less often are counted in `counts`. */
+  #removed(facts: readonly CheckedFact[], counts: Map<string, number>): Map<string, CheckedFact> {
+    const removed = new Map<string, CheckedFact>()
+    for (const fact of facts) {
+      const held = this.#facts.get(keyOf(fact))
+      if (held === undefined || !isSameFact(held, fact)) continue
+      if (fact.kind !== 'open-port') removed.set(keyOf(fact), held)
+      else if (this.#count(counts, fact, -1) === 0) removed.set(keyOf(fact), held)
+    }
+    return removed
+  }
+
+  /** Facts that come, by their keys. Those that need not go for that are taken out of `removed`. */
+  #added(
+    facts: readonly CheckedFact[],
+    counts: Map<string, number>,
+    removed: Map<string, CheckedFact>,
+  ): Map<string, CheckedFact> {
+    const added = new Map<string, CheckedFact>()
+    for (const fact of facts) {
+      const key = keyOf(fact)
+      if (fact.kind === 'open-port') {
+        const isFirst = this.#count(counts, fact, 1) === 1
+        // Removed and added in one change: it stays as it is.
+        if (isFirst && !removed.delete(key)) added.set(key, fact)
+        continue
+      }
+      if (added.has(key) || (this.#facts.has(key) && !removed.has(key))) throw alreadyThere(fact)
+      added.set(key, fact)
+    }
+    return added
   }
 
   /** Counts a statement of `fact` more or less in `counts`, never below none, and says how many there are then. */
@@ -131,10 +146,21 @@ export class HeldFacts {
   }
 }
 
-function isOpenRange(fact: CheckedFact): boolean {
-  return fact.kind === 'open-port' && fact.count > 1
+/** Facts by how they are held. */
+interface Sorted {
+  readonly ports: readonly CheckedPort[]
+  readonly openRanges: readonly CheckedOpenPort[]
+  readonly others: readonly CheckedFact[]
 }
 
-function openRangesOf(facts: readonly CheckedFact[]): CheckedOpenPort[] {
-  return facts.filter((fact) => fact.kind === 'open-port').filter(isOpenRange)
+function sortOut(facts: readonly CheckedFact[]): Sorted {
+  const ports: CheckedPort[] = []
+  const openRanges: CheckedOpenPort[] = []
+  const others: CheckedFact[] = []
+  for (const fact of facts) {
+    if (fact.kind === 'port') ports.push(fact)
+    else if (fact.kind === 'open-port' && fact.count > 1) openRanges.push(fact)
+    else others.push(fact)
+  }
+  return { ports, openRanges, others }
 }

@@ -217,6 +217,17 @@ describeKernel('a change', () => {
     expect(list()).toContain('tcp . 8000-8049 : 10.0.0.2')
   })
 
+  it('puts ranges in the place of those that another program added', async () => {
+    await using firewall = await openFirewall()
+    const foreign = '{ 0.0.0.0-255.255.255.255 . tcp . 8050-8150 : 10.0.0.9 }'
+    execFileSync('nft', ['add', 'element', 'inet', 'net', 'ranges4', foreign])
+
+    await firewall.change({ add: [{ ...port(8000), containerPort: 8000, count: 100 }] })
+
+    expect(list()).toContain('tcp . 8000-8099 : 10.0.0.2')
+    expect(list()).not.toContain('10.0.0.9')
+  })
+
   it('of ten thousand ports is one batch', async () => {
     await using firewall = await openFirewall()
     const ports = Array.from({ length: 10_000 }, (_, at) => port(10_000 + at))

@@ -96,6 +96,29 @@ describe('a set of ids in a store', () => {
     expect(await store.find('network')).toBeUndefined()
   })
 
+  it('goes on in its circle where a request failed', async () => {
+    const put = { type: 'put', key: 'network', value: new Uint8Array(), ifVersion: 7 } as const
+    const serial = (): Promise<number> => one.take({ serial: true })
+    expect([await serial(), await serial()]).toEqual([5, 6])
+    const failing = Array.from({ length: 3 }, () => one.take({ serial: true }, { with: [put] }))
+    for (const request of failing) await expect(request).rejects.toThrow(code('ERR_VERSION_CONFLICT'))
+
+    await expect(one.takeSpecific(10, { with: [put] })).rejects.toThrow(code('ERR_VERSION_CONFLICT'))
+    await expect(one.takeSpecific(5 + 9, { with: [put] })).rejects.toThrow(code('ERR_VERSION_CONFLICT'))
+
+    expect([await serial(), await serial()]).toEqual([7, 8])
+    await one.release(5)
+    await expect(one.takeSpecific(5, { with: [put] })).rejects.toThrow(code('ERR_VERSION_CONFLICT'))
+    expect(await serial()).toBe(9)
+  })
+
+  it('goes on at its first id where the very first request failed', async () => {
+    const put = { type: 'put', key: 'network', value: new Uint8Array(), ifVersion: 7 } as const
+    await expect(one.take({ serial: true }, { with: [put] })).rejects.toThrow(code('ERR_VERSION_CONFLICT'))
+
+    expect([await one.take({ serial: true }), await one.take({ serial: true })]).toEqual([5, 6])
+  })
+
   it('passes over keys that are none of its ids', async () => {
     for (const key of ['zzz', '00000000000063', '000000000000005z', '5', ''])
       await store.put(`idm/v1/vni/id/${key}`, new Uint8Array())

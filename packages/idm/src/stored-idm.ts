@@ -64,6 +64,8 @@ export class StoredIdm {
   readonly #known: Idm
   /** The same ids, without those that are being taken just now. */
   #held = new Set<number>()
+  /** The id behind the one chosen last. */
+  #next = 0
 
   /** @internal Stored sets come from `openIdm`. */
   constructor(range: IdRange, prefix: string, known: Idm, store: Store) {
@@ -113,7 +115,7 @@ export class StoredIdm {
     for (;;) {
       call.signal?.throwIfAborted()
       const id = await this.#choose(options, call)
-      if (await this.#claim(id, call)) return id
+      if (await this.#claim(id, call, () => { this.#giveBack(id) })) return id // prettier-ignore
     }
   }
 
@@ -127,7 +129,10 @@ export class StoredIdm {
     call.signal?.throwIfAborted()
     if (this.#held.has(id) && !(await this.has(id, call))) this.#forget(id)
     this.#known.takeSpecific(id)
-    if (!(await this.#claim(id, call))) throw new IdInUseError(id)
+    const isTaken = await this.#claim(id, call, () => {
+      this.#known.release(id)
+    })
+    if (!isTaken) throw new IdInUseError(id)
   }
 
   /** Lets an id go. One that is not held, or does not belong to the set, changes nothing. */
@@ -147,16 +152,35 @@ export class StoredIdm {
   /** An id that is likely to be free. Before it is refused, the store is asked for those that others let go. */
   async #choose(options: TakeOptions, call: IdmCallOptions): Promise<number> {
     try {
-      return this.#known.take(options)
+      return this.#takeKnown(options)
     } catch (error) {
       if (!isNetError(error, 'ERR_NO_ID_AVAILABLE')) throw error
     }
     await this.free(call)
-    return this.#known.take(options)
+    return this.#takeKnown(options)
   }
 
-  /** Writes the key of an id that was chosen. Says no when somebody else had done so. */
-  async #claim(id: number, call: IdmCallOptions): Promise<boolean> {
+  #takeKnown(options: TakeOptions): number {
+    const id = this.#known.take(options)
+    this.#next = id + 1
+    return id
+  }
+
+  /** Undoes a choice: who asks in a circle goes on at the id, unless he does before it. */
+  #giveBack(id: number): void {
+    this.#known.release(id)
+    if (id >= this.#next) return
+    this.#next = id
+    // A set goes on behind the id taken last; behind its last one is where it comes round to the first.
+    const before = id === this.#range.first ? this.#range.last : id - 1
+    const wasHeld = this.#known.has(before)
+    this.#known.release(before)
+    this.#known.take({ within: { first: before, last: before } })
+    if (!wasHeld) this.#known.release(before)
+  }
+
+  /** Writes the key of an id that was chosen, or undoes the choice. Says no when somebody else had written it. */
+  async #claim(id: number, call: IdmCallOptions, undo: () => void): Promise<boolean> {
     const key = this.#keyOf(id)
     const put = { type: 'put', key, value: EMPTY, ifVersion: 0 } as const
     try {
@@ -167,7 +191,7 @@ export class StoredIdm {
       const isTaken = isTakenAt(error, key)
       // Of a write whose fate is unknown the id may be held: it is looked for before it is refused.
       if (isTaken || isUnknown(error, call)) this.#held.add(id)
-      else this.#known.release(id)
+      else undo()
       if (isTaken) return false
       throw error
     }

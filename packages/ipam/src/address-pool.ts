@@ -76,7 +76,7 @@ export class AddressPool implements Range {
     this.#madeOwners?.remove(offset)
   }
 
-  /** Undoes {@link AddressPool.take}: also serial requests go on as if it had not been. */
+  /** Undoes {@link AddressPool.take} of any address: also serial requests go on as if it had not been. */
   giveBack(value: bigint): void {
     this.#addresses.giveBack(value - this.first)
   }

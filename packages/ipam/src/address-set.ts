@@ -23,9 +23,10 @@ export class AddressSet {
   readonly #others = new Map<bigint, Bitseq>()
   /** Numbers of the other rows. */
   readonly #numbers = new SortedNumbers()
-  #size = 0n
-  /** The offset behind the one chosen last. */
-  #next = 0n
+  /** How many are taken in the other rows: there may be thousands of them. */
+  #takenInOthers = 0n
+  /** The offset from which serial requests go on, less one. */
+  #last = -1n
 
   constructor(hostBits: number) {
     this.#rowLength = 1n << BigInt(Math.min(hostBits, ROW_BITS))
@@ -34,7 +35,7 @@ export class AddressSet {
 
   /** How many addresses are taken. */
   get size(): bigint {
-    return this.#size
+    return this.#rowLength - this.#lowest.free + this.#takenInOthers
   }
 
   has(offset: bigint): boolean {
@@ -43,18 +44,28 @@ export class AddressSet {
 
   /** Takes an address. Says whether it was free. */
   add(offset: bigint): boolean {
-    if (this.has(offset)) return false
-    this.#rowOf(offset >> ROW_SHIFT).set(BigInt.asUintN(ROW_BITS, offset))
-    this.#size++
+    const number = offset >> ROW_SHIFT
+    const bit = BigInt.asUintN(ROW_BITS, offset)
+    const row = this.#rowOf(number)
+    if (row.has(bit)) return false
+    row.set(bit)
+    if (number !== 0n) this.#takenInOthers++
     return true
   }
 
   /** Lets an address go. */
   remove(offset: bigint): void {
-    if (!this.has(offset)) return
-    this.#rowOf(offset >> ROW_SHIFT).clear(BigInt.asUintN(ROW_BITS, offset))
-    this.#size--
-    this.#forgetIfEmpty(offset >> ROW_SHIFT)
+    const number = offset >> ROW_SHIFT
+    const bit = BigInt.asUintN(ROW_BITS, offset)
+    if (number === 0n) {
+      this.#lowest.clear(bit)
+      return
+    }
+    const row = this.#others.get(number)
+    if (row?.has(bit) !== true) return
+    row.clear(bit)
+    this.#takenInOthers--
+    this.#forgetIfEmpty(number)
   }
 
   /** Lets go what is taken from `first` to `last`, save `kept`, which must lie there and be in order. */
@@ -73,8 +84,8 @@ export class AddressSet {
       const bit = takeBit(this.#rowOf(part.row), part, serial)
       if (bit === undefined) continue
       const offset = (part.row << ROW_SHIFT) + bit
-      this.#size++
-      this.#next = offset + 1n
+      if (part.row !== 0n) this.#takenInOthers++
+      this.#last = offset
       return offset
     }
     return undefined
@@ -83,7 +94,7 @@ export class AddressSet {
   /** Undoes {@link AddressSet.take}: serial requests go on at the address, unless they do before it. */
   giveBack(offset: bigint): void {
     if (!this.has(offset)) return
-    if (offset < this.#next) this.#goOnAt(offset)
+    if (offset <= this.#last) this.#goOnAt(offset)
     this.remove(offset)
   }
 
@@ -96,7 +107,7 @@ export class AddressSet {
 
   /** A row goes on behind the bit that was taken in it last. */
   #goOnAt(offset: bigint): void {
-    this.#next = offset
+    this.#last = offset - 1n
     const row = this.#rowOf(offset >> ROW_SHIFT)
     const bit = BigInt.asUintN(ROW_BITS, offset)
     // Behind the last bit is where it comes round to the first.
@@ -108,10 +119,7 @@ export class AddressSet {
   }
 
   #removeAll(first: bigint, last: bigint): void {
-    for (const part of [...this.#existingParts(first, last)]) {
-      this.#removePart(part)
-      this.#forgetIfEmpty(part.row)
-    }
+    for (const part of this.#existingParts(first, last)) this.#removePart(part)
   }
 
   /** Halves the stretch until it is one bit, or holds nothing. */
@@ -119,8 +127,7 @@ export class AddressSet {
     const { row, first, last } = part
     if (this.#countIn(part) === 0n) return
     if (first === last) {
-      this.#rowOf(row).clear(first)
-      this.#size--
+      this.remove((row << ROW_SHIFT) + first)
       return
     }
     const middle = (first + last) >> 1n

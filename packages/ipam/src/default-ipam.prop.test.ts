@@ -108,6 +108,10 @@ describe.each([
     )
   })
 
+  it('does so over 100 000 operations', async () => {
+    await compare(open(), fc.sample(operation, { numRuns: 100_000, seed: 7 }))
+  })
+
   it('chooses pools that overlap nothing held and nothing excluded, lowest first', async () => {
     const cidr = fc
       .tuple(fc.nat(255), fc.integer({ min: 18, max: 30 }))

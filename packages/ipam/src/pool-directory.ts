@@ -27,6 +27,9 @@ export interface PoolDirectoryDeps {
   makePool(cidr: Cidr, incarnation: string): StoredPool
 }
 
+/** Records that are learnt between two looks at the clock. */
+const STEP = 16
+
 /** What is known here of the pools in a store: their records, what is held of each, and their addresses. */
 export class PoolDirectory {
   readonly space: AddressSpace
@@ -92,9 +95,10 @@ export class PoolDirectory {
     const present = new Set([...entries.map(({ key }) => key), ...damaged])
     for (const key of this.#known.keys()) if (!present.has(key)) this.#forget(key)
     for (const key of this.#complaints.keys()) if (!present.has(key)) this.#complaints.delete(key)
+    let learnt = 0
     for (const { key, value, version } of entries) {
       if (this.#known.get(key)?.version === version) continue
-      await this.#deps.turns.take(call)
+      if (++learnt % STEP === 0) await this.#deps.turns.take(call)
       this.#learn(key, version, () => decodePoolRecord(key, value))
     }
     for (const key of damaged) {

@@ -254,6 +254,10 @@ describe('a request in a circle that fails', () => {
     const failing = Array.from({ length: 3 }, () => ipam.requestAddress(id, { serial: true }, { with: [taken] }))
     for (const request of failing) await expect(request).rejects.toThrow(code('ERR_VERSION_CONFLICT'))
 
+    await ipam.releaseAddress(id, first[0]!.slice(0, first[0]!.indexOf('/')))
+    const byName = ipam.requestAddress(id, { address: first[0]!.slice(0, first[0]!.indexOf('/')) }, { with: [taken] })
+    await expect(byName).rejects.toThrow(code('ERR_VERSION_CONFLICT'))
+
     expect([...first, await serial()].map((address) => address.replace(/.*[.:](\d+)\/.*/, '$1'))).toEqual([
       '1',
       '2',
@@ -314,6 +318,24 @@ describe('a pool of which it is not known whether it was taken', () => {
 
     const held = await keys('pool')
     expect(held.map((key) => key.replace(/.*\/4\//, ''))).toEqual(['0a090000/24', '0a090100/24'])
+  })
+
+  it('is let go when it is taken after somebody looked', async () => {
+    let late: (() => Promise<unknown>) | undefined
+    const slow = hooked(store, (name, _argument, go) => {
+      if (name !== 'transaction' || late !== undefined) return go()
+      late = go
+      throw unknown
+    })
+    const ipam = defaultIpam({}, { store: slow })
+    await expect(ipam.requestPool({ addressSpace, pool })).rejects.toBe(unknown)
+    await late?.()
+    expect(await keys('pool')).toHaveLength(1)
+
+    await ipam.requestPool({ addressSpace, pool: '10.9.1.0/24' })
+
+    expect((await keys('pool')).map((key) => key.replace(/.*\/4\//, ''))).toEqual(['0a090100/24'])
+    expect(await keys('doomed')).toEqual([])
   })
 
   it('is left to a caller who recorded it with the call', async () => {

@@ -31,8 +31,7 @@ export class StoredPool {
   /** Version of the pool's record. It is checked with every address that is taken: no pool, no address. */
   version = 0
   readonly #cidr: Cidr
-  /** Key of the pool's record. */
-  readonly #key: string
+  #madeKey: string | undefined
   #remembered: AddressPool | undefined
   readonly #deps: StoredPoolDeps
   #madeLoading: SharedRun | undefined
@@ -41,8 +40,12 @@ export class StoredPool {
   constructor(cidr: Cidr, incarnation: string, deps: StoredPoolDeps) {
     this.incarnation = incarnation
     this.#cidr = cidr
-    this.#key = deps.keys.pool(cidr)
     this.#deps = deps
+  }
+
+  /** Key of the pool's record. */
+  get #key(): string {
+    return (this.#madeKey ??= this.#deps.keys.pool(this.#cidr))
   }
 
   /** What is likely to be taken. Made when it is needed: most pools of a store are others'. */
@@ -130,12 +133,17 @@ export class StoredPool {
     } catch (error) {
       const conflict = conflictingKey(error, ours)
       // Somebody has it, though it may not be readable who; or, where a write's fate is unknown, we may.
-      if (conflict !== key && !isUnknown(error, call)) this.#known.giveBack(chosen)
+      if (conflict !== key && !isUnknown(error, call)) this.#giveBack(chosen, request)
       if (conflict === undefined) throw error
       if (conflict === this.#key) await this.#deps.refresh(pool, this, call)
       if (conflict === owner?.key) await owner.read(call)
       return false
     }
+  }
+
+  #giveBack(chosen: bigint, { address }: AddressRequest): void {
+    if (address === undefined) this.#known.giveBack(chosen)
+    else this.#known.release(address)
   }
 
   /** The key of an address that an owner holds, if it is one that the request may get. */

@@ -57,9 +57,9 @@ export class StoredSpace {
   /** Takes the pool asked for, or chooses one. */
   async requestPool(request: PoolRequest, call: IpamCallOptions = {}): Promise<Pool> {
     const pool = await this.#locked(call, async (directory) => {
-      await this.#undoDoubtful(directory, call)
       for (;;) {
         call.signal?.throwIfAborted()
+        await this.#undoDoubtful(directory, call)
         const taken = await this.#tryTake(directory, request, call)
         if (taken !== undefined) return taken
       }
@@ -111,9 +111,11 @@ export class StoredSpace {
     try {
       const version = await this.#commit([put], call)
       directory.add(key, held, record, version)
+      this.#forgetVain(directory)
     } catch (error) {
       directory.space.release(held)
-      if (isUnknown(error, call) && call.with === undefined) return this.#findOut(directory, { change, error, call })
+      if (isUnknown(error, call) && (call.with ?? []).length === 0)
+        return this.#findOut(directory, { change, error, call })
       await this.#catchUp(error, [put], call)
       return undefined
     }
@@ -129,9 +131,10 @@ export class StoredSpace {
     } catch {
       throw error
     }
-    this.#doubtful.delete(change)
     const found = this.#findTaken(directory, change)
+    // It may still be on its way.
     if (found === undefined) throw error
+    this.#doubtful.delete(change)
     return { id: change.poolId, pool: found.held.master.text, data: {} }
   }
 
@@ -139,9 +142,16 @@ export class StoredSpace {
     if (this.#doubtful.size === 0) return
     await this.#read(directory, call)
     for (const change of this.#doubtful) {
-      if (this.#findTaken(directory, change) !== undefined)
-        await this.#release(directory, change.poolId, { signal: call.signal })
+      if (this.#findTaken(directory, change) === undefined) continue
+      await this.#release(directory, change.poolId, { signal: call.signal })
       this.#doubtful.delete(change)
+    }
+  }
+
+  /** The generation has moved on: what was on its way until now, and is not there, fails when it arrives. */
+  #forgetVain(directory: PoolDirectory): void {
+    for (const change of this.#doubtful) {
+      if (this.#findTaken(directory, change) === undefined) this.#doubtful.delete(change)
     }
   }
 

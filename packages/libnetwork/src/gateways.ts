@@ -5,7 +5,8 @@ import { recordOf, type EndpointEntry, type SandboxEntry } from './state.ts'
 
 /** The plan of an endpoint in a sandbox, with the default routes it has been elected for. */
 export function planOf(core: Core, entry: EndpointEntry, sandbox: SandboxEntry): JoinPlan {
-  const plan = offerOf(core, entry, sandbox)
+  const network = core.state.getNetwork(entry.record.networkId)
+  const plan = core.drivers.get(network.record.driver).planEndpoint(network.record, recordOf(entry), sandbox.record)
   const { ipv4, ipv6 } = plan.sandbox.gateways
   const gateways = {
     ipv4: entry.gatewayFor.includes(4) ? ipv4 : undefined,
@@ -14,10 +15,11 @@ export function planOf(core: Core, entry: EndpointEntry, sandbox: SandboxEntry):
   return { ...plan, sandbox: { ...plan.sandbox, gateways } }
 }
 
-/** What the driver wants for an endpoint, default routes of every family it offers included. */
-function offerOf(core: Core, entry: EndpointEntry, sandbox: SandboxEntry): JoinPlan {
-  const network = core.state.getNetwork(entry.record.networkId)
-  return core.drivers.get(network.record.driver).planEndpoint(network.record, recordOf(entry), sandbox.record)
+/** Next hops of the default routes of every family that an endpoint offers. Its ports, which may be many, do not matter. */
+function gatewaysOf(core: Core, { record }: EndpointEntry, sandbox: SandboxEntry): JoinPlan['sandbox']['gateways'] {
+  const network = core.state.getNetwork(record.networkId)
+  const silent = { ...record, ports: [] }
+  return core.drivers.get(network.record.driver).planEndpoint(network.record, silent, sandbox.record).sandbox.gateways
 }
 
 /** The endpoints joined to a sandbox, those first that are to serve its default routes. */
@@ -28,7 +30,7 @@ export function orderByGateway(core: Core, sandbox: SandboxEntry): EndpointEntry
 
 /** The families that `entry` offers a default route for and that no endpoint of its priority or a higher one serves. */
 function electable(core: Core, entry: EndpointEntry, sandbox: SandboxEntry): AddressFamily[] {
-  const { ipv4, ipv6 } = offerOf(core, entry, sandbox).sandbox.gateways
+  const { ipv4, ipv6 } = gatewaysOf(core, entry, sandbox)
   const served = endpointsOf(core, sandbox)
     .filter((other) => priorityOf(other) >= priorityOf(entry))
     .flatMap(({ gatewayFor }) => gatewayFor)
@@ -62,7 +64,7 @@ export async function electGateways(core: Core, sandbox: SandboxEntry): Promise<
   for (const entry of orderByGateway(core, sandbox)) {
     const families = electable(core, entry, sandbox)
     if (families.length === 0) continue
-    const { ipv4, ipv6 } = offerOf(core, entry, sandbox).sandbox.gateways
+    const { ipv4, ipv6 } = gatewaysOf(core, entry, sandbox)
     await core.executor.addGateways(sandbox.record.key, {
       ipv4: families.includes(4) ? ipv4 : undefined,
       ipv6: families.includes(6) ? ipv6 : undefined,

@@ -6,7 +6,7 @@ import { countOf, hostPortsOf, type PortRequest } from './port-request.ts'
 import { parsePorts } from './requests.ts'
 import { publicationKey, recordOf, type EndpointEntry, type HeldPublication } from './state.ts'
 
-/** Ports taken, or let go, one by one between two looks at the clock. */
+/** Ports let go one by one between two looks at the clock. */
 const STRIDE = 16
 
 /** Takes host ports for an endpoint; `rollback` lets them go again. */
@@ -17,16 +17,22 @@ export async function takePorts(
   rollback: Rollback,
   call?: CallOptions,
 ): Promise<HeldPublication[]> {
-  const taken: HeldPublication[] = []
-  for (const [at, request] of requests.entries()) {
-    if (at % STRIDE === STRIDE - 1) await core.turns.take(call)
-    const hostAddress = hostAddressOf(core, entry, request)
-    const { protocol = 'tcp', containerPort } = request
-    const lease = await core.ports.take({ protocol, address: hostAddress, ...hostPortsOf(request) }, call)
-    rollback.defer(`take ${protocol} port ${formatPorts(lease.port, lease.count)}`, () => lease.release())
-    const port = { protocol, containerPort, hostAddress, hostPort: lease.port }
-    taken.push({ lease, port: lease.count === 1 ? port : { ...port, count: lease.count } })
-  }
+  const leases = await core.ports.takeAll(
+    requests.map((request) => ({
+      protocol: request.protocol ?? 'tcp',
+      address: hostAddressOf(core, entry, request),
+      ...hostPortsOf(request),
+    })),
+    call,
+  )
+  const taken = requests.flatMap(({ containerPort }, at): HeldPublication[] => {
+    const lease = leases[at]
+    if (lease === undefined) return []
+    const { protocol, address: hostAddress, port: hostPort, count } = lease
+    const port = { protocol, containerPort, hostAddress, hostPort }
+    return [{ lease, port: count === 1 ? port : { ...port, count } }]
+  })
+  rollback.defer('take host ports', () => release(core, taken))
   return taken
 }
 

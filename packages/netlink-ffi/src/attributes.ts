@@ -37,9 +37,11 @@ export function attributes<const Spec extends AttributeSpec>(spec: Spec): Attrib
   return {
     nested: true,
     write(writer, values) {
-      for (const [name, value] of Object.entries(values)) {
-        const entry = byName.get(name)
-        if (value !== undefined && entry !== undefined) writeAttribute(writer, entry[0], entry[1], value)
+      // Thousands of elements are written in one go: without an array for each of them.
+      for (const name in values) {
+        const value = values[name]
+        const entry = value === undefined ? undefined : byName.get(name)
+        if (entry !== undefined) writeAttribute(writer, entry[0], entry[1], value)
       }
     },
     read(payload) {

@@ -32,13 +32,18 @@ export class DescriptorRoom {
     this.#descriptors = descriptors
   }
 
+  /** Sees to it that `count` can be promised, all in one or one by one. @throws DescriptorLimitError (`ERR_DESCRIPTOR_LIMIT`) */
+  make(count: number): void {
+    if (count > this.#headroom) this.#look(count)
+  }
+
   /**
    * Promises `count` descriptors; {@link DescriptorRoom.keep} says that they are open, or not needed any more.
    *
    * @throws DescriptorLimitError (`ERR_DESCRIPTOR_LIMIT`)
    */
   promise(count: number): void {
-    if (count > this.#headroom) this.#look(count)
+    this.make(count)
     this.#headroom -= count
     this.#promised += count
   }

@@ -13,13 +13,9 @@ export {
   NotHostAddressError,
   PortInUseError,
 } from './errors.ts'
-export {
-  openPortAllocator,
-  type PortAllocator,
-  type PortAllocatorDeps,
-  type PortAllocatorOptions,
-  type PortLease,
-  type TakePortRequest,
-} from './port-allocator.ts'
+export type { PortAllocatorDeps, PortAllocatorOptions } from './options.ts'
+export { openPortAllocator, type PortAllocator } from './port-allocator.ts'
+export type { PortLease } from './port-lease.ts'
 export type { PortRange } from './port-range.ts'
+export type { TakePortRequest } from './port-request.ts'
 export type { HostProcess } from './socket-owner.ts'

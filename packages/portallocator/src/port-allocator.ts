@@ -1,77 +1,16 @@
-import { holdPort, listBoundSockets, type BoundSocket, type HeldPort } from '@net/netlink-ffi'
-import {
-  checkPortCount,
-  ClosedError,
-  formatPorts,
-  InvalidPortError,
-  isProtocol,
-  RangeMap,
-  Turns,
-  type CallOptions,
-  type Protocol,
-} from '@net/types'
-import { boundPorts, type BoundPort } from './bound-ports.ts'
-import { DescriptorRoom, type Descriptors } from './descriptor-room.ts'
-import { InvalidHoldError, NoPortAvailableError, PortInUseError } from './errors.ts'
-import { describeAddress, EVERY_ADDRESS, parseHostAddress } from './host-address.ts'
+import type { BoundSocket, HeldPort } from '@net/netlink-ffi'
+import { ClosedError, formatPorts, type CallOptions, type Protocol, type RangeMap } from '@net/types'
+import { BoundPorts } from './bound-ports.ts'
+import { NoPortAvailableError, PortInUseError } from './errors.ts'
+import { describeAddress } from './host-address.ts'
+import { resolveOptions, type Means, type PortAllocatorDeps, type PortAllocatorOptions } from './options.ts'
 import { PortBook } from './port-book.ts'
-import { PortHolder, type Ports, type Refusal } from './port-holder.ts'
-import { checkRange, kernelEphemeralRange, kernelReservedPorts, type PortRange } from './port-range.ts'
+import { PortCircle } from './port-circle.ts'
+import { lastOf, type Ports, type Refusal } from './port-holder.ts'
+import { Lease, type PortLease } from './port-lease.ts'
+import { kernelReservedPorts } from './port-range.ts'
+import { checkRequest, type TakePortRequest, type Wanted } from './port-request.ts'
 import { findSocketOwner } from './socket-owner.ts'
-
-/** What can be chosen about a {@link PortAllocator}. */
-export interface PortAllocatorOptions {
-  /** Where ports that nobody chose come from. @defaultValue the kernel's ip_local_port_range */
-  readonly ephemeral?: PortRange | undefined
-  /**
-   * Whether ports are kept from other programs of the host, and those that one has are refused. Without, only leases
-   * of this allocator are kept apart. @defaultValue true
-   */
-  readonly hold?: boolean | undefined
-  /**
-   * A lease of so many ports at most is held by bound sockets as long as it lasts: a descriptor and some 4 KB of the
-   * kernel's memory each. Of a larger one the kernel is asked once, when it is taken, whether a program has one of its
-   * ports; a program that binds one later is not refused, and hears nothing while the port leads elsewhere. 0: no
-   * sockets at all.
-   * @defaultValue 1024
-   */
-  readonly holdAtMost?: number | undefined
-}
-
-/** What the wiring supplies to a {@link PortAllocator}. */
-export interface PortAllocatorDeps {
-  readonly turns?: Turns | undefined
-  /** Holds a port of the host. @defaultValue a bound socket of the namespace that `take` is called in */
-  readonly holdPort?: typeof holdPort | undefined
-  /** Tells of the sockets of other programs. @defaultValue what the kernel says of the namespace that `take` is called in */
-  readonly listBoundSockets?: typeof listBoundSockets | undefined
-  /** How many descriptors this process may have. @defaultValue its RLIMIT_NOFILE, raised where that is allowed */
-  readonly descriptors?: Descriptors | undefined
-}
-
-/** Asks for a port, or for several in a row. */
-export interface TakePortRequest {
-  /** An address of the host. Absent: all of them, of both families. */
-  readonly address?: string | undefined
-  readonly protocol: Protocol
-  /** The very port wanted, or the first of several. Absent: any of `within`. */
-  readonly port?: number | undefined
-  /** @defaultValue the allocator's ephemeral range */
-  readonly within?: PortRange | undefined
-  /** How many ports in a row. @defaultValue 1 */
-  readonly count?: number | undefined
-}
-
-/** A port, or several in a row, that are ours until they are released. */
-export interface PortLease extends AsyncDisposable {
-  readonly address: string | undefined
-  readonly protocol: Protocol
-  /** The first of them. */
-  readonly port: number
-  readonly count: number
-  /** Lets them go: resolves when others can have them. Safe to call twice. */
-  release(): Promise<void>
-}
 
 /** Hands out ports of the host. */
 export interface PortAllocator extends AsyncDisposable {
@@ -80,14 +19,15 @@ export interface PortAllocator extends AsyncDisposable {
    *   `ERR_NOT_HOST_ADDRESS`, `ERR_INVALID_ADDRESS`, `ERR_DESCRIPTOR_LIMIT`
    */
   take(request: TakePortRequest, call?: CallOptions): Promise<PortLease>
+  /** As {@link PortAllocator.take}, for many: all of them, in their order, or none. */
+  takeAll(requests: readonly TakePortRequest[], call?: CallOptions): Promise<PortLease[]>
   /** Lets every port go. Safe to call twice. */
   close(): Promise<void>
 }
 
-/** More would be a large part of the descriptors that a process has by default. */
-const HOLD_AT_MOST = 1024
-/** Ports looked at between two looks at the clock. */
-const STRIDE = 256
+/** Ports looked at, and requests carried out, between two looks at the clock. */
+const PORT_STRIDE = 256
+const REQUEST_STRIDE = 16
 
 /**
  * Opens an allocator. Ports nobody chose go round in a circle, so that a released one rests a while;
@@ -96,36 +36,14 @@ const STRIDE = 256
  * @throws `ERR_INVALID_PORT_RANGE`, `ERR_INVALID_HOLD`
  */
 export function openPortAllocator(options: PortAllocatorOptions = {}, deps: PortAllocatorDeps = {}): PortAllocator {
-  const { ephemeral = kernelEphemeralRange(), hold = true, holdAtMost = HOLD_AT_MOST } = options
-  if (!Number.isInteger(holdAtMost) || holdAtMost < 0 || holdAtMost > 65_535) throw new InvalidHoldError(holdAtMost)
-  const turns = deps.turns ?? new Turns()
-  return new HostPorts({
-    ephemeral: checkRange(ephemeral),
-    holdAtMost: hold ? holdAtMost : 0,
-    list: hold ? (deps.listBoundSockets ?? listBoundSockets) : () => [],
-    holder: new PortHolder(deps.holdPort ?? holdPort, new DescriptorRoom(deps.descriptors), turns),
-    turns,
-  })
+  return new HostPorts(resolveOptions(options, deps))
 }
-
-/** What an allocator works with, nothing left open. */
-interface Means {
-  readonly ephemeral: PortRange
-  readonly holdAtMost: number
-  readonly list: typeof listBoundSockets
-  readonly holder: PortHolder
-  readonly turns: Turns
-}
-
-/** Ports that are wanted, wherever they begin. */
-type Wanted = Omit<Ports, 'first'>
 
 class HostPorts implements PortAllocator {
   readonly #means: Means
   readonly #book = new PortBook()
   readonly #leases = new Set<PortLease>()
-  /** The port after those handed out last, by protocol and range. */
-  readonly #cursors = new Map<string, number>()
+  readonly #circle = new PortCircle()
   #closed = false
 
   constructor(means: Means) {
@@ -135,23 +53,46 @@ class HostPorts implements PortAllocator {
   async take(request: TakePortRequest, call?: CallOptions): Promise<PortLease> {
     call?.signal?.throwIfAborted()
     this.#checkOpen()
-    const { protocol, port, count = 1 } = request
-    if (!isProtocol(protocol)) throw new InvalidPortError(String(protocol), 'protocol tcp, udp or sctp')
-    const wanted = { protocol, count: checkPortCount(port ?? 1, count), address: parseHostAddress(request.address) }
-    if (port !== undefined) return this.#takeSpecific({ ...wanted, first: port }, call)
-    return this.#takeAny(wanted, request.within, call)
+    return this.#take(checkRequest(request), this.#look(), call)
+  }
+
+  async takeAll(requests: readonly TakePortRequest[], call?: CallOptions): Promise<PortLease[]> {
+    call?.signal?.throwIfAborted()
+    this.#checkOpen()
+    const wanted = requests.map(checkRequest)
+    this.#means.holder.makeRoom(wanted.reduce((sum, { count }) => sum + (this.#isHeld(count) ? count : 0), 0))
+    const look = this.#look()
+    const leases: PortLease[] = []
+    let isWhole = false
+    try {
+      for (const [at, one] of wanted.entries()) {
+        if (at % REQUEST_STRIDE === REQUEST_STRIDE - 1) await this.#means.turns.take(call)
+        leases.push(await this.#take(one, look, call))
+      }
+      isWhole = true
+      return leases
+    } finally {
+      if (!isWhole) await this.#releaseAll(leases)
+    }
   }
 
   async close(): Promise<void> {
     this.#closed = true
-    for (const lease of [...this.#leases]) await lease.release()
+    await this.#releaseAll([...this.#leases])
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close()
   }
 
-  async #takeSpecific(ports: Ports, call?: CallOptions): Promise<PortLease> {
+  #take(wanted: Wanted, look: BoundPorts, call?: CallOptions): Promise<PortLease> {
+    const { first } = wanted
+    return first === undefined
+      ? this.#takeAny(wanted, look, call)
+      : this.#takeSpecific({ ...wanted, first }, look, call)
+  }
+
+  async #takeSpecific(ports: Ports, look: BoundPorts, call?: CallOptions): Promise<PortLease> {
     const { protocol, address, first } = ports
     const taken = this.#book.conflict(protocol, first, lastOf(ports), address)
     if (taken !== undefined) {
@@ -161,34 +102,34 @@ class HostPorts implements PortAllocator {
         by: `another lease, of ${formatPorts(taken.first, taken.last - taken.first + 1)} on ${describeAddress(taken.value)}`,
       })
     }
-    const bound = this.#boundBefore(ports)?.find(first, lastOf(ports))
-    if (bound !== undefined) throw await this.#inUse(ports, bound.first, undefined, bound)
-    const lease = await this.#lease(ports, call)
+    const bound = this.#boundBefore(ports, look)?.find(first, lastOf(ports))
+    if (bound !== undefined) throw await this.#inUse(ports, bound.first, bound.value)
+    const lease = this.#isHeld(ports.count) ? await this.#leaseHeld(ports, call) : this.#leaseBooked(ports)
     if (!('refused' in lease)) return lease
-    throw await this.#inUse(ports, lease.refused, lease.cause, this.#boundNow(ports).find(lease.refused))
+    const holder = this.#look().of(protocol, address).find(lease.refused)
+    throw await this.#inUse(ports, lease.refused, holder?.value, lease.cause)
   }
 
-  async #takeAny(wanted: Wanted, within: PortRange | undefined, call?: CallOptions): Promise<PortLease> {
-    const { protocol, count } = wanted
-    const range = within === undefined ? this.#means.ephemeral : checkRange(within)
+  async #takeAny(wanted: Wanted, look: BoundPorts, call?: CallOptions): Promise<PortLease> {
+    const { protocol, count, within } = wanted
+    const range = within ?? this.#means.ephemeral
     const { first, last } = range
-    const isReserved = within === undefined ? kernelReservedPorts() : new RangeMap<true>()
-    const bound = this.#boundBefore(wanted)
+    const inTheWay = [within === undefined ? kernelReservedPorts() : undefined, this.#boundBefore(wanted, look)]
     let looks = 0
     for (let tried = 0; tried <= last - first;) {
-      if (looks++ % STRIDE === STRIDE - 1) await this.#means.turns.take(call)
-      const ports = { ...wanted, first: this.#cursor(protocol, range) }
-      const blocked = this.#blockedUntil(ports, last, [isReserved, bound])
+      if (looks++ % PORT_STRIDE === PORT_STRIDE - 1) await this.#means.turns.take(call)
+      const ports = { ...wanted, first: this.#circle.next(protocol, range) }
+      const blocked = this.#blockedUntil(ports, last, inTheWay)
       if (blocked === undefined) {
-        const next = this.#moveCursor(protocol, range, ports.first + count)
-        const lease = await this.#lease(ports, call)
+        const next = this.#circle.moveTo(protocol, range, ports.first + count)
+        const lease = this.#isHeld(count) ? await this.#leaseHeld(ports, call) : this.#leaseBooked(ports)
         if (!('refused' in lease)) return lease
         // Unless somebody went on from there meanwhile.
-        if (this.#cursor(protocol, range) === next) this.#moveCursor(protocol, range, lease.refused + 1)
+        if (this.#circle.next(protocol, range) === next) this.#circle.moveTo(protocol, range, lease.refused + 1)
         tried += lease.refused + 1 - ports.first
         await this.#means.turns.take(call)
       } else {
-        this.#moveCursor(protocol, range, blocked + 1)
+        this.#circle.moveTo(protocol, range, blocked + 1)
         tried += blocked + 1 - ports.first
       }
     }
@@ -207,28 +148,27 @@ class HostPorts implements PortAllocator {
     return ends.length === 0 ? undefined : Math.max(...ends)
   }
 
-  #cursor(protocol: Protocol, { first, last }: PortRange): number {
-    return this.#cursors.get(`${protocol}/${first}-${last}`) ?? first
+  #isHeld(count: number): boolean {
+    return count <= this.#means.holdAtMost
   }
 
-  #moveCursor(protocol: Protocol, { first, last }: PortRange, to: number): number {
-    const cursor = to > last ? first : to
-    this.#cursors.set(`${protocol}/${first}-${last}`, cursor)
-    return cursor
+  #leaseBooked(ports: Ports): PortLease {
+    this.#checkOpen()
+    this.#book.add(ports.protocol, ports.first, lastOf(ports), ports.address)
+    return this.#leaseOf(ports, [])
   }
 
   /** Books the ports and holds them, or neither. */
-  async #lease(ports: Ports, call?: CallOptions): Promise<PortLease | Refusal> {
-    const { protocol, first, count, address } = ports
+  async #leaseHeld(ports: Ports, call?: CallOptions): Promise<PortLease | Refusal> {
+    const { protocol, first, address } = ports
     this.#book.add(protocol, first, lastOf(ports), address)
-    let held: readonly HeldPort[] | Refusal = []
-    let isHeld = false
+    let held: readonly HeldPort[] | undefined
     try {
-      if (count <= this.#means.holdAtMost) held = await this.#means.holder.open(ports, call)
-      if ('refused' in held) return held
-      isHeld = true
+      const opened = await this.#means.holder.open(ports, call)
+      if ('refused' in opened) return opened
+      held = opened
     } finally {
-      if (!isHeld) this.#book.remove(protocol, first, lastOf(ports), address)
+      if (held === undefined) this.#book.remove(protocol, first, lastOf(ports), address)
     }
     const lease = this.#leaseOf(ports, held)
     // Closed while the sockets were opened.
@@ -239,36 +179,40 @@ class HostPorts implements PortAllocator {
     return lease
   }
 
-  #leaseOf({ protocol, first, count, address }: Ports, held: readonly HeldPort[]): PortLease {
-    let released: Promise<void> | undefined
-    const release = (): Promise<void> =>
-      (released ??= (async () => {
-        this.#leases.delete(lease)
-        await this.#means.holder.close(held)
-        this.#book.remove(protocol, first, first + count - 1, address)
-      })())
-    const lease: PortLease = {
-      ...{ protocol, port: first, count, release, [Symbol.asyncDispose]: release },
-      address: address === EVERY_ADDRESS ? undefined : address,
-    }
+  #leaseOf(ports: Ports, held: readonly HeldPort[]): PortLease {
+    const lease = new Lease(ports, async () => {
+      this.#leases.delete(lease)
+      await this.#means.holder.close(held)
+      this.#book.remove(ports.protocol, ports.first, lastOf(ports), ports.address)
+    })
     this.#leases.add(lease)
     return lease
+  }
+
+  async #releaseAll(leases: readonly PortLease[]): Promise<void> {
+    for (const [at, lease] of leases.entries()) {
+      if (at % REQUEST_STRIDE === REQUEST_STRIDE - 1) await this.#means.turns.take()
+      await lease.release()
+    }
+  }
+
+  #look(): BoundPorts {
+    return new BoundPorts(this.#means.list)
   }
 
   /**
    * Sockets of other programs, where it is worth looking before any socket is opened: for ports that no socket will
    * hold, and to open none in vain.
    */
-  #boundBefore(wanted: Wanted): RangeMap<BoundSocket> | undefined {
-    return wanted.count > 1 || this.#means.holdAtMost === 0 ? this.#boundNow(wanted) : undefined
+  #boundBefore(
+    { protocol, count, address }: Omit<Ports, 'first'>,
+    look: BoundPorts,
+  ): RangeMap<BoundSocket> | undefined {
+    return count > 1 || !this.#isHeld(count) ? look.of(protocol, address) : undefined
   }
 
-  #boundNow({ protocol, address }: Wanted): RangeMap<BoundSocket> {
-    return boundPorts(this.#means.list, protocol, address)
-  }
-
-  async #inUse(ports: Ports, port: number, cause: unknown, bound: BoundPort | undefined): Promise<PortInUseError> {
-    const process = bound === undefined ? undefined : await findSocketOwner(bound.value.inode)
+  async #inUse(ports: Ports, port: number, holder?: BoundSocket, cause?: unknown): Promise<PortInUseError> {
+    const process = holder === undefined ? undefined : await findSocketOwner(holder.inode)
     const by =
       process === undefined
         ? 'another program of this host'
@@ -279,10 +223,6 @@ class HostPorts implements PortAllocator {
   #checkOpen(): void {
     if (this.#closed) throw new ClosedError('port allocator')
   }
-}
-
-function lastOf({ first, count }: Ports): number {
-  return first + count - 1
 }
 
 function describe(protocol: Protocol, port: number, address: string): string {

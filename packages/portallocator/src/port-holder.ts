@@ -12,6 +12,11 @@ export interface Ports {
   readonly address: string
 }
 
+/** The last of them. */
+export function lastOf({ first, count }: Ports): number {
+  return first + count - 1
+}
+
 /** Says which port could not be bound because somebody has it. */
 export interface Refusal {
   readonly refused: number
@@ -31,6 +36,11 @@ export class PortHolder {
     this.#hold = hold
     this.#room = room
     this.#turns = turns
+  }
+
+  /** Sees to it that so many can be opened. @throws DescriptorLimitError (`ERR_DESCRIPTOR_LIMIT`) */
+  makeRoom(count: number): void {
+    this.#room.make(count)
   }
 
   /**

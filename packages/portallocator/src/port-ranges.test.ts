@@ -272,6 +272,74 @@ describe('more ports than sockets hold', () => {
   })
 })
 
+describe('many requests at once', () => {
+  it('are all carried out, in their order, with one look at the ports of others', async () => {
+    let looks = 0
+    const { ports } = pretended(
+      {
+        listBoundSockets: () => {
+          looks++
+          return []
+        },
+      },
+      { holdAtMost: 0 },
+    )
+
+    const leases = await ports.takeAll(Array.from({ length: 100 }, (_, at) => ({ protocol: 'tcp', port: 8000 + at })))
+
+    expect(leases.map(({ port }) => port)).toEqual(Array.from({ length: 100 }, (_, at) => 8000 + at))
+    expect(looks).toBe(1)
+    expect(await ports.takeAll([])).toEqual([])
+  })
+
+  it('are all undone when one is refused, and none begun when one makes no sense', async () => {
+    const { ports, open } = pretended()
+    const many = Array.from({ length: 50 }, (_, at) => ({ protocol: 'tcp', port: 8000 + at }) as const)
+    await ports.take({ protocol: 'tcp', port: 8049 })
+
+    await expect(ports.takeAll(many)).rejects.toMatchObject({ code: 'ERR_PORT_IN_USE', port: 8049 })
+    expect([...open]).toEqual([8049])
+    await expect(ports.takeAll([...many, { protocol: 'tcp', port: 0 }])).rejects.toMatchObject({
+      code: 'ERR_INVALID_PORT',
+    })
+    expect(await ports.takeAll(many.slice(0, 49))).toHaveLength(49)
+  })
+
+  it.each([0, 1])('are all let go when the allocator is closed meanwhile, holding %d', async (holdAtMost) => {
+    const { ports, open } = pretended(
+      {
+        listBoundSockets: () => {
+          void Promise.resolve().then(() => ports.close())
+          return []
+        },
+        onOpen: (port) => {
+          if (port === 8010) void ports.close()
+        },
+      },
+      { holdAtMost },
+    )
+
+    await expect(
+      ports.takeAll(Array.from({ length: 50 }, (_, at) => ({ protocol: 'tcp', port: 8000 + at }))),
+    ).rejects.toMatchObject({ code: 'ERR_CLOSED' })
+    expect(open.size).toBe(0)
+  })
+
+  it('are refused up front where all of them together take too many descriptors', async () => {
+    const descriptors = { count: () => 100, limit: () => ({ soft: 200, hard: 200 }), raise: raiseNothing }
+    const { ports, open } = pretended({
+      descriptors,
+      onOpen: () => {
+        throw new Error('opened')
+      },
+    })
+    const many = Array.from({ length: 50 }, (_, at) => ({ protocol: 'tcp', port: 8000 + at }) as const)
+
+    await expect(ports.takeAll(many)).rejects.toMatchObject({ code: 'ERR_DESCRIPTOR_LIMIT' })
+    expect(open.size).toBe(0)
+  })
+})
+
 describe('the limit of descriptors', () => {
   /** A process that has 100 open. */
   const limited = (soft: number, hard: number, isRaisable = false): NonNullable<PortAllocatorDeps['descriptors']> => {
@@ -338,6 +406,10 @@ describe('the limit of descriptors', () => {
     expect(open.size).toBe(0)
   })
 })
+
+function raiseNothing(): void {
+  throw new SystemCallError('prlimit', 1)
+}
 
 /** Work that a kernel under load may make of opening a socket. */
 function busyFor(milliseconds: number): void {

@@ -115,7 +115,8 @@ async function measureIpBatch(subject: Subject): Promise<Record<string, number>>
   return { 'ip -batch': median(attaches), 'ip -batch, process starts alone': median(starts) }
 }
 
-function prepareOne(subject: Subject, at: number, withPort: boolean): floor.PreparedAttach {
+/** Prepares the floor's attach of this number. */
+export function prepareOne(subject: Subject, at: number, withPort: boolean): floor.PreparedAttach {
   const address = `10.91.${at >> 8}.${at & 255 || 1}`
   return floor.prepareAttach({
     path: join(subject.folder, `f${at}`),
@@ -130,6 +131,7 @@ function prepareOne(subject: Subject, at: number, withPort: boolean): floor.Prep
   })
 }
 
-function hostName(at: number): string {
+/** The host's end of the link of the floor's attach of this number. */
+export function hostName(at: number): string {
   return `vethfloor${at}`
 }

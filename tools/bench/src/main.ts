@@ -7,11 +7,15 @@ import { measureIpam } from './allocators/ipam-bench.ts'
 import { measureAttach } from './attach-bench.ts'
 import { measureAttachDns, measureDnsRates, measureManyResolvers } from './dns-bench.ts'
 import type { Measurement } from './measure.ts'
+import { measureHolding } from './hold-bench.ts'
 import { measureCreateNetwork } from './network-bench.ts'
 import { measurePublish } from './publish-bench.ts'
 import { measureStalls } from './stall-bench.ts'
-import { openSubject, type Subject } from './subject.ts'
+import { measureRanges } from './range-bench.ts'
+import { measureSlopes } from './slope-bench.ts'
+import { openSubject, type PortAllocatorOptions, type Subject } from './subject.ts'
 import { formatMeasurement, heading } from './table.ts'
+import { measureThroughput } from './throughput-bench.ts'
 
 const FEW = 10
 const MANY = 10_000
@@ -19,6 +23,8 @@ const MANY = 10_000
 interface Bench {
   /** The measurements it makes, or what their names begin with. */
   readonly names: readonly string[]
+  /** How the subject holds ports. @defaultValue as controllers do that nothing is said to */
+  readonly ports?: PortAllocatorOptions
   measure(subject: Subject, withPeers: boolean): Promise<Measurement[]>
 }
 
@@ -43,9 +49,30 @@ const benches: readonly Bench[] = [
   { names: ['dns-memory', 'dns-among-1000'], measure: measureManyResolvers },
   { names: [`publish-${FEW}`, `unpublish-${FEW}`], measure: (subject) => measurePublish(subject, FEW) },
   { names: [`publish-${MANY}`, `unpublish-${MANY}`], measure: (subject) => measurePublish(subject, MANY) },
+  {
+    names: ['ports-attach-1', 'ports-attach-range', 'ports-attach-1000-apart', 'ports-publish', 'ports-memory'],
+    ports: { holdAtMost: 0 },
+    measure: measureRanges,
+  },
+  { names: ['hold'], measure: measureHolding },
+  { names: ['slope', 'memory'], measure: measureSlopes },
+  {
+    names: ['throughput'],
+    ports: { holdAtMost: 0 },
+    measure: (subject, withPeers) => (withPeers || asksForThroughput() ? measureThroughput(subject) : noMeasurements),
+  },
   { names: ['stall-single', 'stall-300-attaches', '300-attaches-at-once'], measure: measureStalls },
 ]
-const names = [...[...allocatorBenches, ...benches].flatMap((bench) => bench.names), 'publish', 'unpublish', 'dns']
+/** It takes minutes, and a program of its own: only where it is asked for. */
+const asksForThroughput = (): boolean => options.only === 'throughput'
+const noMeasurements = Promise.resolve([])
+const names = [
+  ...[...allocatorBenches, ...benches].flatMap((bench) => bench.names),
+  'publish',
+  'unpublish',
+  'ports',
+  'dns',
+]
 
 const program = new Command('npm run bench --')
   .description('Measures in one run, medians: ours, the floor (the same kernel work as prepared messages) and peers.')
@@ -80,7 +107,7 @@ if (needsHost) {
 }
 for (const bench of benches) {
   if (!bench.names.some(wanted)) continue
-  await using subject = await openSubject()
+  await using subject = await openSubject(bench.ports)
   for (const measurement of await bench.measure(subject, options.peers ?? false))
     if (wanted(measurement.name)) print(measurement)
 }

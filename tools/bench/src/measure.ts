@@ -3,7 +3,7 @@ import { monitorEventLoopDelay, PerformanceObserver } from 'node:perf_hooks'
 /** One line of the result. */
 export interface Measurement {
   readonly name: string
-  readonly unit: 'ms' | 'us' | 'MB' | 'KiB' | 'k/s'
+  readonly unit: 'ms' | 'us' | 'MB' | 'KB' | 'KiB' | 'k/s' | 'Gb/s' | 's/GiB'
   readonly ours: number
   /** The same kernel work as prepared messages on open sockets. */
   readonly floor?: number

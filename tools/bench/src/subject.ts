@@ -1,7 +1,7 @@
 import { mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { openController, type Controller } from '@net/libnetwork'
+import { openController, type Controller, type ControllerOptions } from '@net/libnetwork'
 import { deleteNamespace, RouteSocket } from '@net/netlink-ffi'
 import { shortId } from '@net/types'
 import { pause } from './measure.ts'
@@ -20,8 +20,11 @@ export interface Subject extends AsyncDisposable {
   settle(): Promise<void>
 }
 
+/** How host ports are held. */
+export type PortAllocatorOptions = NonNullable<ControllerOptions['ports']>
+
 /** Opens the subject on the calling thread's network namespace. */
-export async function openSubject(ports: { readonly hold?: boolean } = {}): Promise<Subject> {
+export async function openSubject(ports: PortAllocatorOptions = {}): Promise<Subject> {
   const folder = mkdtempSync(join(tmpdir(), 'net-bench-'))
   mkdirSync(join(folder, 'floor'))
   const controller = await openController({ runtimeDirectory: join(folder, 'run'), ports })

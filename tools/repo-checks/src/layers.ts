@@ -9,7 +9,7 @@ export const layers: readonly (readonly string[])[] = [
 ]
 
 /** Packages that decide and touch nothing: their sources import nothing of Node. */
-export const pure: readonly string[] = ['types', 'bitseq', 'idm', 'ipam', 'ipamapi', 'driverapi', 'drivers-bridge']
+export const pure: readonly string[] = ['types', 'bitseq', 'idm', 'ipamapi', 'driverapi', 'drivers-bridge']
 
 /** What only the packages named here may depend on. */
 export const reserved: Readonly<Record<string, readonly string[]>> = { koffi: ['netlink-ffi'] }

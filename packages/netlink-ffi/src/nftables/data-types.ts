@@ -12,7 +12,8 @@ interface TypeDescription {
   readonly number: number
   readonly lengthBytes: number
   readonly byteOrder: ByteOrder
-  readonly write: (target: Uint8Array, value: NftValue) => void
+  /** Writes the value at an offset; the bytes there are zero. */
+  readonly write: (target: Uint8Array, offset: number, value: NftValue) => void
   readonly read: (bytes: Uint8Array) => NftValue
 }
 
@@ -74,11 +75,11 @@ export function encodeValues(types: readonly NftDataType[], values: readonly Nft
   }
   const bytes = new Uint8Array(lengthOf(types))
   let offset = 0
-  types.forEach((type, index) => {
-    const { lengthBytes, write }: TypeDescription = dataTypes[type]
-    write(bytes.subarray(offset, offset + lengthBytes), values[index] ?? '')
+  for (let at = 0; at < types.length; at++) {
+    const { lengthBytes, write }: TypeDescription = dataTypes[types[at] ?? 'mark']
+    write(bytes, offset, values[at] ?? '')
     offset += padded(lengthBytes)
-  })
+  }
   return bytes
 }
 
@@ -97,11 +98,18 @@ export function decodeValues(types: readonly NftDataType[], bytes: Uint8Array): 
 }
 
 function address(family: AddressFamily): Pick<TypeDescription, 'write' | 'read'> {
+  // Elements of one container come one after another, thousands of them when it publishes thousands of ports.
+  let last: { readonly text: string; readonly bytes: Uint8Array } | undefined
   return {
-    write(target, value) {
-      const parsed = parseAddress(String(value))
-      if (parsed.family !== family) throw new ValueOutOfRangeError('address', String(value), `an IPv${family} address`)
-      target.set(addressToBytes(parsed))
+    write(target, offset, value) {
+      if (last?.text !== value) {
+        const parsed = parseAddress(String(value))
+        if (parsed.family !== family) {
+          throw new ValueOutOfRangeError('address', String(value), `an IPv${family} address`)
+        }
+        last = { text: String(value), bytes: addressToBytes(parsed) }
+      }
+      target.set(last.bytes, offset)
     },
     read: (bytes) => formatAddress(addressFromBytes(bytes)),
   }
@@ -112,9 +120,9 @@ const familyNumbers = { ipv4: 2, ipv6: 10 } as const
 
 function familyName(): Pick<TypeDescription, 'write' | 'read'> {
   return {
-    write(target, value) {
+    write(target, offset, value) {
       if (value !== 'ipv4' && value !== 'ipv6') throw new ValueOutOfRangeError('family', String(value), 'ipv4 or ipv6')
-      target[0] = familyNumbers[value]
+      target[offset] = familyNumbers[value]
     },
     read(bytes) {
       const found = Object.entries(familyNumbers).find(([, number]) => number === bytes[0])
@@ -128,25 +136,30 @@ function unsigned(what: string, lengthBytes: 1 | 2 | 4, little: boolean): Pick<T
   const limit = 2 ** (8 * lengthBytes)
   const method = ({ 1: 'Uint8', 2: 'Uint16', 4: 'Uint32' } as const)[lengthBytes]
   return {
-    write(target, value) {
+    write(target, offset, value) {
       if (typeof value !== 'number' || !Number.isInteger(value) || value < 0 || value >= limit) {
         throw new ValueOutOfRangeError(what, String(value), `0 to ${limit - 1}`)
       }
-      viewOf(target)[`set${method}`](0, value, little)
+      for (let byte = 0; byte < lengthBytes; byte++) {
+        target[offset + byte] = value >>> (8 * (little ? byte : lengthBytes - 1 - byte))
+      }
     },
     read: (bytes) => viewOf(bytes)[`get${method}`](0, little),
   }
 }
 
-/** linux/if.h: IFNAMSIZ bytes, zeros after the name. A packet that comes from no interface has the empty one. */
+/** linux/if.h */
+const IFNAMSIZ = 16
+
+/** IFNAMSIZ bytes, zeros after the name. A packet that comes from no interface has the empty one. */
 function interfaceName(): Pick<TypeDescription, 'write' | 'read'> {
   return {
-    write(target, value) {
+    write(target, offset, value) {
       const name = new TextEncoder().encode(String(value))
-      if (name.length >= target.length || name.includes(0)) {
+      if (name.length >= IFNAMSIZ || name.includes(0)) {
         throw new ValueOutOfRangeError('interface name', JSON.stringify(value), 'of at most 15 bytes')
       }
-      target.set(name)
+      target.set(name, offset)
     },
     read(bytes) {
       const end = bytes.indexOf(0)
