@@ -8,7 +8,8 @@ import { littleEndian } from './writer.ts'
 
 // linux/un.h, asm-generic/socket.h
 const AF_UNIX = 1
-const SOCK_STREAM_CLOEXEC = 1 | 0o2000000
+/** Nobody takes the connections that tell who holds a name: once a few are in line, the next would wait for ever. */
+const SOCK_STREAM_NONBLOCK_CLOEXEC = 1 | 0o4000 | 0o2000000
 const SOL_SOCKET = 1
 const SO_PEERCRED = 17
 const MAX_NAME_BYTES = 107
@@ -66,7 +67,7 @@ function holderOf(address: Uint8Array): number | undefined {
 }
 
 function openUnixSocket(): number {
-  return check(libc().socket(AF_UNIX, SOCK_STREAM_CLOEXEC, 0), 'socket', 'AF_UNIX')
+  return check(libc().socket(AF_UNIX, SOCK_STREAM_NONBLOCK_CLOEXEC, 0), 'socket', 'AF_UNIX')
 }
 
 /** struct sockaddr_un whose path begins with a zero byte. */
