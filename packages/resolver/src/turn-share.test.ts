@@ -43,7 +43,7 @@ it('is given in turn: who used it up comes behind all who wait', async () => {
 it('remembers once who asks twice', async () => {
   const { share, useUp } = stoppedShare()
   let times = 0
-  const goOn = (): void => void times++
+  const goOn = (): number => times++
   share.hasTime(goOn)
   useUp()
   share.hasTime(goOn)
@@ -51,4 +51,21 @@ it('remembers once who asks twice', async () => {
   await nextTurn()
 
   expect(times).toBe(1)
+})
+
+it('does what is given to it, and tells what came of it', async () => {
+  const { share, useUp } = stoppedShare()
+  const done: string[] = []
+
+  expect(await share.run(() => done.push('at once'))).toBe(1)
+  useUp()
+  const later = share.run(() => done.push('later'))
+  expect(done).toEqual(['at once'])
+
+  expect(await later).toBe(2)
+  await expect(
+    share.run(() => {
+      throw new Error('no good')
+    }),
+  ).rejects.toThrow('no good')
 })

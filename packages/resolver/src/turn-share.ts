@@ -19,6 +19,21 @@ export class TurnShare {
     return false
   }
 
+  /** What `work` returns, which is done once there is time. */
+  run<T>(work: () => T): Promise<Awaited<T>> {
+    return new Promise((resolve, reject) => {
+      const goOn = (): void => {
+        if (!this.hasTime(goOn)) return
+        try {
+          resolve(work() as Awaited<T>)
+        } catch (error) {
+          reject(error instanceof Error ? error : new Error(String(error)))
+        }
+      }
+      goOn()
+    })
+  }
+
   #isLeft(): boolean {
     if (this.#end === undefined) {
       this.#end = this.#now() + SHARE_MS
