@@ -18,7 +18,7 @@ const PNPM = 'pnpm@12.21.0'
 /** Programs that tests use, and the Debian packages they come from. */
 const testTools = {
   ...{ ip: 'iproute2', nft: 'nftables', iptables: 'iptables', ping: 'iputils-ping' },
-  ...{ etcd: 'etcd-server', openssl: 'openssl' },
+  ...{ etcd: 'etcd-server', openssl: 'openssl', dig: 'bind9-dnsutils', curl: 'curl' },
 }
 
 /** Dependencies are there and fit the lock file. */

@@ -52,3 +52,17 @@ it.each([
   expect(cut.length).toBeLessThanOrEqual(512)
   expect(() => readMessage(cut)).not.toThrow()
 })
+
+it('drops an OPT record that leaves no room for anything else', () => {
+  const options = [{ code: 'PADDING', length: 600 }]
+  const bytes = packet.encode({
+    type: 'response',
+    questions: [question],
+    answers: records(3),
+    additionals: [{ ...opt, options } as unknown as Answer],
+  })
+
+  const cut = fitMessage(bytes, 512)
+
+  expect(shape(cut)).toEqual([3, 0, 0, 0, false])
+})

@@ -6,16 +6,17 @@ const countsAt = { answer: 6, authority: 8, additional: 10 } as const
 /**
  * `bytes` itself where it is no longer than `limit`; else the same answer without its last records.
  * It says that it was cut (TC) when more than additional records are missing, so that the asker comes
- * again by TCP. Its OPT record stays.
+ * again by TCP. Its OPT record stays, where it fits.
  *
  * @throws MalformedDnsMessageError (`ERR_MALFORMED_DNS_MESSAGE`) when `bytes` is no message
  */
 export function fitMessage(bytes: Uint8Array, limit: number): Uint8Array {
   if (bytes.length <= limit) return bytes
   const { records, questionEnd } = readMessage(bytes)
-  const opt = records.find(({ type }) => type === recordTypes.OPT)
+  // One with so many options that nothing fits beside it says nothing that is needed.
+  const opt = records.find((record) => isOpt(record) && questionEnd + record.end - record.start <= limit)
   const optBytes = opt === undefined ? 0 : opt.end - opt.start
-  const others = records.filter((record) => record !== opt)
+  const others = records.filter((record) => !isOpt(record))
   const kept = others.slice(0, countFitting(others, questionEnd, limit - optBytes))
   const end = kept.at(-1)?.end ?? questionEnd
   const cut = new Uint8Array(end + optBytes)
@@ -24,6 +25,10 @@ export function fitMessage(bytes: Uint8Array, limit: number): Uint8Array {
   writeCounts(cut, kept, opt)
   if (others.slice(kept.length).some(({ section }) => section !== 'additional')) setTruncated(cut)
   return cut
+}
+
+function isOpt({ type }: RecordSpan): boolean {
+  return type === recordTypes.OPT
 }
 
 /** How many records behind `start` end before `limit`. One that follows OPT would move, so none of those stay. */

@@ -10,6 +10,7 @@ import type { Query } from './query.ts'
 import { encodeReply } from './reply.ts'
 import type { ForwardedAnswer, Transport } from './responder.ts'
 import type { Counters } from './statistics.ts'
+import { TurnShare } from './turn-share.ts'
 import { askTcp, askUdp, type UpstreamServer } from './upstream.ts'
 
 /** How other servers are asked. */
@@ -42,6 +43,8 @@ export class Forwarder {
   readonly #cache: AnswerCache
   readonly #underWay = new Map<string, Promise<DnsMessage>>()
   readonly #closing = new AbortController()
+  /** Opening sockets takes its time: a sandbox that asks much is not to keep the others waiting. */
+  readonly #share = new TurnShare()
   #servers: readonly UpstreamServer[] = []
   #waiting = 0
 
@@ -125,7 +128,7 @@ export class Forwarder {
     for (const server of servers) {
       signal.throwIfAborted()
       try {
-        const message = await this.#askServer(server, query, transport, signal)
+        const message = await this.#share.run(() => this.#askServer(server, query, transport, signal))
         if (isFinal(message)) {
           if (servers === this.#servers) this.#cache.keep(key, message)
           return message

@@ -8,22 +8,30 @@ export class FrameReader {
   /** Bytes that have to be there before there is anything to do: many small pieces are put together once. */
   #needed = LENGTH_BYTES
 
-  /** The messages that are whole with this piece. */
-  push(piece: Buffer): Uint8Array[] {
+  /** Takes what came in. */
+  push(piece: Buffer): void {
     this.#pieces.push(piece)
     this.#length += piece.length
-    if (this.#length < this.#needed) return []
-    let bytes = Buffer.concat(this.#pieces)
-    const messages: Uint8Array[] = []
-    for (;;) {
-      this.#needed = bytes.length < LENGTH_BYTES ? LENGTH_BYTES : LENGTH_BYTES + bytes.readUInt16BE(0)
-      if (bytes.length < this.#needed) break
-      messages.push(Uint8Array.from(bytes.subarray(LENGTH_BYTES, this.#needed)))
-      bytes = bytes.subarray(this.#needed)
-    }
+  }
+
+  /** The next message; undefined until it is whole. */
+  next(): Uint8Array | undefined {
+    if (this.#length < this.#needed) return undefined
+    const bytes = this.#joined()
+    const end = LENGTH_BYTES + bytes.readUInt16BE(0)
+    this.#needed = end
+    if (bytes.length < end) return undefined
+    this.#pieces = [bytes.subarray(end)]
+    this.#length -= end
+    this.#needed = LENGTH_BYTES
+    return Uint8Array.from(bytes.subarray(LENGTH_BYTES, end))
+  }
+
+  #joined(): Buffer {
+    const [first] = this.#pieces
+    const bytes = first !== undefined && this.#pieces.length === 1 ? first : Buffer.concat(this.#pieces)
     this.#pieces = [bytes]
-    this.#length = bytes.length
-    return messages
+    return bytes
   }
 }
 

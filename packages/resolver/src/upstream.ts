@@ -33,6 +33,8 @@ export interface Exchange {
 const DNS_PORT = 53
 /** A datagram that was lost is sent again after this long. Askers' own repetitions wait for the same answer. */
 const RESEND_MS = 1000
+/** Datagrams from one server that are looked at before others have their turn. */
+const MAX_REPLIES_A_TURN = 16
 
 /** What a server answers by UDP. Whatever is no answer to this very question is passed over: it may be forged. */
 export async function askUdp(places: Places, exchange: Exchange): Promise<DnsMessage> {
@@ -45,7 +47,10 @@ export async function askUdp(places: Places, exchange: Exchange): Promise<DnsMes
   return await waitFor(signal, ({ resolve, attempt }) => {
     socket.watch(() => {
       attempt(() => {
-        for (let reply = socket.receive(); reply !== undefined; reply = socket.receive()) {
+        // Who sends without end is heard again in the next turn of the event loop, after all others.
+        for (let count = 0; count < MAX_REPLIES_A_TURN; count++) {
+          const reply = socket.receive()
+          if (reply === undefined) return
           const message = readReply(reply, id, question)
           if (message !== undefined) {
             resolve(message)
@@ -79,7 +84,8 @@ export async function askTcp(places: Places, exchange: Exchange): Promise<DnsMes
     })
     socket.on('data', (piece) => {
       attempt(() => {
-        for (const reply of reader.push(piece)) {
+        reader.push(piece)
+        for (let reply = reader.next(); reply !== undefined; reply = reader.next()) {
           const message = readReply(reply, id, question)
           if (message !== undefined) resolve(message)
         }

@@ -147,8 +147,11 @@ describeKernel('a server', () => {
 
   it('is heard after forged answers', async () => {
     await using at = await lab([
+      // More than are looked at in one turn of the event loop.
       (query) => [
-        addresses({ ...query, id: (query.id! + 1) & 0xffff }, ['203.0.113.66']),
+        ...Array.from({ length: 40 }, (_, by) =>
+          addresses({ ...query, id: (query.id! + 1 + by) & 0xffff }, ['203.0.113.66']),
+        ),
         addresses({ ...query, questions: [{ name: 'evil.example', type: 'A' }] }, ['203.0.113.66']),
         addresses(query, ['192.0.2.1']),
       ],

@@ -22,7 +22,12 @@ afterAll(() => {
 })
 
 const table = new NameTable('blue')
-table.add({ id: 'web', name: 'web', addresses: ['10.0.0.1', 'fd00::1'] })
+table.add({
+  id: 'web',
+  name: 'web',
+  addresses: ['10.0.0.1', 'fd00::1'],
+  services: [{ name: 'http', protocol: 'tcp', port: 8080 }],
+})
 table.add({ id: 'four', name: 'four', addresses: ['10.0.0.4'] })
 for (let at = 0; at < 200; at++) table.add({ id: `m${at}`, aliases: ['many'], addresses: [`10.0.1.${at}`] })
 const names = new SandboxNames()
@@ -60,5 +65,27 @@ describeKernel('a program that asks the C library', () => {
     await using _resolver = await openResolver({ namespace: sandbox.key }, { sources: [names] })
 
     expect(await lookUp(sandbox, 'many')).toHaveLength(200)
+  })
+})
+
+describeKernel('dig', () => {
+  it.each(['+notcp', '+tcp'])('finds a service and where it runs, with %s', async (transport) => {
+    using sandbox = createTestSandbox()
+    await using _resolver = await openResolver({ namespace: sandbox.key }, { sources: [names] })
+
+    const printed = await sandbox.run('dig', [
+      ...['@127.0.0.11', transport, '+noall', '+answer', '+additional', '_http._tcp.web', 'SRV'],
+    ])
+
+    expect(
+      printed
+        .trim()
+        .split('\n')
+        .map((line) => line.replaceAll(/\s+/g, ' ')),
+    ).toEqual([
+      '_http._tcp.web. 600 IN SRV 0 0 8080 web.blue.',
+      'web.blue. 600 IN A 10.0.0.1',
+      'web.blue. 600 IN AAAA fd00::1',
+    ])
   })
 })

@@ -4,7 +4,7 @@ import { Socket } from 'node:net'
 import { connectStream, DatagramSocket, inNamespaceAt, NftablesSocket } from '@net/netlink-ffi'
 import { describeKernel, enterFreshHost } from '@net/netlink-ffi/testing'
 import { expect, it } from 'vitest'
-import { NameTable, openResolver, SandboxNames } from '../src/index.ts'
+import { NameTable, openResolver, SandboxNames, type Resolver } from '../src/index.ts'
 import { addressesIn, askByTcp, askByUdp, decodeAnswer, encodeQuestion } from './client.ts'
 import { addRedirect } from '../src/redirect.ts'
 import { createTestSandbox, type TestSandbox } from './sandbox.ts'
@@ -209,11 +209,12 @@ describeKernel('a resolver in a sandbox', () => {
 })
 
 describeKernel('a connection by TCP', () => {
-  const open = async (idleMs?: number): Promise<{ sandbox: TestSandbox } & AsyncDisposable> => {
+  const open = async (idleMs?: number): Promise<{ sandbox: TestSandbox; resolver: Resolver } & AsyncDisposable> => {
     const sandbox = createTestSandbox()
     const resolver = await openResolver({ namespace: sandbox.key, idleMs }, { sources: [namesOfBlue().names] })
     return {
       sandbox,
+      resolver,
       [Symbol.asyncDispose]: async () => {
         await resolver.close()
         sandbox[Symbol.dispose]()
@@ -234,6 +235,56 @@ describeKernel('a connection by TCP', () => {
     expect(answers.map((bytes) => decodeAnswer(bytes).id).sort((one, other) => one! - other!)).toEqual(
       questions.map((_, id) => id),
     )
+  })
+
+  it('does not keep the event loop from turning, whatever waits on it and on others', async () => {
+    await using at = await open()
+    const question = encodeQuestion('name1')
+    const pipeline = Buffer.concat(
+      Array.from({ length: 2500 }, () => Buffer.concat([Uint8Array.of(0, question.length), question])),
+    )
+    const sockets = Array.from({ length: 8 }, () => connect(at.sandbox))
+    let received = 0
+    for (const socket of sockets) {
+      socket.on('data', (piece: Buffer) => (received += piece.length))
+      socket.write(pipeline)
+    }
+
+    // So many come in by one reading; they are not answered at one go.
+    let most = 0
+    const all = sockets.length * 2500 * (2 + question.length + 16)
+    for (let before = 0; received < all;) {
+      await new Promise((resolve) => setImmediate(resolve))
+      const { questions } = at.resolver.statistics()
+      most = Math.max(most, questions - before)
+      before = questions
+    }
+
+    expect(received).toBe(all)
+    expect(most).toBeLessThan(2000)
+    for (const socket of sockets) socket.destroy()
+  })
+
+  it('is read on once its answers are, should there be more of them than fit', async () => {
+    await using at = await open()
+    const question = encodeQuestion('name1')
+    const socket = new Socket({ fd: inNamespaceAt(at.sandbox.key, () => connectStream(dns)) })
+    const framed = Buffer.concat([Uint8Array.of(0, question.length), question])
+    const count = 100_000
+    socket.write(Buffer.concat(Array.from({ length: count }, () => framed)))
+    // Until nothing moves any more, nobody reads.
+    for (let before = -1; before !== socket.bytesWritten - socket.writableLength;) {
+      before = socket.bytesWritten - socket.writableLength
+      for (let turn = 0; turn < 100; turn++) await new Promise((resolve) => setImmediate(resolve))
+    }
+
+    let received = 0
+    for await (const piece of socket as AsyncIterable<Buffer>) {
+      received += piece.length
+      if (received === count * (framed.length + 16)) break
+    }
+    expect(received).toBe(count * (framed.length + 16))
+    socket.destroy()
   })
 
   it('is answered in full when its asker has nothing more to ask', async () => {

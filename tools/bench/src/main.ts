@@ -6,6 +6,7 @@ import { measureDurable } from './allocators/durable-bench.ts'
 import { measureIpam } from './allocators/ipam-bench.ts'
 import { measureAttach } from './attach-bench.ts'
 import { measureAttachDns, measureDnsRates, measureManyResolvers } from './dns-bench.ts'
+import { measureBesideFlood } from './dns/flood-bench.ts'
 import type { Measurement } from './measure.ts'
 import { measureHolding } from './hold-bench.ts'
 import { measureCreateNetwork } from './network-bench.ts'
@@ -46,6 +47,7 @@ const benches: readonly Bench[] = [
   },
   { names: ['attach-dns', 'dns-start'], measure: measureAttachDns },
   { names: ['dns-one-name', 'dns-200-names', 'dns-ptr', 'dns-tcp', 'dns-p99', 'dns-stall'], measure: measureDnsRates },
+  { names: ['dns-beside-flood'], measure: measureBesideFlood },
   { names: ['dns-memory', 'dns-among-1000'], measure: measureManyResolvers },
   { names: [`publish-${FEW}`, `unpublish-${FEW}`], measure: (subject) => measurePublish(subject, FEW) },
   { names: [`publish-${MANY}`, `unpublish-${MANY}`], measure: (subject) => measurePublish(subject, MANY) },

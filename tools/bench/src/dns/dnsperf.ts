@@ -3,8 +3,7 @@ import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Sandbox } from '@net/libnetwork'
 
-/** Eight clients with 64 questions outstanding. */
-const LOAD = ['-c', '8', '-q', '64']
+let count = 0
 
 /** Where to ask what. */
 export interface Load {
@@ -14,6 +13,14 @@ export interface Load {
   readonly questions: readonly string[]
   readonly seconds: number
   readonly tcp?: boolean
+  /** @defaultValue 8 */
+  readonly clients?: number
+  /** Questions that wait for an answer, at most. @defaultValue 64 */
+  readonly outstanding?: number
+  /** @defaultValue as many as there are answers */
+  readonly perSecond?: number
+  /** Waits for no other program, so that the time measured is that of answers alone. */
+  readonly isUrgent?: boolean
 }
 
 /** What became of it. */
@@ -31,11 +38,20 @@ export async function ask(
   load: Load,
   { withLatency = false }: { readonly withLatency?: boolean } = {},
 ): Promise<LoadResult> {
-  const file = join(folder, 'questions')
+  const file = join(folder, `questions${count++}`)
   writeFileSync(file, load.questions.map((line) => `${line}\n`).join(''))
   const where = ['-s', load.server, '-p', String(load.port), '-m', load.tcp === true ? 'tcp' : 'udp']
-  const args = [...where, '-d', file, '-l', String(load.seconds), ...LOAD, ...(withLatency ? ['-v'] : [])]
-  const child = sandbox.spawn('dnsperf', args, { stdio: ['ignore', 'pipe', 'pipe'] })
+  const { clients = 8, outstanding = 64, perSecond } = load
+  const pace = [
+    ...['-c', String(clients), '-q', String(outstanding)],
+    ...(perSecond === undefined ? [] : ['-Q', String(perSecond)]),
+  ]
+  const args = [...where, '-d', file, '-l', String(load.seconds), ...pace, ...(withLatency ? ['-v'] : [])]
+  const stdio = ['ignore', 'pipe', 'pipe'] as const
+  const child =
+    load.isUrgent === true
+      ? sandbox.spawn('chrt', ['--fifo', '1', 'dnsperf', ...args], { stdio, capabilities: ['SYS_NICE'] })
+      : sandbox.spawn('dnsperf', args, { stdio })
   const output: string[] = []
   child.stdout?.on('data', (chunk: Buffer) => output.push(chunk.toString()))
   child.stderr?.on('data', (chunk: Buffer) => output.push(chunk.toString()))

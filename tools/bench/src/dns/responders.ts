@@ -45,15 +45,15 @@ export function ownServer(): DnsServer {
 }
 
 /** The floor, in C, inside the sandbox; undefined where there is no compiler. */
-export async function bareServer(sandbox: Sandbox, folder: string): Promise<DnsServer | undefined> {
+export async function bareServer(sandbox: Sandbox, folder: string, port = PORT): Promise<DnsServer | undefined> {
   const program = join(folder, 'bare-responder')
   if (spawnSync('cc', ['-O2', '-o', program, SOURCE], { stdio: 'ignore' }).status !== 0) return undefined
-  const child = sandbox.spawn(program, ['127.0.0.1', String(PORT)], { stdio: ['ignore', 'pipe', 'inherit'] })
+  const child = sandbox.spawn(program, ['127.0.0.1', String(port)], { stdio: ['ignore', 'pipe', 'inherit'] })
   if (child.stdout !== null) await once(child.stdout, 'data')
   return {
     name: 'bare C',
     server: '127.0.0.1',
-    port: PORT,
+    port,
     cpuUs: () => cpuOf(child.pid),
     close: async () => {
       child.kill()
