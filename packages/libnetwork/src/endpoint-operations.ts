@@ -112,15 +112,25 @@ export async function deleteEndpoint(
   await forgetEndpoint(core, entry)
 }
 
-/** Lets go what an endpoint holds and forgets it. Its traffic must have ended. */
+/** Whether nothing but its record says what an endpoint holds: then the record can go first. */
+export function isHeldByRecord(core: Core, { record }: EndpointEntry): boolean {
+  return core.state.getNetwork(record.networkId).ipam.capabilities.requiresRequestReplay
+}
+
+/** Forgets an endpoint, and lets go what it holds. Its traffic must have ended. */
 export async function forgetEndpoint(core: Core, entry: EndpointEntry): Promise<void> {
+  if (isHeldByRecord(core, entry)) await core.records.forget({ endpoints: [entry] })
+  await letEndpointGo(core, entry)
+}
+
+/** As {@link forgetEndpoint}, for one whose record is gone where it {@link isHeldByRecord}. */
+export async function letEndpointGo(core: Core, entry: EndpointEntry): Promise<void> {
   const { record } = entry
   const network = core.state.getNetwork(record.networkId)
-  entry.record = { ...record, phase: 'deleting' }
   // A manager that remembers by itself: were the record gone first, nobody would know what it holds.
-  const isReplayed = network.ipam.capabilities.requiresRequestReplay
-  if (isReplayed) await core.records.forget({ endpoints: [entry] })
-  else await core.records.keep({ endpoints: [entry] }, { phase: 'deleting' })
+  const isRecorded = !isHeldByRecord(core, entry)
+  if (isRecorded) await core.records.keep({ endpoints: [entry] }, { phase: 'deleting' })
+  entry.record = { ...record, phase: 'deleting' }
   await releasePorts(core, entry)
   for (const [address, subnet] of [
     [record.address, network.record.ipv4],
@@ -130,7 +140,7 @@ export async function forgetEndpoint(core: Core, entry: EndpointEntry): Promise<
       await network.ipam.releaseAddress(subnet.poolId, withoutPrefixLength(address))
     }
   }
-  if (!isReplayed) await core.records.forget({ endpoints: [entry] })
+  if (isRecorded) await core.records.forget({ endpoints: [entry] })
   core.state.removeEndpoint(entry)
   core.logger.debug({ endpointId: record.id }, 'endpoint deleted')
 }

@@ -1,7 +1,7 @@
 import { join as joinPath } from 'node:path'
 import { randomId, Rollback, shortId, type CallOptions } from '@net/types'
 import type { Core } from './core.ts'
-import { deleteEndpoint, forgetEndpoint, prepareEndpoint } from './endpoint-operations.ts'
+import { deleteEndpoint, isHeldByRecord, letEndpointGo, prepareEndpoint } from './endpoint-operations.ts'
 import { BusyError, EndpointJoinedError, EndpointNotJoinedError } from './errors.ts'
 import { electGateways, endpointsOf, planOf, takeGateways } from './gateways.ts'
 import { appear, updateNaming, vanish } from './names/naming-operations.ts'
@@ -65,7 +65,13 @@ export async function deleteSandbox(core: Core, sandbox: SandboxEntry): Promise<
     })
   }
   // What is recorded by nobody is removed when the store is opened next, should this not come to its end.
-  await core.records.forget({ endpoints, sandboxes: [sandbox] })
+  try {
+    const ours = endpoints.filter((endpoint) => isHeldByRecord(core, endpoint))
+    await core.records.forget({ endpoints: ours, sandboxes: [sandbox] })
+  } catch (error) {
+    sandbox.record = { ...sandbox.record, phase: 'ready' }
+    throw error
+  }
   for (const endpoint of endpoints) vanish(core, endpoint)
   await sandbox.naming.close()
   await core.executor.deleteSandbox(
@@ -75,7 +81,7 @@ export async function deleteSandbox(core: Core, sandbox: SandboxEntry): Promise<
   for (const endpoint of endpoints) {
     sandbox.endpoints.delete(endpoint.record.id)
     endpoint.record = { ...endpoint.record, sandboxId: undefined }
-    await forgetEndpoint(core, endpoint)
+    await letEndpointGo(core, endpoint)
   }
   core.state.removeSandbox(sandbox)
   core.logger.debug({ sandboxId: sandbox.record.id, containerId: sandbox.record.containerId }, 'sandbox deleted')

@@ -79,9 +79,9 @@ export async function deleteNetwork(core: Core, entry: NetworkEntry): Promise<vo
   if (entry.endpointsByName.size > 0) {
     throw new ActiveEndpointsError(entry.record.name, [...entry.endpointsByName.keys()])
   }
+  await core.records.keep({ networks: [entry] }, { phase: 'deleting' })
   // From here on nobody can join: whatever fails, asking again goes on where it stopped.
   entry.record = { ...entry.record, phase: 'deleting' }
-  await core.records.keep({ networks: [entry] }, { phase: 'deleting' })
   await core.executor.deleteNetwork(core.drivers.get(entry.record.driver).planNetwork(entry.record))
   for (const subnet of subnetsOf(entry.record)) await releasePool(entry.ipam, subnet)
   await core.records.forget({ networks: [entry] })

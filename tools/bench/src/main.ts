@@ -13,6 +13,7 @@ import { measureCreateNetwork } from './network-bench.ts'
 import { measurePublish } from './publish-bench.ts'
 import { measureStalls } from './stall-bench.ts'
 import { measureRanges } from './range-bench.ts'
+import { measureDurableAttach, measureOpening } from './restart-bench.ts'
 import { measureSlopes } from './slope-bench.ts'
 import { openSubject, type PortAllocatorOptions, type Subject } from './subject.ts'
 import { formatMeasurement, heading } from './table.ts'
@@ -45,6 +46,8 @@ const benches: readonly Bench[] = [
     names: ['attach-kernel-port'],
     measure: (subject, withPeers) => measureAttach(subject, { withPort: true, withPeers }),
   },
+  { names: ['attach-durable'], measure: measureDurableAttach },
+  { names: ['open-records', 'open-stall', 'open-delete-all'], measure: measureOpening },
   { names: ['attach-dns', 'dns-start'], measure: measureAttachDns },
   { names: ['dns-one-name', 'dns-200-names', 'dns-ptr', 'dns-tcp', 'dns-p99', 'dns-stall'], measure: measureDnsRates },
   { names: ['dns-beside-flood'], measure: measureBesideFlood },

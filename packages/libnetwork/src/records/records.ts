@@ -1,6 +1,6 @@
 import type { Phase } from '@net/driverapi'
 import { Collection, LIMITS, type Store, type StoreOperation } from '@net/datastore'
-import { randomId, type CallOptions, type Logger } from '@net/types'
+import { isNetError, randomId, type CallOptions, type Logger } from '@net/types'
 import { recordOf, type EndpointEntry, type NetworkEntry, type SandboxEntry } from '../state.ts'
 import {
   controllerForm,
@@ -50,8 +50,14 @@ export class Records {
     const known = await this.#controllers?.find(SELF)
     if (known !== undefined) return known.value
     const controller = { id: randomId(), forwarding: [] }
-    await this.#controllers?.put(SELF, controller, { ifVersion: 0 })
-    return controller
+    try {
+      await this.#controllers?.put(SELF, controller, { ifVersion: 0 })
+      return controller
+    } catch (error) {
+      // Another process was faster: it has the lock, too.
+      if (isNetError(error, 'ERR_VERSION_CONFLICT')) return this.controller()
+      throw error
+    }
   }
 
   async keepController(controller: StoredController): Promise<void> {
