@@ -32,7 +32,7 @@ function factsOf(choice: { inbound: Inbound; interContainer: boolean; internal: 
 
 it('are as the golden file has them, over the whole matrix', () => {
   const blocks = matrix.flatMap((choice) => {
-    const facts = factsOf(choice).map(checkFact)
+    const facts = factsOf(choice).map((fact) => checkFact(fact))
     const title = `${choice.inbound}${choice.interContainer ? '' : ', no icc'}${choice.internal ? ', internal' : ''}`
     return ([4, 6] as const).map((family) => {
       const tables = Object.entries(rulesOf(facts, family, 'NET')).flatMap(([table, chains]) =>
