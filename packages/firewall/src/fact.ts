@@ -18,7 +18,6 @@ import {
   networkOf,
   parseAddress,
   parseCidr,
-  type Address,
   type AddressFamily,
   type NetError,
   type Protocol,
