@@ -52,7 +52,8 @@ export class HostResolvConf {
   }
 
   async #look(): Promise<void> {
-    if ((await this.#stateNow()) === this.#state) return
+    const state = await this.#stateNow()
+    if (state === this.#state || this.#timer === undefined) return
     this.#read()
     for (const listener of [...this.#listeners]) listener()
   }
@@ -66,6 +67,8 @@ export class HostResolvConf {
   }
 
   #read(): void {
+    // Should it not even be opened: said once, and then not until it is another.
+    this.#state = ABSENT
     try {
       const fd = openSync(this.#path, 'r')
       try {
@@ -76,8 +79,8 @@ export class HostResolvConf {
         closeSync(fd)
       }
     } catch (error) {
-      if (!isMissing(error)) this.#logger.warn({ path: this.#path, error }, 'resolv.conf of the host cannot be read')
-      else [this.#state, this.#conf] = [ABSENT, emptyResolvConf]
+      if (isMissing(error)) this.#conf = emptyResolvConf
+      else this.#logger.warn({ path: this.#path, error }, 'resolv.conf of the host cannot be read')
     }
   }
 }
@@ -87,5 +90,5 @@ function stateOf({ dev, ino, size, mtimeNs, ctimeNs }: BigIntStats): string {
 }
 
 function isMissing(error: unknown): boolean {
-  return error instanceof Error && 'code' in error && error.code === 'ENOENT'
+  return error instanceof Error && 'code' in error && (error.code === 'ENOENT' || error.code === 'ENOTDIR')
 }

@@ -79,6 +79,8 @@ export class SandboxNaming {
   #view = nowhere
   #resolver: Resolver | undefined
   #unfollow: (() => void) | undefined
+  /** A change of the host's that is being followed. */
+  #following: Promise<void> = Promise.resolve()
 
   /** For the namespace at `key`; the files come into `folder`. */
   constructor(
@@ -103,7 +105,9 @@ export class SandboxNaming {
       { ...resolver, namespace: this.#key, address: RESOLVER_ADDRESS },
       { sources, slots, logger },
     )
-    this.#unfollow = host.follow(() => void this.#followHost())
+    this.#unfollow = host.follow(() => {
+      this.#following = this.#following.then(() => this.#followHost())
+    })
     this.#apply()
   }
 
@@ -142,6 +146,7 @@ export class SandboxNaming {
   /** Answers no more and removes the files. The namespace is to go next. Safe to call twice. */
   async close(): Promise<void> {
     this.#unfollow?.()
+    await this.#following
     await this.#resolver?.close({ leaveRules: true })
     this.#resolver = undefined
     await this.#files.delete()
