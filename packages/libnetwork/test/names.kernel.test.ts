@@ -271,6 +271,22 @@ describeKernel('the files of a sandbox', () => {
     expect(sandbox.dnsStatistics()).toBeUndefined()
   })
 
+  it('tell a sandbox without a resolver of servers by IPv6 while it has IPv6', async () => {
+    writeFileSync(resolvConf, 'nameserver 192.0.2.1\nnameserver 2001:db8::53\n')
+    const sandbox = await net.createSandbox({ containerId: 'c', dns: false })
+    const endpoint = await blue.createEndpoint({ name: 'c' })
+    const servers = (): string[] =>
+      readFileSync(sandbox.files.resolvConf, 'utf8')
+        .split('\n')
+        .filter((line) => line.startsWith('nameserver'))
+
+    expect(servers()).toEqual(['nameserver 192.0.2.1'])
+    await endpoint.join(sandbox)
+    expect(servers()).toEqual(['nameserver 192.0.2.1', 'nameserver 2001:db8::53'])
+    await endpoint.leave(sandbox)
+    expect(servers()).toEqual(['nameserver 192.0.2.1'])
+  })
+
   it.each([
     [{ dns: { servers: ['nope'] } }, 'dns'],
     [{ dns: { options: ['ndots:-1'] } }, 'dns'],

@@ -168,3 +168,17 @@ it('tells all who follow, until each has enough', async () => {
 
   expect(told).toEqual(['one'])
 })
+
+it('says whom systemd-resolved asks, to those who cannot reach it', () => {
+  const resolvedPath = join(folder, 'resolved.conf')
+  const host = new HostResolvConf(path, { resolvedPath })
+  writeFileSync(path, 'nameserver 127.0.0.53\noptions edns0\n')
+  expect(host.reachable.nameServers).toEqual(['127.0.0.53'])
+  writeFileSync(resolvedPath, 'nameserver 192.0.2.1\nsearch home.example\n')
+
+  expect(host.reachable).toMatchObject({ nameServers: ['192.0.2.1'], search: ['home.example'] })
+  expect(host.current.nameServers).toEqual(['127.0.0.53'])
+  // Where others are listed beside it, those are meant.
+  writeFileSync(path, 'nameserver 127.0.0.53\nnameserver 192.0.2.2\n')
+  expect(host.reachable.nameServers).toEqual(['127.0.0.53', '192.0.2.2'])
+})
