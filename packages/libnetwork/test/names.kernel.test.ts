@@ -1,4 +1,14 @@
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import {
+  closeSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
 import { createSocket } from 'node:dgram'
 import { once } from 'node:events'
 import { Resolver as Client } from 'node:dns/promises'
@@ -182,6 +192,40 @@ describeKernel('names of the world outside', () => {
     expect(one.dnsStatistics()).toMatchObject({ forwarded: 2, answers: { NOERROR: 2, NXDOMAIN: 1 } })
   })
 
+  it('stay here without a dot where the host’s own file says ndots', async () => {
+    using server = await upstream({ 'a.bare': '192.0.2.1' })
+    writeFileSync(resolvConf, 'nameserver 127.0.0.1\noptions ndots:2\n')
+    const one = await container('one')
+
+    expect(readFileSync(one.files.resolvConf, 'utf8')).toContain('options ndots:2\n')
+    expect(await ask(one, 'bare')).toBe('ENODATA')
+    expect(await ask(one, 'a.bare')).toEqual(['192.0.2.1'])
+    expect(server.asked).toEqual(['a.bare'])
+  })
+
+  it('are asked of servers in order, by IPv6 as well, from the sandbox', async () => {
+    const one = await net.createSandbox({ containerId: 'one', dns: { servers: ['fd00:53::1', '127.0.0.2', '::1'] } })
+    const endpoint = await blue.createEndpoint({ name: 'one' })
+    await endpoint.join(one)
+    const answering = `
+      const socket = require('node:dgram').createSocket('udp6', (query, from) => {
+        query[2] |= 0x80
+        query[7] = 1
+        const record = [0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 60, 0, 4, 192, 0, 2, 6]
+        socket.send(Buffer.concat([query, Buffer.from(record)]), from.port, from.address)
+      })
+      socket.bind(53, '::1', () => console.log('ready'))
+    `
+    const server = one.spawn(process.execPath, ['-e', answering], { stdio: ['ignore', 'pipe', 'inherit'] })
+    if (server.stdout === null) throw new Error('no output to wait for')
+    await once(server.stdout, 'data')
+
+    expect(await ask(one, 'six.example')).toEqual(['192.0.2.6'])
+    expect(readFileSync(one.files.resolvConf, 'utf8')).toContain('# ExtServers: [fd00:53::1 127.0.0.2 ::1]')
+    server.kill()
+    await once(server, 'close')
+  })
+
   it('are nobody else’s business where a sandbox reaches nothing outside', async () => {
     using server = await upstream({ 'host.example': '192.0.2.1' })
     writeFileSync(resolvConf, 'nameserver 127.0.0.1\n')
@@ -271,6 +315,22 @@ describeKernel('the files of a sandbox', () => {
     expect(sandbox.dnsStatistics()).toBeUndefined()
   })
 
+  it('tell a sandbox without a resolver of servers by IPv6 while it has IPv6', async () => {
+    writeFileSync(resolvConf, 'nameserver 192.0.2.1\nnameserver 2001:db8::53\n')
+    const sandbox = await net.createSandbox({ containerId: 'c', dns: false })
+    const endpoint = await blue.createEndpoint({ name: 'c' })
+    const servers = (): string[] =>
+      readFileSync(sandbox.files.resolvConf, 'utf8')
+        .split('\n')
+        .filter((line) => line.startsWith('nameserver'))
+
+    expect(servers()).toEqual(['nameserver 192.0.2.1'])
+    await endpoint.join(sandbox)
+    expect(servers()).toEqual(['nameserver 192.0.2.1', 'nameserver 2001:db8::53'])
+    await endpoint.leave(sandbox)
+    expect(servers()).toEqual(['nameserver 192.0.2.1'])
+  })
+
   it.each([
     [{ dns: { servers: ['nope'] } }, 'dns'],
     [{ dns: { options: ['ndots:-1'] } }, 'dns'],
@@ -308,6 +368,48 @@ describeKernel('what fails half way', () => {
     }
     expect(points).toBeGreaterThan(5)
     await attached.detach()
+  })
+
+  it('leaves nothing, whichever descriptor a sandbox cannot have', async () => {
+    const links = traces()
+    // Whatever is loaded or opened at first use is there already.
+    await (await net.createSandbox({ containerId: 'first' })).delete()
+    const fill: number[] = []
+    const openAll = (): void => {
+      for (;;) {
+        try {
+          fill.push(openSync('/dev/null', 'r'))
+        } catch {
+          return
+        }
+      }
+    }
+    openAll()
+    const outcomes: string[] = []
+    let spares = 0
+    try {
+      for (let spare = 0; outcomes.at(-1) !== 'created'; spare++) {
+        for (const fd of fill.splice(fill.length - spare)) closeSync(fd)
+        await net.createSandbox({ containerId: `c${spare}` }).then(
+          async (sandbox) => {
+            await sandbox.delete()
+            outcomes.push('created')
+          },
+          (error: unknown) => outcomes.push(String(error)),
+        )
+        const before = fill.length
+        openAll()
+        spares += fill.length - before - spare
+      }
+    } finally {
+      for (const fd of fill) closeSync(fd)
+    }
+
+    expect(net.sandboxes()).toEqual([])
+    expect(outcomes.some((outcome) => outcome.includes('EMFILE'))).toBe(true)
+    expect([outcomes.length > 4, spares]).toEqual([true, 0])
+    expect(readdirSync(`/run/net/${net.id}`)).toEqual([])
+    expect(traces()).toEqual(links)
   })
 
   it('takes an endpoint out again whose name cannot be written into the hosts file', async () => {

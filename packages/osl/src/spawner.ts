@@ -18,10 +18,21 @@ export interface StartOptions {
 /** From the sources and from what is built of them, which lie in folders side by side. */
 const THREAD = new URL('../dist/spawn-thread.js', import.meta.url)
 
+/** What the wiring supplies to a {@link Spawner}. */
+export interface SpawnerDeps {
+  /** The program of its threads. @defaultValue `spawn-thread.ts` */
+  readonly thread?: URL | undefined
+}
+
 /** Starts programs in sandboxes, by threads: one for programs of the same capabilities, from when it is first needed. */
 export class Spawner {
+  readonly #thread: URL
   readonly #threads = new Map<string, SpawnThread>()
   #closed = false
+
+  constructor({ thread = THREAD }: SpawnerDeps = {}) {
+    this.#thread = thread
+  }
 
   /** @throws SystemCallError (`ERR_SYSTEM_CALL`), ClosedError (`ERR_CLOSED`) */
   start(program: Program, options: StartOptions = {}): SandboxProcess {
@@ -31,7 +42,7 @@ export class Spawner {
     const key = sorted.join()
     let thread = this.#threads.get(key)
     if (thread === undefined) {
-      thread = new SpawnThread(sorted, () => this.#threads.delete(key))
+      thread = new SpawnThread(this.#thread, sorted, () => this.#threads.delete(key))
       this.#threads.set(key, thread)
     }
     const process = thread.start(program, stdio)
@@ -53,7 +64,7 @@ function endBy(process: SandboxProcess, signal: AbortSignal): void {
   }
   if (signal.aborted) queueMicrotask(abort)
   else signal.addEventListener('abort', abort, { once: true })
-  process.once('exit', () => {
+  process.once('close', () => {
     signal.removeEventListener('abort', abort)
   })
 }
@@ -74,9 +85,9 @@ class SpawnThread {
   #count = 0
   #closing = false
 
-  constructor(capabilities: readonly Capability[], onEnd: () => void) {
+  constructor(program: URL, capabilities: readonly Capability[], onEnd: () => void) {
     const data: ThreadData = { capabilities }
-    this.#worker = new Worker(THREAD, { workerData: data, execArgv: [], stdin: false })
+    this.#worker = new Worker(program, { workerData: data, execArgv: [], stdin: false })
     this.#worker.unref()
     this.#worker.on('message', (report: Report) => {
       this.#heed(report)

@@ -47,6 +47,10 @@ describe('reading a name', () => {
     expect(() => readName(bytes, 12)).toThrow('malformed DNS message')
   })
 
+  it('refuses one that runs on into what leads to it', () => {
+    expect(() => readName(message(3, 'ab', 0xc0, 12, 0), 15)).toThrow('label cut short')
+  })
+
   it('refuses 256 bytes, and takes 255', () => {
     const label = 'a'.repeat(61)
     const longest = message(61, label, 61, label, 61, label, 61, label, 5, 'aaaaa', 0)

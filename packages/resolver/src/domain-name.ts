@@ -37,28 +37,31 @@ export function skipName(bytes: Uint8Array, at: number): number {
 function walkName(bytes: Uint8Array, at: number, visit: (start: number, end: number) => void): number {
   let next: number | undefined
   let partStart = at
+  // What a pointer leads to is a name that was there before, and ends before.
+  let end = bytes.length
   let position = at
   let length = 1
   let pointers = 0
   for (;;) {
     const size = bytes[position]
-    if (size === undefined) throw new MalformedDnsMessageError('name cut short', position)
+    if (size === undefined || position >= end) throw new MalformedDnsMessageError('name cut short', position)
     if (size === 0) return next ?? position + 1
     if ((size & POINTER) === POINTER) {
       const target = ((size & ~POINTER) << 8) | (bytes[position + 1] ?? 0)
-      if (position + 1 >= bytes.length) throw new MalformedDnsMessageError('pointer cut short', position)
+      if (position + 1 >= end) throw new MalformedDnsMessageError('pointer cut short', position)
       if (target >= partStart || target < HEADER_BYTES) {
         throw new MalformedDnsMessageError(`pointer to byte ${target}`, position)
       }
       if (++pointers > MAX_POINTERS) throw new MalformedDnsMessageError('chain of pointers', at)
       next ??= position + 2
+      end = partStart
       partStart = position = target
       continue
     }
     if (size > MAX_LABEL_BYTES) throw new MalformedDnsMessageError(`label of type ${size >> 6}`, position)
     length += size + 1
     if (length > MAX_NAME_BYTES) throw new MalformedDnsMessageError(`name of more than ${MAX_NAME_BYTES} bytes`, at)
-    if (position + 1 + size > bytes.length) throw new MalformedDnsMessageError('label cut short', position)
+    if (position + 1 + size > end) throw new MalformedDnsMessageError('label cut short', position)
     visit(position + 1, position + 1 + size)
     position += size + 1
   }

@@ -42,8 +42,7 @@ const MAX_ROTATIONS = 64
 
 /** Turns messages that came in into messages to send: from memory, at once, or from elsewhere. */
 export class Responder {
-  /** Ask others for addresses of names without a dot. */
-  forwardSingleLabels: boolean
+  #forwardSingleLabels: boolean
   readonly #deps: ResponderDeps
   readonly #counters: Counters
   readonly #ready = new ReadyAnswers()
@@ -53,7 +52,14 @@ export class Responder {
   constructor(deps: ResponderDeps) {
     this.#deps = deps
     this.#counters = deps.counters ?? new Counters()
-    this.forwardSingleLabels = deps.forwardSingleLabels
+    this.#forwardSingleLabels = deps.forwardSingleLabels
+  }
+
+  /** Whether others are asked for addresses of names without a dot. */
+  set forwardSingleLabels(forwardSingleLabels: boolean) {
+    this.#forwardSingleLabels = forwardSingleLabels
+    // Empty answers to such names are kept ready as others are.
+    this.#ready.clear()
   }
 
   /** An answer that was encoded before to the query by UDP at `start`: all of it but the id. Undefined where there is none. */
@@ -139,7 +145,7 @@ export class Responder {
 
   /** Where the sandbox's resolver appends domains, a bare name is not told outside: empty, so that it goes on. */
   #keptHome({ name, type }: Query['question']): ReplyContent | undefined {
-    if (this.forwardSingleLabels || name.includes('.')) return undefined
+    if (this.#forwardSingleLabels || name.includes('.')) return undefined
     return type === recordTypes.A || type === recordTypes.AAAA ? { code: 'NOERROR' } : undefined
   }
 

@@ -1,4 +1,4 @@
-import { describeKernel, enterFreshHost } from '@net/netlink-ffi/testing'
+import { describeKernel, enterFreshHost, ip } from '@net/netlink-ffi/testing'
 import packet, { type DecodedPacket } from 'dns-packet'
 import { expect, it } from 'vitest'
 import { FairSlots, openResolver, type Resolver, type ResolverDeps, type ResolverOptions } from '../src/index.ts'
@@ -74,6 +74,31 @@ describeKernel('a name that is not known here', () => {
     expect((await ask(at)).rcode).toBe('NOERROR')
     at.resolver.setServers([{ ...upstream.address, from: 'host' }])
     expect((await ask(at)).rcode).toBe('SERVFAIL')
+  })
+
+  it.each(['udp', 'tcp'])('is asked of a server that the host knows on a link alone, by %s', async (transport) => {
+    await using at = await lab([])
+    ip('link', 'add', 'link0', 'type', 'bridge')
+    ip('addr', 'add', 'fe80::53/64', 'dev', 'link0', 'nodad')
+    ip('link', 'set', 'link0', 'up')
+    try {
+      await using upstream = await startUpstream(answering, { loopback: 'fe80::53%link0' })
+      const { port } = upstream.address
+      const question = encodeQuestion('example.com')
+      at.resolver.setServers([
+        { address: 'fe80::53%nolink', port, from: 'host' },
+        { address: 'fe80::53%link0', port, from: 'host' },
+      ])
+
+      const answer =
+        transport === 'udp'
+          ? await askByUdp(at.sandbox.key, dns, question)
+          : (await askByTcp(at.sandbox.key, dns, [question]))[0]!
+
+      expect(addressesIn(answer)).toEqual(['192.0.2.1'])
+    } finally {
+      ip('link', 'delete', 'link0')
+    }
   })
 
   it('is asked by TCP when the asker came by TCP', async () => {

@@ -63,6 +63,16 @@ describeKernel('a resolver in a sandbox', () => {
     expect(await sandbox.run('ss', ['-Hlntu'])).toBe('')
   })
 
+  it('leaves its rules where the namespace goes anyway, but nothing that hears', async () => {
+    using sandbox = createTestSandbox()
+    const resolver = await openResolver({ namespace: sandbox.key }, { sources: [] })
+
+    await resolver.close({ leaveRules: true })
+
+    expect(await sandbox.run('nft', ['list', 'ruleset'])).toContain('dport 53')
+    expect(await sandbox.run('ss', ['-Hlntu'])).toBe('')
+  })
+
   it('replaces the rules that a process which died left there', async () => {
     using sandbox = createTestSandbox()
     inNamespaceAt(sandbox.key, () => {

@@ -7,7 +7,7 @@ export class HostNameSource implements RecordSource {
   #revision = 0
 
   constructor(name: string) {
-    this.#name = name.toLowerCase()
+    this.#name = folded(name)
   }
 
   get revision(): number {
@@ -22,7 +22,7 @@ export class HostNameSource implements RecordSource {
   }
 
   findName(name: string): NameRecords | undefined {
-    return name.toLowerCase() === this.#name ? { addresses: this.#addresses } : undefined
+    return folded(name) === this.#name ? { addresses: this.#addresses } : undefined
   }
 
   findService(): undefined {
@@ -32,4 +32,8 @@ export class HostNameSource implements RecordSource {
   findAddress(address: string): string | undefined {
     return this.#addresses.includes(address) ? this.#name : undefined
   }
+}
+
+function folded(name: string): string {
+  return name.toLowerCase().replace(/\.$/, '')
 }

@@ -9,12 +9,25 @@ const POLL_MS = 1000
 /** Stands for the state of a file that is not there. */
 const ABSENT = 'absent'
 
+/** systemd-resolved's own address, and the file in which it says whom it asks itself. */
+const RESOLVED = '127.0.0.53'
+const RESOLVED_PATH = '/run/systemd/resolve/resolv.conf'
+
+/** What can be chosen about a {@link HostResolvConf}. */
+export interface HostResolvConfOptions {
+  readonly logger?: Logger | undefined
+  readonly pollMs?: number | undefined
+  /** Where systemd-resolved says whom it asks. */
+  readonly resolvedPath?: string | undefined
+}
+
 /**
  * The host's resolv.conf, read again when it changes. It is polled: the path may lead through links to a file that
  * others replace, which watching a folder does not see.
  */
 export class HostResolvConf {
   readonly #path: string
+  readonly #resolvedPath: string
   readonly #pollMs: number
   readonly #logger: Logger
   readonly #listeners = new Set<() => void>()
@@ -23,8 +36,10 @@ export class HostResolvConf {
   #state: string = ABSENT
   #timer: NodeJS.Timeout | undefined
 
-  constructor(path: string, { logger = silentLogger, pollMs = POLL_MS }: { logger?: Logger; pollMs?: number } = {}) {
+  constructor(path: string, options: HostResolvConfOptions = {}) {
+    const { logger = silentLogger, pollMs = POLL_MS, resolvedPath = RESOLVED_PATH } = options
     this.#path = path
+    this.#resolvedPath = resolvedPath
     this.#pollMs = pollMs
     this.#logger = logger
   }
@@ -33,6 +48,18 @@ export class HostResolvConf {
   get current(): ResolvConf {
     if (this.#timer === undefined) this.#read()
     return this.#conf
+  }
+
+  /** As {@link current}, for who cannot reach the host's loopback: the servers behind systemd-resolved in its place. */
+  get reachable(): ResolvConf {
+    const { current } = this
+    if (current.nameServers.join() !== RESOLVED) return current
+    try {
+      return parseResolvConf(readFileSync(this.#resolvedPath, 'utf8'), this.#resolvedPath)
+    } catch {
+      // Without that file, nobody knows of others.
+      return current
+    }
   }
 
   /** Calls `listener` after each change, until the result is called. */
@@ -52,7 +79,8 @@ export class HostResolvConf {
   }
 
   async #look(): Promise<void> {
-    if ((await this.#stateNow()) === this.#state) return
+    const state = await this.#stateNow()
+    if (state === this.#state || this.#timer === undefined) return
     this.#read()
     for (const listener of [...this.#listeners]) listener()
   }
@@ -66,6 +94,8 @@ export class HostResolvConf {
   }
 
   #read(): void {
+    // Should it not even be opened: said once, and then not until it is another.
+    this.#state = ABSENT
     try {
       const fd = openSync(this.#path, 'r')
       try {
@@ -76,8 +106,8 @@ export class HostResolvConf {
         closeSync(fd)
       }
     } catch (error) {
-      if (!isMissing(error)) this.#logger.warn({ path: this.#path, error }, 'resolv.conf of the host cannot be read')
-      else [this.#state, this.#conf] = [ABSENT, emptyResolvConf]
+      if (isMissing(error)) this.#conf = emptyResolvConf
+      else this.#logger.warn({ path: this.#path, error }, 'resolv.conf of the host cannot be read')
     }
   }
 }
@@ -87,5 +117,5 @@ function stateOf({ dev, ino, size, mtimeNs, ctimeNs }: BigIntStats): string {
 }
 
 function isMissing(error: unknown): boolean {
-  return error instanceof Error && 'code' in error && error.code === 'ENOENT'
+  return error instanceof Error && 'code' in error && (error.code === 'ENOENT' || error.code === 'ENOTDIR')
 }

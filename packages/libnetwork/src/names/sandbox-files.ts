@@ -90,18 +90,16 @@ export class SandboxFiles {
 
   async #editHosts(records: readonly HostRecord[], change: (text: string) => string): Promise<void> {
     if (!this.#made || records.length === 0) return
-    try {
-      await this.#bound.edit(this.paths.hosts, change)
-    } catch (error) {
-      // Somebody removed it: another one would not be what the container has mounted.
-      if (!isMissing(error)) throw error
-    }
+    await unlessRemoved(() => this.#bound.edit(this.paths.hosts, change))
   }
 
   /** Makes resolv.conf say something else, unless somebody else changed it. */
   async changeResolvConf(text: string): Promise<void> {
-    if (!this.#made || (await this.#bound.isModified(this.paths.resolvConf, this.#hashPath))) return
-    await this.#bound.write(this.paths.resolvConf, text, { hashPath: this.#hashPath })
+    if (!this.#made) return
+    await unlessRemoved(async () => {
+      if (await this.#bound.isModified(this.paths.resolvConf, this.#hashPath)) return
+      await this.#bound.write(this.paths.resolvConf, text, { hashPath: this.#hashPath })
+    })
   }
 
   /** Removes them. Safe to call twice. */
@@ -109,6 +107,15 @@ export class SandboxFiles {
     if (!this.#made) return
     this.#made = false
     await rm(this.#folder, { recursive: true, force: true })
+  }
+}
+
+/** Where somebody removed the file, another one would not be what the container has mounted. */
+async function unlessRemoved(change: () => Promise<void>): Promise<void> {
+  try {
+    await change()
+  } catch (error) {
+    if (!isMissing(error)) throw error
   }
 }
 

@@ -16,7 +16,6 @@ import {
   type Resolver,
   type ResolverOptions,
   type ResolverStatistics,
-  type UpstreamServer,
 } from '@net/resolver'
 import { inSandbox } from '@net/osl'
 import type { Logger } from '@net/types'
@@ -79,6 +78,8 @@ export class SandboxNaming {
   #view = nowhere
   #resolver: Resolver | undefined
   #unfollow: (() => void) | undefined
+  /** A change of the host's that is being followed. */
+  #following: Promise<void> = Promise.resolve()
 
   /** For the namespace at `key`; the files come into `folder`. */
   constructor(
@@ -103,7 +104,9 @@ export class SandboxNaming {
       { ...resolver, namespace: this.#key, address: RESOLVER_ADDRESS },
       { sources, slots, logger },
     )
-    this.#unfollow = host.follow(() => void this.#followHost())
+    this.#unfollow = host.follow(() => {
+      this.#following = this.#following.then(() => this.#followHost())
+    })
     this.#apply()
   }
 
@@ -120,6 +123,7 @@ export class SandboxNaming {
   /** Answers no more, until somebody adopts it: everything stays as it is. Safe to call twice. */
   async detach(): Promise<void> {
     this.#unfollow?.()
+    await this.#following
     await this.#resolver?.close({ leaveRules: true })
     this.#resolver = undefined
   }
@@ -130,6 +134,7 @@ export class SandboxNaming {
     this.#view = view
     this.names.setNetworks(view.networks)
     this.#apply()
+    if (this.wishes.dns === undefined) await this.#rewriteResolvConf()
     await this.#removeHosts(before.addresses.filter((address) => !view.addresses.includes(address)))
     await this.#files.addHosts(
       this.#ownRecords(view.addresses.filter((address) => !before.addresses.includes(address))),
@@ -167,22 +172,30 @@ export class SandboxNaming {
     const conf = this.#conf()
     this.#hostName?.setAddresses(this.#view.gateways)
     this.#resolver?.setForwardSingleLabels(conf.ndotsFrom === 'internal' || conf.ndotsFrom === undefined)
-    this.#resolver?.setServers(this.#view.gateways.length > 0 ? serversOf(conf) : [])
+    this.#resolver?.setServers(this.#view.gateways.length > 0 ? conf.externalServers : [])
   }
 
   async #followHost(): Promise<void> {
+    this.#apply()
+    await this.#rewriteResolvConf()
+  }
+
+  async #rewriteResolvConf(): Promise<void> {
     try {
-      this.#apply()
       await this.#files.changeResolvConf(this.#resolvConf())
     } catch (error) {
-      this.#deps.logger.error({ error, hostname: this.wishes.hostname }, 'change of the host resolv.conf not followed')
+      this.#deps.logger.error({ error, hostname: this.wishes.hostname }, 'resolv.conf could not be brought up to date')
     }
+  }
+
+  #hasIpv6Address(): boolean {
+    return this.#view.addresses.some((address) => address.includes(':'))
   }
 
   #conf(): ResolvConf {
     const { dns } = this.wishes
     const { current } = this.#deps.host
-    if (dns === undefined) return transformForLegacyNetwork(current, { ipv6: true })
+    if (dns === undefined) return transformForLegacyNetwork(this.#deps.host.reachable, { ipv6: this.#hasIpv6Address() })
     const { servers: nameServers, search, options } = dns
     return transformForInternalResolver(overrideResolvConf(current, { nameServers, search, options }), {
       nameServer: RESOLVER_ADDRESS,
@@ -221,9 +234,4 @@ function hasIpv6(key: string): boolean {
       return false
     }
   })
-}
-
-function serversOf({ externalServers }: ResolvConf): UpstreamServer[] {
-  // A zone names an interface of the host: nobody else can ask such a server.
-  return externalServers.filter(({ address }) => !address.includes('%'))
 }

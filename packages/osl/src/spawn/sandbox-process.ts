@@ -99,11 +99,15 @@ export class SandboxProcess extends EventEmitter<SandboxProcessEvents> {
     this.emit('spawn')
   }
 
-  /** @internal It never ran. */
+  /** @internal It never ran, or nobody knows what becomes of it. */
   failed(error: Error): void {
     this.#ended = true
     for (const stream of this.stdio) stream?.destroy()
     this.emit('error', error)
+    // Later, as after an exit: whoever has heard of the error can still wait for it.
+    setImmediate(() => {
+      void this.#closed().then(() => this.emit('close', null, null))
+    })
   }
 
   /** @internal */
