@@ -1,9 +1,9 @@
 import type { FirewallEvent } from '@net/firewall'
 import type { HostEvent } from '@net/osl'
-import type { PortLost, RecordRefused, Recovery } from './records/recover.ts'
+import type { NamesLost, PortLost, RecordRefused, Recovery } from './records/recover.ts'
 
 /** Something that happened to what the controller keeps, without its doing. */
-export type Happening = FirewallEvent | HostEvent | Recovery | RecordRefused | PortLost
+export type Happening = FirewallEvent | HostEvent | Recovery | RecordRefused | PortLost | NamesLost
 
 /** Where an event stands among all of a controller. */
 export interface EventPlace {

@@ -3,6 +3,7 @@ import { createServer } from 'node:net'
 import { once } from 'node:events'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { memoryStore, type Store } from '@net/datastore'
 import type { PublishedPort } from '@net/driverapi'
 import { deleteNamespace, deleteTable, NftablesSocket, RouteSocket } from '@net/netlink-ffi'
 import { describeKernel, enterFreshHost, ip, ipIn } from '@net/netlink-ffi/testing'
@@ -207,6 +208,56 @@ function ids(controller: Controller, name: string): string {
       .endpoints()
       .find((endpoint) => endpoint.name === name)?.id ?? ''
   )
+}
+
+describeKernel('records that cannot be read', () => {
+  it('are told of and kept; the others are taken over, and nothing that may be theirs is removed', async () => {
+    const local = memoryStore()
+    const places = { runtimeDirectory: join(folder, 'other'), stores: { local } }
+    const first = await openController(places)
+    const network = await first.createNetwork({ name: 'blue' })
+    const web = await first.attach({ network, endpoint: { name: 'web' }, sandbox: { containerId: 'web' } })
+    const bad = await first.attach({ network, endpoint: { name: 'bad' }, sandbox: { containerId: 'bad' } })
+    const driven = await first.createNetwork({ name: 'driven' })
+    await first.close()
+    await change(local, `endpoints/${bad.endpoint.id}`, (record) => ({ ...record, ports: 'none' }))
+    await change(local, `networks/${driven.id}`, (record) => ({ ...record, driver: 'nope' }))
+    const as = links()
+
+    const again = await openController(places)
+    expect(await said(again)).toMatchObject([
+      { kind: 'record-refused', key: `endpoints/${bad.endpoint.id}`, error: { code: 'ERR_RECORD_REFUSED' } },
+      { kind: 'record-refused', key: `networks/${driven.id}`, error: { code: 'ERR_NO_SUCH_DRIVER' } },
+      { kind: 'recovered', networks: 1, endpoints: 1, sandboxes: 2 },
+    ])
+    expect(links()).toEqual(as)
+    expect(await outputOf(again.getSandbox('web'), 'getent', ['ahostsv4', 'web'])).toContain(
+      plain(web.endpoint.address),
+    )
+    await again.close()
+
+    // Mended, they are there again.
+    await change(local, `endpoints/${bad.endpoint.id}`, (record) => ({ ...record, ports: [] }))
+    await change(local, `networks/${driven.id}`, (record) => ({ ...record, driver: 'bridge' }))
+    const last = await openController({ ...places, onClose: 'delete' })
+    expect(await said(last)).toMatchObject([
+      { kind: 'recovered', networks: 2, endpoints: 2, sandboxes: 2, refused: [] },
+    ])
+    await last.close()
+    await local.close()
+  })
+})
+
+/** Changes a stored record behind the controller's back. */
+async function change(
+  store: Store,
+  key: string,
+  by: (record: Record<string, unknown>) => Record<string, unknown>,
+): Promise<void> {
+  const { value } = await store.get(key)
+  const envelope = JSON.parse(new TextDecoder().decode(value)) as { value: { record: Record<string, unknown> } }
+  envelope.value.record = by(envelope.value.record)
+  await store.put(key, new TextEncoder().encode(JSON.stringify(envelope)))
 }
 
 /** What a restart of the host leaves of a controller: nothing but its store. */

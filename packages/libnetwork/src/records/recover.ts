@@ -38,6 +38,13 @@ export interface PortLost {
   readonly error: Error
 }
 
+/** A sandbox that lives, and in which names are not answered. */
+export interface NamesLost {
+  readonly kind: 'names-lost'
+  readonly containerId: string
+  readonly error: Error
+}
+
 /**
  * Goes on where an earlier process ended: what is to be is known again and put right where it is not as it is to be,
  * and what nobody wants goes. The packet rules are in place before. Traffic of containers that live is not touched.
@@ -49,7 +56,7 @@ export async function recover(core: Core, found: Survey, tell: (event: Happening
     try {
       await work()
     } catch (error) {
-      refused.push({ key, error: error instanceof Error ? error : new Error(String(error)) })
+      refused.push({ key, error: asError(error) })
     }
   }
   for (const stored of found.networks) await tried(`networks/${stored.record.id}`, () => replayNetwork(core, stored))
@@ -72,7 +79,7 @@ export async function recover(core: Core, found: Survey, tell: (event: Happening
     keepStrangers: refused.length > 0,
   })
   if (refused.length === 0) await removeStrangers(core)
-  await answerAgain(core)
+  await answerAgain(core, tell)
   for (const { key, error } of refused) tell({ kind: 'record-refused', key, error })
   const { networks, endpoints, sandboxes } = core.state
   const recovery: Recovery = {
@@ -170,13 +177,22 @@ async function removeStrangers(core: Core): Promise<void> {
 }
 
 /** Names are known again, resolvers answer, and default routes are served by who is to serve them. */
-async function answerAgain(core: Core): Promise<void> {
+async function answerAgain(core: Core, tell: (event: Happening) => void): Promise<void> {
   for (const sandbox of core.state.sandboxes.values()) {
     for (const entry of endpointsOf(core, sandbox)) introduce(core, entry, sandbox)
   }
   for (const sandbox of core.state.sandboxes.values()) {
     await core.turns.take()
-    await electGateways(core, sandbox)
-    await adoptNaming(core, sandbox)
+    try {
+      await electGateways(core, sandbox)
+      await adoptNaming(core, sandbox)
+    } catch (error) {
+      // The others are not to suffer for it.
+      tell({ kind: 'names-lost', containerId: sandbox.record.containerId, error: asError(error) })
+    }
   }
+}
+
+function asError(error: unknown): Error {
+  return error instanceof Error ? error : new Error(String(error))
 }
