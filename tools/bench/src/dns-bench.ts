@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Sandbox } from '@net/libnetwork'
+import { dockerServer } from './dns/docker-server.ts'
 import { ask, type Load } from './dns/dnsperf.ts'
 import { aardvarkServer, bareServer, installDnsTools, ownServer, type DnsServer } from './dns/responders.ts'
 import { collectGarbage, longestStall, median, timed, type Measurement } from './measure.ts'
@@ -83,7 +84,11 @@ export async function measureDnsRates(subject: Subject, withPeers: boolean): Pro
   try {
     const bare = await bareServer(sandbox, folder)
     if (bare !== undefined) servers.push(bare)
-    if (withPeers) servers.push(await aardvarkServer(folder, gateway, names))
+    if (withPeers) {
+      servers.push(await aardvarkServer(folder, gateway, names))
+      const docker = await dockerServer(folder)
+      if (docker !== undefined) servers.push(docker)
+    }
     return await measureAll({ sandbox, folder, servers }, names)
   } finally {
     for (const server of servers) await server.close()
@@ -102,20 +107,21 @@ async function measureAll(place: Place, names: readonly { name: string; address:
     ['dns-tcp', one, true],
   ]
   const results: Measurement[] = []
-  for (const [name, questions, tcp] of sorts) results.push(await measureRate(place, name, { questions, tcp }))
+  for (const [name, questions, tcp] of sorts)
+    results.push(await measureRate(place, name, { questions, tcp, isOne: questions === one }))
   return [...results, ...(await measureLatency(place, one))]
 }
 
 async function measureRate(
   { sandbox, folder, servers }: Place,
   name: string,
-  { questions, tcp }: Pick<Load, 'questions'> & { readonly tcp: boolean },
+  { questions, tcp, isOne }: Pick<Load, 'questions'> & { readonly tcp: boolean; readonly isOne: boolean },
 ): Promise<Measurement> {
   const rates = new Map<string, number[]>()
   const cpu = new Map<string, number[]>()
   for (let round = 0; round < ROUNDS; round++) {
     for (const server of servers) {
-      if (tcp && server.name === 'bare C') continue
+      if ((tcp && server.name === 'bare C') || (server.knowsAll === false && !isOne)) continue
       const before = server.cpuUs()
       const { perSecond } = await ask(sandbox, folder, { ...server, questions, tcp, seconds: SECONDS })
       const after = server.cpuUs()

@@ -6,6 +6,7 @@ import { measureDurable } from './allocators/durable-bench.ts'
 import { measureIpam } from './allocators/ipam-bench.ts'
 import { measureAttach } from './attach-bench.ts'
 import { measureAttachDns, measureDnsRates, measureManyResolvers } from './dns-bench.ts'
+import { fetchDocker } from './dns/docker-server.ts'
 import { measureBesideFlood } from './dns/flood-bench.ts'
 import type { Measurement } from './measure.ts'
 import { measureHolding } from './hold-bench.ts'
@@ -86,7 +87,10 @@ const program = new Command('npm run bench --')
     if (names.includes(name)) return name
     throw new InvalidArgumentError(`Known: ${names.join(', ')}.`)
   })
-  .option('--peers', 'measure netavark, the CNI plugins and aardvark-dns too (Debian packages, installed when missing)')
+  .option(
+    '--peers',
+    'measure netavark, the CNI plugins, aardvark-dns and dockerd too (Debian packages, fetched when missing)',
+  )
   .parse()
 const options = program.opts<{ json?: boolean; only?: string; peers?: boolean }>()
 
@@ -106,6 +110,8 @@ for (const bench of allocatorBenches) {
 }
 
 if (needsHost) {
+  // From in there, nothing can be fetched.
+  if (options.peers === true && wanted('dns-one-name')) fetchDocker()
   enterNewNamespace()
   using routes = RouteSocket.open()
   routes.apply(setLink('lo', { up: true }))

@@ -1,3 +1,4 @@
+import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -9,6 +10,8 @@ let count = 0
 export interface Load {
   readonly server: string
   readonly port: number
+  /** Path of the network namespace from which it is asked. @defaultValue the sandbox's */
+  readonly namespace?: string
   /** Lines of dnsperf's input: `web A`. */
   readonly questions: readonly string[]
   readonly seconds: number
@@ -47,11 +50,7 @@ export async function ask(
     ...(perSecond === undefined ? [] : ['-Q', String(perSecond)]),
   ]
   const args = [...where, '-d', file, '-l', String(load.seconds), ...pace, ...(withLatency ? ['-v'] : [])]
-  const stdio = ['ignore', 'pipe', 'pipe'] as const
-  const child =
-    load.isUrgent === true
-      ? sandbox.spawn('chrt', ['--fifo', '1', 'dnsperf', ...args], { stdio, capabilities: ['SYS_NICE'] })
-      : sandbox.spawn('dnsperf', args, { stdio })
+  const child = startDnsperf(sandbox, args, load)
   const output: string[] = []
   child.stdout?.on('data', (chunk: Buffer) => output.push(chunk.toString()))
   child.stderr?.on('data', (chunk: Buffer) => output.push(chunk.toString()))
@@ -59,6 +58,19 @@ export async function ask(
   const text = output.join('')
   const number = (label: string): number => Number(new RegExp(`${label}: +([0-9.]+)`).exec(text)?.[1] ?? Number.NaN)
   return { perSecond: number('Queries per second'), lost: number('Queries lost'), p99Ms: p99Of(text) }
+}
+
+/** What a program that was started has, whoever started it. */
+interface Started {
+  readonly stdout: NodeJS.ReadableStream | null
+  readonly stderr: NodeJS.ReadableStream | null
+}
+
+function startDnsperf(sandbox: Sandbox, args: readonly string[], load: Load): Started & NodeJS.EventEmitter {
+  const stdio: ('ignore' | 'pipe')[] = ['ignore', 'pipe', 'pipe']
+  if (load.namespace !== undefined) return spawn('nsenter', [`--net=${load.namespace}`, 'dnsperf', ...args], { stdio })
+  if (load.isUrgent !== true) return sandbox.spawn('dnsperf', args, { stdio })
+  return sandbox.spawn('chrt', ['--fifo', '1', 'dnsperf', ...args], { stdio, capabilities: ['SYS_NICE'] })
 }
 
 function p99Of(text: string): number | undefined {

@@ -12,6 +12,10 @@ export interface DnsServer {
   readonly name: string
   readonly server: string
   readonly port: number
+  /** Path of the network namespace from which it is asked. @defaultValue the sandbox's */
+  readonly namespace?: string
+  /** Whether it knows all names of the network, or `name0` alone. @defaultValue true */
+  readonly knowsAll?: boolean
   /** Processor time used so far, in microseconds; undefined where it is not known. */
   cpuUs(): number | undefined
   close(): Promise<void>
