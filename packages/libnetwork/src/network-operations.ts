@@ -79,9 +79,15 @@ export async function deleteNetwork(core: Core, entry: NetworkEntry): Promise<vo
   if (entry.endpointsByName.size > 0) {
     throw new ActiveEndpointsError(entry.record.name, [...entry.endpointsByName.keys()])
   }
-  await core.records.keep({ networks: [entry] }, { phase: 'deleting' })
-  // From here on nobody can join: whatever fails, asking again goes on where it stopped.
+  // From here on nobody can come onto it.
   entry.record = { ...entry.record, phase: 'deleting' }
+  try {
+    await core.records.keep({ networks: [entry] }, { phase: 'deleting' })
+  } catch (error) {
+    entry.record = { ...entry.record, phase: 'ready' }
+    throw error
+  }
+  // Whatever fails now, asking again goes on where it stopped.
   await core.executor.deleteNetwork(core.drivers.get(entry.record.driver).planNetwork(entry.record))
   for (const subnet of subnetsOf(entry.record)) await releasePool(entry.ipam, subnet)
   await core.records.forget({ networks: [entry] })

@@ -4,6 +4,7 @@ import type { ResolverStatistics } from '@net/resolver'
 import { formatAddress, NotImplementedError, parseAddress } from '@net/types'
 import type { Core } from './core.ts'
 import { Endpoint } from './endpoint.ts'
+import { BusyError } from './errors.ts'
 import { deleteSandbox, renameSandbox } from './join-operations.ts'
 import type { FilePaths } from './names/sandbox-files.ts'
 import { parseName } from './requests.ts'
@@ -58,7 +59,7 @@ export class Sandbox {
    * @throws `ERR_NO_SUCH_SANDBOX`, `ERR_INVALID_REQUEST`, `ERR_SYSTEM_CALL` (a descriptor that is not open)
    */
   spawn(command: string, args: readonly string[] = [], options: SpawnInSandboxOptions = {}): SandboxProcess {
-    const { record, naming } = this.#core.state.getSandbox(this.id)
+    const { record, naming } = this.#living()
     const { program, start } = parseSpawn(command, args, options)
     const { hosts, resolvConf, hostname } = naming.files()
     const view = {
@@ -73,6 +74,13 @@ export class Sandbox {
     return this.#core.executor.spawn({ ...program, key: record.key, view }, start)
   }
 
+  /** Its entry, unless it is being deleted: its files are removed then, and not to be made again. */
+  #living(): SandboxEntry {
+    const entry = this.#core.state.getSandbox(this.id)
+    if (entry.record.phase === 'deleting') throw new BusyError(`sandbox ${this.containerId}`, 'being deleted')
+    return entry
+  }
+
   /** Deletes it with the endpoints joined to it. Programs in it lose their network. Safe to call twice. */
   async delete(): Promise<void> {
     await this.#core.run(() => deleteSandbox(this.#core, this.#entry))
@@ -82,10 +90,10 @@ export class Sandbox {
    * Files for `/etc/hosts`, `/etc/resolv.conf` and `/etc/hostname` of the container; made when they are asked for
    * first, and kept up to date in place. What is written into them by others is kept.
    *
-   * @throws `ERR_NO_SUCH_SANDBOX`
+   * @throws `ERR_NO_SUCH_SANDBOX`, `ERR_BUSY` while it is being deleted
    */
   get files(): FilePaths {
-    return this.#core.state.getSandbox(this.id).naming.files()
+    return this.#living().naming.files()
   }
 
   /**

@@ -65,7 +65,9 @@ describe.each(packages.map((entry) => [entry.name, entry] as const))('%s', (name
     const { references } = readJson(folder, 'tsconfig.build.json') as { references: { path: string }[] }
 
     expect(references.map(({ path }) => path).sort()).toEqual(
-      dependenciesOf(manifest).map((other) => `../${other}/tsconfig.build.json`),
+      dependenciesOf(manifest)
+        .map((other) => `../${other}/tsconfig.build.json`)
+        .sort(),
     )
   })
 
