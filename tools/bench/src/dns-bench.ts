@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import type { Sandbox } from '@net/libnetwork'
 import { dockerServer } from './dns/docker-server.ts'
 import { ask, type Load } from './dns/dnsperf.ts'
-import { aardvarkServer, bareServer, installDnsTools, ownServer, type DnsServer } from './dns/responders.ts'
+import { aardvarkServer, bareServer, ownServer, type DnsServer } from './dns/responders.ts'
 import { collectGarbage, longestStall, median, timed, type Measurement } from './measure.ts'
 import type { Subject } from './subject.ts'
 
@@ -65,7 +65,6 @@ interface Place {
 
 /** Answers a second, beside a responder in C that looks nothing up and, with peers, aardvark-dns. */
 export async function measureDnsRates(subject: Subject, withPeers: boolean): Promise<Measurement[]> {
-  installDnsTools(withPeers)
   const { controller, networkId: network } = subject
   const folder = mkdtempSync(join(tmpdir(), 'net-bench-dns-'))
   const names: { name: string; address: string }[] = []
@@ -153,7 +152,6 @@ async function measureLatency({ sandbox, folder }: Place, questions: readonly st
 
 /** What a thousand resolvers take of memory, and whether one of them is slower for it. */
 export async function measureManyResolvers({ controller, networkId: network }: Subject): Promise<Measurement[]> {
-  installDnsTools(false)
   const folder = mkdtempSync(join(tmpdir(), 'net-bench-dns-'))
   try {
     const grown = async (dns: false | undefined): Promise<number> => {

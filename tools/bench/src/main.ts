@@ -7,10 +7,12 @@ import { measureIpam } from './allocators/ipam-bench.ts'
 import { measureAttach } from './attach-bench.ts'
 import { measureAttachDns, measureDnsRates, measureManyResolvers } from './dns-bench.ts'
 import { fetchDocker } from './dns/docker-server.ts'
+import { dnsTools } from './dns/responders.ts'
 import { measureBesideFlood } from './dns/flood-bench.ts'
 import type { Measurement } from './measure.ts'
 import { measureHolding } from './hold-bench.ts'
 import { measureCreateNetwork } from './network-bench.ts'
+import { attachPeers, installPackages, type DebianPackage } from './peers/install.ts'
 import { measurePublish } from './publish-bench.ts'
 import { measureStalls } from './stall-bench.ts'
 import { measureRanges } from './range-bench.ts'
@@ -28,6 +30,8 @@ interface Bench {
   readonly names: readonly string[]
   /** How the subject holds ports. @defaultValue as controllers do that nothing is said to */
   readonly ports?: PortAllocatorOptions
+  /** Programs of the system that it starts. */
+  packages?(withPeers: boolean): readonly DebianPackage[]
   measure(subject: Subject, withPeers: boolean): Promise<Measurement[]>
 }
 
@@ -37,22 +41,31 @@ const allocatorBenches: readonly { readonly names: readonly string[]; measure():
   { names: ['ipam'], measure: async () => [...(await measureIpam()), ...(await measureDurable())] },
 ]
 
+const peersOfAttaching = (withPeers: boolean): readonly DebianPackage[] => (withPeers ? attachPeers : [])
+const iperf3: DebianPackage = { path: '/usr/bin/iperf3', name: 'iperf3' }
+
 const benches: readonly Bench[] = [
   { names: ['create-network'], measure: measureCreateNetwork },
   {
     names: ['attach-kernel', 'detach'],
+    packages: peersOfAttaching,
     measure: (subject, withPeers) => measureAttach(subject, { withPort: false, withPeers }),
   },
   {
     names: ['attach-kernel-port'],
+    packages: peersOfAttaching,
     measure: (subject, withPeers) => measureAttach(subject, { withPort: true, withPeers }),
   },
   { names: ['attach-durable'], measure: measureDurableAttach },
   { names: ['open-records', 'open-stall', 'open-delete-all'], measure: measureOpening },
   { names: ['attach-dns', 'dns-start'], measure: measureAttachDns },
-  { names: ['dns-one-name', 'dns-200-names', 'dns-ptr', 'dns-tcp', 'dns-p99', 'dns-stall'], measure: measureDnsRates },
-  { names: ['dns-beside-flood'], measure: measureBesideFlood },
-  { names: ['dns-memory', 'dns-among-1000'], measure: measureManyResolvers },
+  {
+    names: ['dns-one-name', 'dns-200-names', 'dns-ptr', 'dns-tcp', 'dns-p99', 'dns-stall'],
+    packages: dnsTools,
+    measure: measureDnsRates,
+  },
+  { names: ['dns-beside-flood'], packages: dnsTools, measure: measureBesideFlood },
+  { names: ['dns-memory', 'dns-among-1000'], packages: dnsTools, measure: measureManyResolvers },
   { names: [`publish-${FEW}`, `unpublish-${FEW}`], measure: (subject) => measurePublish(subject, FEW) },
   { names: [`publish-${MANY}`, `unpublish-${MANY}`], measure: (subject) => measurePublish(subject, MANY) },
   {
@@ -65,6 +78,7 @@ const benches: readonly Bench[] = [
   {
     names: ['throughput'],
     ports: { holdAtMost: 0 },
+    packages: (withPeers) => (withPeers || asksForThroughput() ? [iperf3] : []),
     measure: (subject, withPeers) => (withPeers || asksForThroughput() ? measureThroughput(subject) : noMeasurements),
   },
   { names: ['stall-single', 'stall-300-attaches', '300-attaches-at-once'], measure: measureStalls },
@@ -111,7 +125,10 @@ for (const bench of allocatorBenches) {
 
 if (needsHost) {
   // From in there, nothing can be fetched.
-  if (options.peers === true && wanted('dns-one-name')) fetchDocker()
+  const withPeers = options.peers ?? false
+  const used = benches.filter((bench) => bench.names.some(wanted))
+  installPackages(used.flatMap((bench) => bench.packages?.(withPeers) ?? []))
+  if (withPeers && wanted('dns-one-name')) fetchDocker()
   enterNewNamespace()
   using routes = RouteSocket.open()
   routes.apply(setLink('lo', { up: true }))

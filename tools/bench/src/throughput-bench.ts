@@ -4,7 +4,6 @@ import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Endpoint, Sandbox } from '@net/libnetwork'
 import { createNamespace, deleteNamespace, inNamespaceAt } from '@net/netlink-ffi'
-import { installPackages } from './peers/install.ts'
 import type { Measurement } from './measure.ts'
 import type { Subject } from './subject.ts'
 
@@ -40,7 +39,6 @@ interface Transfer {
  * difference is given with half of its interval (95 %, of the pairs' mean).
  */
 export async function measureThroughput(subject: Subject): Promise<Measurement[]> {
-  installPackages([{ path: '/usr/bin/iperf3', name: 'iperf3' }])
   await using hand = await HandMade.open(join(subject.folder, 'hand'))
   await using outside = Outside.open(join(subject.folder, 'outside'))
   const { controller, networkId: network } = subject

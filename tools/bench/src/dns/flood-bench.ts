@@ -5,7 +5,7 @@ import type { Sandbox } from '@net/libnetwork'
 import type { Measurement } from '../measure.ts'
 import type { Subject } from '../subject.ts'
 import { ask, type Load } from './dnsperf.ts'
-import { bareServer, installDnsTools, ownServer } from './responders.ts'
+import { bareServer, ownServer } from './responders.ts'
 
 const SECONDS = 4
 const UNKNOWN_NAMES = 100_000
@@ -14,7 +14,6 @@ const QUIET = { clients: 1, outstanding: 1, perSecond: 250, isUrgent: true }
 
 /** How late the answers of one sandbox are while another asks as much as it can, and while it does not. */
 export async function measureBesideFlood({ controller, networkId: network }: Subject): Promise<Measurement[]> {
-  installDnsTools(false)
   const folder = mkdtempSync(join(tmpdir(), 'net-bench-flood-'))
   const attach = async (name: string, servers?: readonly string[]): Promise<Sandbox> => {
     const sandbox = { containerId: name, dns: servers && { servers } }

@@ -4,7 +4,7 @@ import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { Sandbox } from '@net/libnetwork'
-import { installPackages } from '../peers/install.ts'
+import type { DebianPackage } from '../peers/install.ts'
 import { pause } from '../measure.ts'
 
 /** Somebody who answers, and where. */
@@ -26,12 +26,12 @@ const SOURCE = fileURLToPath(new URL('../src/dns/bare-responder.c', import.meta.
 const AARDVARK = '/usr/lib/podman/aardvark-dns'
 const PORT = 5300
 
-/** Installs what asks, and the peer. */
-export function installDnsTools(withPeers: boolean): void {
-  installPackages([
+/** What asks, and the peer. */
+export function dnsTools(withPeers: boolean): DebianPackage[] {
+  return [
     { path: '/usr/bin/dnsperf', name: 'dnsperf' },
     ...(withPeers ? [{ path: AARDVARK, name: 'aardvark-dns' }] : []),
-  ])
+  ]
 }
 
 /** Where the resolver of a sandbox is asked. */

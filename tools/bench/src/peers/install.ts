@@ -8,25 +8,21 @@ export const programs = {
   portmap: '/usr/lib/cni/portmap',
   iptables: '/usr/sbin/iptables',
 } as const
-const packages: readonly DebianPackage[] = [
-  { path: programs.netavark, name: 'netavark' },
-  { path: programs.bridge, name: 'containernetworking-plugins' },
-  { path: programs.portmap, name: 'containernetworking-plugins' },
-  { path: programs.iptables, name: 'iptables' },
-]
-
 /** A program, and the package that it comes in. */
 export interface DebianPackage {
   readonly path: string
   readonly name: string
 }
 
-/** Installs the peers that are missing. Throws where that cannot be done. */
-export function installPeers(): void {
-  installPackages(packages)
-}
+/** What the peers of attaching come in. */
+export const attachPeers: readonly DebianPackage[] = [
+  { path: programs.netavark, name: 'netavark' },
+  { path: programs.bridge, name: 'containernetworking-plugins' },
+  { path: programs.portmap, name: 'containernetworking-plugins' },
+  { path: programs.iptables, name: 'iptables' },
+]
 
-/** Installs what is missing. Throws where that cannot be done. */
+/** Installs what is missing. Throws where that cannot be done: inside a namespace of our own, nothing can be fetched. */
 export function installPackages(wanted: readonly DebianPackage[]): void {
   const names = [...new Set(wanted.filter(({ path }) => !existsSync(path)).map(({ name }) => name))]
   if (names.length === 0) return

@@ -1,7 +1,6 @@
 import { execFileSync } from 'node:child_process'
 import { median, timed } from '../measure.ts'
 import { cni } from './cni.ts'
-import { installPeers } from './install.ts'
 import { netavark } from './netavark.ts'
 
 const REPETITIONS = 7
@@ -12,7 +11,6 @@ const FIRST_PORT = 47_000
  * start of their processes alone beside it.
  */
 export async function measurePeers(withPort: boolean): Promise<Record<string, number>> {
-  installPeers()
   const results: Record<string, number> = {}
   for (const peer of [netavark(), cni()]) {
     const attaches: number[] = []
