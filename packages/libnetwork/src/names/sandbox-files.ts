@@ -40,6 +40,11 @@ export class SandboxFiles {
     }
   }
 
+  /** Whether somebody has asked for them. */
+  get areMade(): boolean {
+    return this.#made
+  }
+
   get #hashPath(): string {
     return `${this.paths.resolvConf}.hash`
   }

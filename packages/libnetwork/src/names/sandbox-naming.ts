@@ -134,7 +134,8 @@ export class SandboxNaming {
     this.#view = view
     this.names.setNetworks(view.networks)
     this.#apply()
-    if (this.wishes.dns === undefined) await this.#rewriteResolvConf()
+    // With a resolver, where the sandbox is makes no difference to the file.
+    if (this.wishes.dns === undefined && this.#files.areMade) await this.#rewriteResolvConf()
     await this.#removeHosts(before.addresses.filter((address) => !view.addresses.includes(address)))
     await this.#files.addHosts(
       this.#ownRecords(view.addresses.filter((address) => !before.addresses.includes(address))),
@@ -169,10 +170,11 @@ export class SandboxNaming {
 
   /** Hands what is wanted now to the resolver. */
   #apply(): void {
+    if (this.#resolver === undefined) return
     const conf = this.#conf()
     this.#hostName?.setAddresses(this.#view.gateways)
-    this.#resolver?.setForwardSingleLabels(conf.ndotsFrom === 'internal' || conf.ndotsFrom === undefined)
-    this.#resolver?.setServers(this.#view.gateways.length > 0 ? conf.externalServers : [])
+    this.#resolver.setForwardSingleLabels(conf.ndotsFrom === 'internal' || conf.ndotsFrom === undefined)
+    this.#resolver.setServers(this.#view.gateways.length > 0 ? conf.externalServers : [])
   }
 
   async #followHost(): Promise<void> {
