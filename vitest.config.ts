@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os'
 import { defineConfig } from 'vitest/config'
 
 const conditions = ['@net/source', 'node', 'import', 'module', 'default']
@@ -9,6 +10,8 @@ export default defineConfig({
   test: {
     // A process for each file: a kernel test moves its main thread into a network namespace of its own.
     pool: 'forks',
+    // Kernel tests mostly wait: two at a time do even on two processors.
+    maxWorkers: Math.max(2, availableParallelism() - 1),
     testTimeout: 30_000,
     hookTimeout: 30_000,
     projects: [

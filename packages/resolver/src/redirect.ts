@@ -31,8 +31,24 @@ export interface Listening {
  */
 export function addRedirect(listening: Listening): void {
   using nftables = NftablesSocket.open({ bufferBytes: BUFFER_BYTES })
-  const stale = nftables.findTable(table) === undefined ? [] : [deleteTable(table)]
-  nftables.commit([...stale, ...redirectRules(listening)])
+  const stale = nftables.findTable(table)
+  // Taking rules away makes the kernel wait: those that lead to these very ports stay.
+  if (stale?.comment === commentOf(listening)) return
+  nftables.commit([...(stale === undefined ? [] : [deleteTable(table)]), ...redirectRules(listening)])
+}
+
+/** Where the rules lead that a process which died, or let go, left in the calling thread's namespace. */
+export function findRedirect(address: string): Listening | undefined {
+  using nftables = NftablesSocket.open({ bufferBytes: BUFFER_BYTES })
+  const [, at, udpPort, tcpPort] =
+    /^embedded DNS (\S+) udp (\d+) tcp (\d+)$/.exec(nftables.findTable(table)?.comment ?? '') ?? []
+  if (at !== address) return undefined
+  return { address, udpPort: Number(udpPort), tcpPort: Number(tcpPort) }
+}
+
+/** The table's comment says where its rules lead. */
+function commentOf({ address, udpPort, tcpPort }: Listening): string {
+  return `embedded DNS ${address} udp ${udpPort} tcp ${tcpPort}`
 }
 
 /**
@@ -46,7 +62,8 @@ export function removeRedirect(): () => Promise<void> {
 /** A few rules; the default is for tens of thousands. */
 const BUFFER_BYTES = 64 * 1024
 
-function redirectRules({ address, udpPort, tcpPort }: Listening): NetlinkMessage[] {
+function redirectRules(listening: Listening): NetlinkMessage[] {
+  const { address, udpPort, tcpPort } = listening
   const out = { table, name: 'questions' }
   const back = { table, name: 'answers' }
   const own = addressToBytes(parseAddress(address))
@@ -55,7 +72,7 @@ function redirectRules({ address, udpPort, tcpPort }: Listening): NetlinkMessage
     ['tcp', tcpPort],
   ] as const
   return [
-    addTable({ ...table, comment: 'embedded DNS' }),
+    addTable({ ...table, comment: commentOf(listening) }),
     addChain({ ...out, base: baseChain('output') }),
     addChain({ ...back, base: baseChain('input') }),
     ...ports.flatMap(([protocol, port]) => [

@@ -73,6 +73,24 @@ describeKernel('a resolver in a sandbox', () => {
     expect(await sandbox.run('ss', ['-Hlntu'])).toBe('')
   })
 
+  it('goes on at the same ports where its rules were left, and at others where those are taken', async () => {
+    using sandbox = createTestSandbox()
+    const { names } = namesOfBlue()
+    const first = await openResolver({ namespace: sandbox.key }, { sources: [names] })
+    const { listening } = first
+    await first.close({ leaveRules: true })
+
+    const again = await openResolver({ namespace: sandbox.key }, { sources: [names] })
+    expect(again.listening).toEqual(listening)
+    await again.close({ leaveRules: true })
+    using _thief = inNamespaceAt(sandbox.key, () =>
+      DatagramSocket.bind({ address: '127.0.0.11', port: listening.udpPort }),
+    )
+    await using last = await openResolver({ namespace: sandbox.key }, { sources: [names] })
+    expect(last.listening.udpPort).not.toBe(listening.udpPort)
+    expect(addressesIn(await askByUdp(sandbox.key, dns, encodeQuestion('name1')))).toEqual(['192.168.0.1'])
+  })
+
   it('replaces the rules that a process which died left there', async () => {
     using sandbox = createTestSandbox()
     inNamespaceAt(sandbox.key, () => {
