@@ -1,5 +1,5 @@
-import { mkdtempSync, rmSync } from 'node:fs'
-import { networkInterfaces, tmpdir } from 'node:os'
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Executor, inSandbox } from '@net/osl'
 
@@ -33,7 +33,7 @@ try {
   await executor.createNetwork(network)
   await executor.createSandbox(key)
   await executor.join(key, endpoint)
-  console.log(inSandbox(key, () => networkInterfaces().eth0[0].cidr)) // 192.0.2.2/24
+  console.log(inSandbox(key, () => readFileSync('/proc/thread-self/net/dev', 'utf8').includes('eth0'))) // true
 
   // All of a plan or nothing: the second veth cannot be made, and leaves nothing behind.
   try {
