@@ -89,6 +89,8 @@ export async function deleteNetwork(core: Core, entry: NetworkEntry): Promise<vo
   }
   // Whatever fails now, asking again goes on where it stopped.
   await core.executor.deleteNetwork(core.drivers.get(entry.record.driver).planNetwork(entry.record))
+  // Nobody is on these subnets any more: from when their pools are let go, others may have them.
+  entry.prefixes = []
   for (const subnet of subnetsOf(entry.record)) await releasePool(entry.ipam, subnet)
   await core.records.forget({ networks: [entry] })
   core.hostNames?.remove(entry.names)

@@ -69,12 +69,19 @@ async function open(drift?: DriftAnswer): Promise<void> {
 const show = (command: string): void => {
   execFileSync('ip', command.split(' '), { stdio: 'pipe' })
 }
-/** What `ip` says of the host's links, without what a new one has anew. */
+/** What `ip` says of the host's links, without what a new one has anew, and what the kernel comes to know by and by. */
 const state = (): unknown =>
   (ip('addr', 'show') as Record<string, unknown>[])
     .filter(({ ifname }) => ifname !== 'lo')
-    .map(({ ifname, flags, mtu, master, operstate, group, ifalias, linkinfo, addr_info: addresses }) => ({
-      ...{ ifname, flags: [...(flags as string[])].sort(), mtu, master, operstate, group, ifalias },
+    .map(({ ifname, flags, mtu, master, group, ifalias, linkinfo, addr_info: addresses }) => ({
+      ...{
+        ifname,
+        flags: (flags as string[]).filter((flag) => flag !== 'LOWER_UP' && flag !== 'NO-CARRIER').sort(),
+        mtu,
+        master,
+        group,
+        ifalias,
+      },
       hairpin: (linkinfo as { info_slave_data?: { hairpin: boolean } }).info_slave_data?.hairpin,
       addresses: (addresses as { local: string; scope: string }[])
         .filter(({ scope }) => scope === 'global')
