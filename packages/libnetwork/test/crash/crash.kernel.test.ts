@@ -12,7 +12,7 @@ import { traces } from '../lab.ts'
 await enterFreshHost()
 
 /** `NET_KILLS=2000 npx vitest run --project kernel packages/libnetwork/test/crash` is the long run. */
-const KILLS = Number(process.env.NET_KILLS ?? 12)
+const KILLS = Number(process.env.NET_KILLS ?? 5)
 /** A kill falls between the first step of the workload and some dozens of operations later. */
 const LATEST_MS = 120
 const WORKLOAD = fileURLToPath(new URL('workload.mjs', import.meta.url))
