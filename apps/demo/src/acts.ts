@@ -1,4 +1,5 @@
 import type { Network } from '@net/libnetwork'
+import { withoutPrefixLength } from '@net/types'
 import { addressesOfEndpoint, type Cast, type Clients, type Container } from './cast.ts'
 import { portsStillTaken } from './leftovers.ts'
 import { answers, answersByName, isNotAnswered, isNotFound, isRefused, type Addresses } from './questions.ts'
@@ -165,5 +166,5 @@ export async function takePortsBack(stage: Stage, cast: Cast, clients: Clients, 
 
 /** The host's own addresses in a network: what its packets come from. */
 function gatewaysOf({ ipv4, ipv6 }: Network): Addresses {
-  return { ipv4: ipv4?.gateway.replace(/\/.*/, '') ?? '', ipv6: ipv6?.gateway.replace(/\/.*/, '') ?? '' }
+  return { ipv4: withoutPrefixLength(ipv4?.gateway ?? ''), ipv6: withoutPrefixLength(ipv6?.gateway ?? '') }
 }

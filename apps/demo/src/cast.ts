@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process'
 import type { Controller, Endpoint, Network, Sandbox } from '@net/libnetwork'
 import { addRoute, inNamespaceAt, RouteSocket } from '@net/netlink-ffi'
+import { withoutPrefixLength } from '@net/types'
 import type { FirstContainer } from './first-container.ts'
 import { createOutside, type Outside } from './outside.ts'
 import type { Client } from './programs.ts'
@@ -123,5 +124,5 @@ export function addressesOfEndpoint({ address, address6 }: Endpoint): { readonly
 }
 
 function bare(cidr = ''): string {
-  return cidr.replace(/\/.*/, '')
+  return withoutPrefixLength(cidr)
 }

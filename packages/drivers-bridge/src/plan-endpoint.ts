@@ -1,7 +1,7 @@
 import type { EndpointRecord, JoinPlan, NetworkRecord, SandboxLink, Subnet, Sysctl } from '@net/driverapi'
-import { macAddressOf, parseAddress } from '@net/types'
+import { macAddressOf, parseAddress, withoutPrefixLength } from '@net/types'
 import { INTERFACE_PLACEHOLDER, type BridgeEndpointOptions, type BridgeOptions } from './options.ts'
-import { isIpv6, planPorts, withoutPrefixLength } from './plan-ports.ts'
+import { isIpv6, planPorts } from './plan-ports.ts'
 
 /** The veth that ties an endpoint to its bridge, with its far end born in the sandbox. */
 export function planEndpoint(

@@ -1,4 +1,5 @@
 import type { EndpointRecord, FirewallFact, NetworkRecord, PublishedPort } from '@net/driverapi'
+import { withoutPrefixLength } from '@net/types'
 import type { BridgeEndpointOptions, BridgeOptions, GatewayMode } from './options.ts'
 
 /** One end that an endpoint has. */
@@ -46,11 +47,6 @@ function factsOf({ containerAddress, mode, isTrusting }: End, port: PublishedPor
     count,
   }
   return mode === 'nat' && isTrusting ? [published, open] : [published]
-}
-
-/** The address without its prefix length. */
-export function withoutPrefixLength(cidr: string): string {
-  return cidr.slice(0, cidr.indexOf('/'))
 }
 
 /** Whether an address is one of IPv6. */

@@ -1,5 +1,5 @@
 import type { IpamDriver } from '@net/ipamapi'
-import { labels, type CallOptions } from '@net/types'
+import { labels, withoutPrefixLength, type CallOptions } from '@net/types'
 import { InvalidPluginError } from './errors.ts'
 import { flagOf, textOf, textsOf, type Fields } from './plugin-fields.ts'
 import { OWNER_OPTION } from './remote-ipam.ts'
@@ -75,7 +75,7 @@ async function requestAddress(driver: IpamDriver, body: Fields, call: CallOption
   const taken = await driver.requestAddress(poolId, request, call)
   // Who gave his name asks again for what he did not hear of.
   const isFindable = owner !== undefined || taken.address === ''
-  const release = (): Promise<void> => driver.releaseAddress(poolId, taken.address.replace(/\/.*/, ''))
+  const release = (): Promise<void> => driver.releaseAddress(poolId, withoutPrefixLength(taken.address))
   return { answer: { Address: taken.address, Data: taken.data }, undo: isFindable ? undefined : release }
 }
 

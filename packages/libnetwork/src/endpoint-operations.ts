@@ -1,4 +1,4 @@
-import type { EndpointRecord, Subnet } from '@net/driverapi'
+import type { EndpointRecord, NetworkRecord, Subnet } from '@net/driverapi'
 import {
   labels,
   macAddressOf,
@@ -8,6 +8,7 @@ import {
   randomId,
   randomMacAddress,
   Rollback,
+  withoutPrefixLength,
   type CallOptions,
 } from '@net/types'
 import type { Core } from './core.ts'
@@ -112,6 +113,16 @@ export async function deleteEndpoint(
   await forgetEndpoint(core, entry)
 }
 
+/** The addresses that an endpoint has of its network's pools. */
+export function heldAddresses(
+  { ipv4, ipv6 }: Pick<NetworkRecord, 'ipv4' | 'ipv6'>,
+  { address, address6 }: Pick<EndpointRecord, 'address' | 'address6'>,
+): { readonly poolId: string; readonly address: string }[] {
+  return [[address, ipv4] as const, [address6, ipv6] as const].flatMap(([cidr, subnet]) =>
+    cidr === undefined || subnet === undefined ? [] : { poolId: subnet.poolId, address: withoutPrefixLength(cidr) },
+  )
+}
+
 /** Whether nothing but its record says what an endpoint holds: then the record can go first. */
 export function isHeldByRecord(core: Core, { record }: EndpointEntry): boolean {
   return core.state.getNetwork(record.networkId).ipam.capabilities.requiresRequestReplay
@@ -132,13 +143,8 @@ export async function letEndpointGo(core: Core, entry: EndpointEntry): Promise<v
   if (isRecorded) await core.records.keep({ endpoints: [entry] }, { phase: 'deleting' })
   entry.record = { ...record, phase: 'deleting' }
   await releasePorts(core, entry)
-  for (const [address, subnet] of [
-    [record.address, network.record.ipv4],
-    [record.address6, network.record.ipv6],
-  ] as const) {
-    if (address !== undefined && subnet !== undefined) {
-      await network.ipam.releaseAddress(subnet.poolId, withoutPrefixLength(address))
-    }
+  for (const { poolId, address } of heldAddresses(network.record, record)) {
+    await network.ipam.releaseAddress(poolId, address)
   }
   if (isRecorded) await core.records.forget({ endpoints: [entry] })
   core.state.removeEndpoint(entry)
@@ -200,8 +206,4 @@ async function takeAddress(
 
 function macAddressFor(address: EndpointRecord['address']): string {
   return address === undefined ? randomMacAddress() : macAddressOf(parseAddress(withoutPrefixLength(address)))
-}
-
-function withoutPrefixLength(cidr: string): string {
-  return cidr.slice(0, cidr.indexOf('/'))
 }

@@ -169,6 +169,12 @@ function hostBitsOf(cidr: Cidr): bigint {
   return BigInt(addressBits(cidr.address.family) - cidr.prefixLength)
 }
 
+/** The address of a CIDR as it is spelled, `10.0.0.2` of `10.0.0.2/24`; a text without a prefix length as it is. */
+export function withoutPrefixLength(cidr: string): string {
+  const slash = cidr.indexOf('/')
+  return slash < 0 ? cidr : cidr.slice(0, slash)
+}
+
 /** Whether `address` lies in the network of `cidr`. */
 export function containsAddress(cidr: Cidr, address: Address): boolean {
   if (cidr.address.family !== address.family) return false

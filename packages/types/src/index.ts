@@ -17,6 +17,7 @@ export {
   parseAddress,
   parseCidr,
   rangeOf,
+  withoutPrefixLength,
   type Address,
   type AddressFamily,
   type Cidr,

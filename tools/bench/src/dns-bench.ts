@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Sandbox } from '@net/libnetwork'
+import { withoutPrefixLength } from '@net/types'
 import { dockerServer } from './dns/docker-server.ts'
 import { ask, type Load } from './dns/dnsperf.ts'
 import { aardvarkServer, bareServer, ownServer, type DnsServer } from './dns/responders.ts'
@@ -71,14 +72,14 @@ export async function measureDnsRates(subject: Subject, withPeers: boolean): Pro
   for (let at = 0; at < NAMES; at++) {
     const endpoint = { name: `name${at}` }
     const made = await controller.attach({ network, endpoint, sandbox: { containerId: `dns${at}`, dns: false } })
-    names.push({ name: endpoint.name, address: made.endpoint.address?.replace(/\/.*/, '') ?? '' })
+    names.push({ name: endpoint.name, address: withoutPrefixLength(made.endpoint.address ?? '') })
   }
   const { sandbox } = await controller.attach({
     network,
     endpoint: { name: 'asker' },
     sandbox: { containerId: 'asker' },
   })
-  const gateway = controller.getNetwork(network).ipv4?.gateway.replace(/\/.*/, '') ?? ''
+  const gateway = withoutPrefixLength(controller.getNetwork(network).ipv4?.gateway ?? '')
   const servers: DnsServer[] = [ownServer()]
   try {
     const bare = await bareServer(sandbox, folder)

@@ -1,4 +1,5 @@
 import type { EndpointNames } from '@net/resolver'
+import { withoutPrefixLength } from '@net/types'
 import type { Core } from '../core.ts'
 import { orderByGateway } from '../gateways.ts'
 import type { EndpointEntry, SandboxEntry } from '../state.ts'
@@ -58,8 +59,4 @@ function addressesOf({ record }: EndpointEntry): string[] {
 
 function gatewayOf(subnet: { readonly gateway: string } | undefined): string[] {
   return subnet === undefined ? [] : [withoutPrefixLength(subnet.gateway)]
-}
-
-function withoutPrefixLength(cidr: string): string {
-  return cidr.replace(/\/.*$/, '')
 }

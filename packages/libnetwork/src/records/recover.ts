@@ -4,6 +4,7 @@ import type { NetworkPlan, NetworkRecord, PublishedPort } from '@net/driverapi'
 import type { PortLease } from '@net/portallocator'
 import { isNetError } from '@net/types'
 import type { Core } from '../core.ts'
+import { heldAddresses } from '../endpoint-operations.ts'
 import type { Happening } from '../events.ts'
 import { electGateways, endpointsOf, planOf } from '../gateways.ts'
 import { adoptNaming, introduce } from '../names/naming-operations.ts'
@@ -142,12 +143,8 @@ async function removeGone(core: Core, { gone }: Survey): Promise<void> {
   for (const { record } of gone.endpoints) {
     const network = core.state.networks.get(record.networkId)
     if (network === undefined || network.ipam.capabilities.requiresRequestReplay) continue
-    for (const [address, subnet] of [
-      [record.address, network.record.ipv4],
-      [record.address6, network.record.ipv6],
-    ] as const) {
-      if (address === undefined || subnet === undefined) continue
-      await network.ipam.releaseAddress(subnet.poolId, address.replace(/\/.*$/, ''))
+    for (const { poolId, address } of heldAddresses(network.record, record)) {
+      await network.ipam.releaseAddress(poolId, address)
     }
   }
   for (const { record, ipam: name } of gone.networks) {

@@ -1,7 +1,8 @@
 import type { Subnet } from '@net/driverapi'
 import { NameTable } from '@net/resolver'
-import { parseCidr } from '@net/types'
+import { parseCidr, withoutPrefixLength } from '@net/types'
 import type { Core } from '../core.ts'
+import { heldAddresses } from '../endpoint-operations.ts'
 import { NoSuchIpamDriverError } from '../errors.ts'
 import { SandboxNaming } from '../names/sandbox-naming.ts'
 import type { EndpointEntry, NetworkEntry } from '../state.ts'
@@ -50,14 +51,8 @@ export async function replayEndpoint(core: Core, stored: StoredEndpoint): Promis
   const network = core.state.getNetwork(stored.record.networkId)
   const entry: EndpointEntry = { record: stored.record, ports: new Map(), gatewayFor: stored.gatewayFor }
   if (network.ipam.capabilities.requiresRequestReplay) {
-    for (const [address, subnet] of [
-      [stored.record.address, network.record.ipv4],
-      [stored.record.address6, network.record.ipv6],
-    ] as const) {
-      if (address === undefined || subnet === undefined) continue
-      await network.ipam.requestAddress(subnet.poolId, {
-        ...{ address: withoutPrefixLength(address), owner: stored.record.id },
-      })
+    for (const { poolId, address } of heldAddresses(network.record, stored.record)) {
+      await network.ipam.requestAddress(poolId, { address, owner: stored.record.id })
     }
   }
   core.state.addEndpoint(entry)
@@ -68,8 +63,4 @@ export async function replayEndpoint(core: Core, stored: StoredEndpoint): Promis
 export function replaySandbox(core: Core, { record, wishes }: StoredSandbox): void {
   const naming = new SandboxNaming({ key: record.key, folder: `${record.key}.files` }, wishes, core.naming)
   core.state.addSandbox({ record: { ...record, phase: 'ready' }, naming, endpoints: new Set() })
-}
-
-function withoutPrefixLength(cidr: string): string {
-  return cidr.replace(/\/.*$/, '')
 }
