@@ -1,9 +1,12 @@
 import { closeSync } from 'node:fs'
 import { DatagramSocket, isErrno, listenStream, type SocketAddress } from '@net/netlink-ffi'
-import { addRedirect, findRedirect, type Listening } from './redirect.ts'
+import { RedirectRules, type Listening } from './redirect.ts'
 
 /** Room for some thousand questions that come while the event loop is busy. */
 const UDP_BUFFER_BYTES = 1024 * 1024
+
+/** 0 is any. */
+type Ports = Pick<Listening, 'udpPort' | 'tcpPort'>
 
 /** What serving begins with, in the calling thread's namespace. */
 export interface ListeningSockets {
@@ -18,34 +21,39 @@ export interface ListeningSockets {
  *
  * @throws SystemCallError (`ERR_SYSTEM_CALL`), NetlinkError (`ERR_NETLINK`)
  */
-export function openSockets(at: SocketAddress, redirect: boolean): ListeningSockets {
-  const before = redirect && at.port === 0 ? findRedirect(at.address) : undefined
-  if (before !== undefined) {
-    try {
-      return openSocketsAt(at.address, before, redirect)
-    } catch (error) {
-      if (!isErrno(error, 'EADDRINUSE')) throw error
-    }
+export function openSockets({ address, port }: SocketAddress, redirect: boolean): ListeningSockets {
+  const ports = { udpPort: port, tcpPort: port }
+  if (!redirect) return openSocketsAt(address, ports)
+  using rules = RedirectRules.open()
+  const before = port === 0 ? rules.portsFor(address) : undefined
+  const sockets = (before && openFreeSocketsAt(address, before)) ?? openSocketsAt(address, ports)
+  try {
+    rules.leadTo(sockets.listening)
+    return sockets
+  } catch (error) {
+    sockets.udp.close()
+    closeSync(sockets.tcpFd)
+    throw error
   }
-  return openSocketsAt(at.address, { udpPort: at.port, tcpPort: at.port }, redirect)
 }
 
-function openSocketsAt(
-  address: string,
-  ports: Pick<Listening, 'udpPort' | 'tcpPort'>,
-  redirect: boolean,
-): ListeningSockets {
-  const udp = DatagramSocket.bind({ address, port: ports.udpPort }, { bufferBytes: UDP_BUFFER_BYTES })
-  let tcpFd: number | undefined
+/** Undefined where another has one of the ports. */
+function openFreeSocketsAt(address: string, ports: Ports): ListeningSockets | undefined {
   try {
-    const { fd, localAddress } = listenStream({ address, port: ports.tcpPort })
-    tcpFd = fd
-    const listening = { address, udpPort: udp.localAddress.port, tcpPort: localAddress.port }
-    if (redirect) addRedirect(listening)
-    return { udp, tcpFd, listening }
+    return openSocketsAt(address, ports)
+  } catch (error) {
+    if (isErrno(error, 'EADDRINUSE')) return undefined
+    throw error
+  }
+}
+
+function openSocketsAt(address: string, ports: Ports): ListeningSockets {
+  const udp = DatagramSocket.bind({ address, port: ports.udpPort }, { bufferBytes: UDP_BUFFER_BYTES })
+  try {
+    const { fd: tcpFd, localAddress } = listenStream({ address, port: ports.tcpPort })
+    return { udp, tcpFd, listening: { address, udpPort: udp.localAddress.port, tcpPort: localAddress.port } }
   } catch (error) {
     udp.close()
-    if (tcpFd !== undefined) closeSync(tcpFd)
     throw error
   }
 }

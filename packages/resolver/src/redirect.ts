@@ -8,6 +8,7 @@ import {
   NftablesSocket,
   type BaseChain,
   type NetlinkMessage,
+  type NftTable,
 } from '@net/netlink-ffi'
 import { addressToBytes, parseAddress, protocolNumbers } from '@net/types'
 
@@ -23,28 +24,52 @@ export interface Listening {
   readonly tcpPort: number
 }
 
-/**
- * Leads questions for port 53 of the address to the ports the sockets got, in the calling thread's
- * namespace, and the answers back. No connection is tracked for that. What a process that died left is replaced.
- *
- * @throws NetlinkError (`ERR_NETLINK`): EPERM without CAP_NET_ADMIN
- */
-export function addRedirect(listening: Listening): void {
-  using nftables = NftablesSocket.open({ bufferBytes: BUFFER_BYTES })
-  const stale = nftables.findTable(table)
-  // Taking rules away makes the kernel wait: those that lead to these very ports stay.
-  if (stale?.comment === commentOf(listening)) return
-  nftables.commit([...(stale === undefined ? [] : [deleteTable(table)]), ...redirectRules(listening)])
+/** The packet rules of a resolver in one namespace, as they were found when this was opened. */
+export class RedirectRules implements Disposable {
+  readonly #nftables: NftablesSocket
+  readonly #before: NftTable | undefined
+
+  private constructor(nftables: NftablesSocket) {
+    this.#nftables = nftables
+    this.#before = nftables.findTable(table)
+  }
+
+  /** Those of the calling thread's namespace, if there are any. */
+  static open(): RedirectRules {
+    const nftables = NftablesSocket.open({ bufferBytes: BUFFER_BYTES })
+    try {
+      return new RedirectRules(nftables)
+    } catch (error) {
+      nftables.close()
+      throw error
+    }
+  }
+
+  /** Where the rules lead that a process which died, or let go, left there for the address. */
+  portsFor(address: string): Pick<Listening, 'udpPort' | 'tcpPort'> | undefined {
+    const [, at, udpPort, tcpPort] = COMMENT.exec(this.#before?.comment ?? '') ?? []
+    return at === address ? { udpPort: Number(udpPort), tcpPort: Number(tcpPort) } : undefined
+  }
+
+  /**
+   * Leads questions for port 53 of the address to the ports the sockets got, and the answers back. No connection is
+   * tracked for that. What a process that died left is replaced.
+   *
+   * @throws NetlinkError (`ERR_NETLINK`): EPERM without CAP_NET_ADMIN
+   */
+  leadTo(listening: Listening): void {
+    // Taking rules away makes the kernel wait: those that lead to these very ports stay.
+    if (this.#before?.comment === commentOf(listening)) return
+    const removal = this.#before === undefined ? [] : [deleteTable(table)]
+    this.#nftables.commit([...removal, ...redirectRules(listening)])
+  }
+
+  [Symbol.dispose](): void {
+    this.#nftables.close()
+  }
 }
 
-/** Where the rules lead that a process which died, or let go, left in the calling thread's namespace. */
-export function findRedirect(address: string): Listening | undefined {
-  using nftables = NftablesSocket.open({ bufferBytes: BUFFER_BYTES })
-  const [, at, udpPort, tcpPort] =
-    /^embedded DNS (\S+) udp (\d+) tcp (\d+)$/.exec(nftables.findTable(table)?.comment ?? '') ?? []
-  if (at !== address) return undefined
-  return { address, udpPort: Number(udpPort), tcpPort: Number(tcpPort) }
-}
+const COMMENT = /^embedded DNS (\S+) udp (\d+) tcp (\d+)$/
 
 /** The table's comment says where its rules lead. */
 function commentOf({ address, udpPort, tcpPort }: Listening): string {
@@ -52,7 +77,7 @@ function commentOf({ address, udpPort, tcpPort }: Listening): string {
 }
 
 /**
- * Takes away what {@link addRedirect} made; what is gone already is no error. The result waits, off the event
+ * Takes away what {@link RedirectRules} made; what is gone already is no error. The result waits, off the event
  * loop, until the kernel is done with it: call it outside the namespace.
  */
 export function removeRedirect(): () => Promise<void> {

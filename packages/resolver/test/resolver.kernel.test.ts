@@ -6,7 +6,7 @@ import { describeKernel, enterFreshHost } from '@net/netlink-ffi/testing'
 import { expect, it } from 'vitest'
 import { NameTable, openResolver, SandboxNames, type Resolver } from '../src/index.ts'
 import { addressesIn, askByTcp, askByUdp, decodeAnswer, encodeQuestion } from './client.ts'
-import { addRedirect } from '../src/redirect.ts'
+import { RedirectRules } from '../src/redirect.ts'
 import { createTestSandbox, type TestSandbox } from './sandbox.ts'
 
 await enterFreshHost()
@@ -94,7 +94,8 @@ describeKernel('a resolver in a sandbox', () => {
   it('replaces the rules that a process which died left there', async () => {
     using sandbox = createTestSandbox()
     inNamespaceAt(sandbox.key, () => {
-      addRedirect({ address: '127.0.0.11', udpPort: 9, tcpPort: 9 })
+      using rules = RedirectRules.open()
+      rules.leadTo({ address: '127.0.0.11', udpPort: 9, tcpPort: 9 })
     })
 
     await using _resolver = await openResolver({ namespace: sandbox.key }, { sources: [namesOfBlue().names] })

@@ -9,8 +9,8 @@ import { aardvarkServer, bareServer, ownServer, type DnsServer } from './dns/res
 import { collectGarbage, longestStall, median, timed, type Measurement } from './measure.ts'
 import type { Subject } from './subject.ts'
 
-const REPETITIONS = 40
-const WARM_UP = 10
+const REPETITIONS = 150
+const WARM_UP = 30
 const ROUNDS = 3
 const SECONDS = 2
 const NAMES = 200
@@ -37,24 +37,24 @@ export async function measureAttachDns(subject: Subject): Promise<Measurement[]>
   ]
 }
 
-/** Makes a sandbox with a resolver and one without in turn, the kernel at rest before each; how long it took. */
+/** Makes sandboxes with a resolver and without in turn, one after the other; how long each sort took. */
 async function inTurn(
   subject: Subject,
   make: (containerId: string, dns: false | undefined) => Promise<{ detach(): Promise<void> }>,
 ): Promise<{ readonly withDns: number; readonly without: number }> {
   const took = { withDns: [] as number[], without: [] as number[] }
+  const made: { detach(): Promise<void> }[] = []
+  await subject.settle()
   collectGarbage()
   for (let at = 0; at < WARM_UP + REPETITIONS; at++) {
     for (const sort of ['withDns', 'without'] as const) {
-      let made: { detach(): Promise<void> } | undefined
       const ms = await timed(async () => {
-        made = await make(sort, sort === 'withDns' ? undefined : false)
+        made.push(await make(`${sort}${at}`, sort === 'withDns' ? undefined : false))
       })
       if (at >= WARM_UP) took[sort].push(ms)
-      await made?.detach()
-      await subject.settle()
     }
   }
+  for (const one of made) await one.detach()
   return { withDns: median(took.withDns), without: median(took.without) }
 }
 
