@@ -22,7 +22,7 @@ export {
 export { holdName, isNameHeld, type HeldName } from './held-name.ts'
 export { holdPort, type HeldPort } from './held-port.ts'
 export { watchInterfaces, type InterfaceEvent } from './interface-events.ts'
-export type { NetlinkMessage } from './message.ts'
+export { encodedOnce, type NetlinkMessage } from './message.ts'
 export {
   createNamespace,
   deleteNamespace,

@@ -51,6 +51,25 @@ export function writeMessage(writer: Writer, message: NetlinkMessage, flags: num
   writer.align()
 }
 
+/** The same message, encoded when it is sent first and copied from then on: for what is sent time and again. */
+export function encodedOnce(message: NetlinkMessage): NetlinkMessage {
+  let encoded: Uint8Array | undefined
+  return {
+    type: message.type,
+    flags: message.flags,
+    describe: () => message.describe(),
+    write: (writer) => {
+      if (encoded !== undefined) {
+        writer.bytes(encoded)
+        return
+      }
+      const start = writer.length
+      message.write(writer)
+      encoded = writer.written().slice(start)
+    },
+  }
+}
+
 /** Visits the messages of one datagram. @throws MalformedMessageError (`ERR_MALFORMED_MESSAGE`) */
 export function walkMessages(datagram: Uint8Array, visit: (message: ReceivedMessage) => void): void {
   const view = viewOf(datagram)

@@ -60,7 +60,7 @@ export interface NetlinkSocketOptions {
   readonly logger?: Logger | undefined
   /** Multicast groups to listen to. */
   readonly groups?: readonly number[]
-  /** Wanted size of the send and receive buffers, in bytes; the kernel may grant less. */
+  /** Wanted size of the send and receive buffers, in bytes; the kernel may grant less. 0 leaves them as they come. */
   readonly bufferBytes?: number
 }
 
@@ -96,7 +96,7 @@ export class NetlinkSocket {
       setOption(fd, SOL_NETLINK, NETLINK_EXT_ACK, 1)
       setOption(fd, SOL_NETLINK, NETLINK_CAP_ACK, 1)
       setOption(fd, SOL_NETLINK, NETLINK_GET_STRICT_CHK, 1)
-      if (options.bufferBytes !== undefined) enlargeBuffers(fd, options.bufferBytes)
+      if (options.bufferBytes !== undefined && options.bufferBytes > 0) enlargeBuffers(fd, options.bufferBytes)
       const address = new Uint8Array(ADDRESS_LENGTH)
       viewOf(address).setUint16(0, AF_NETLINK, littleEndian)
       check(libc().bind(fd, address, address.length), 'bind', 'AF_NETLINK')

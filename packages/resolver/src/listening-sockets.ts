@@ -8,6 +8,9 @@ const UDP_BUFFER_BYTES = 1024 * 1024
 /** 0 is any. */
 type Ports = Pick<Listening, 'udpPort' | 'tcpPort'>
 
+/** Those got last. Other namespaces mostly have them free as well, and rules that lead there are made already. */
+let latest: Ports | undefined
+
 /** What serving begins with, in the calling thread's namespace. */
 export interface ListeningSockets {
   readonly udp: DatagramSocket
@@ -25,10 +28,11 @@ export function openSockets({ address, port }: SocketAddress, redirect: boolean)
   const ports = { udpPort: port, tcpPort: port }
   if (!redirect) return openSocketsAt(address, ports)
   using rules = RedirectRules.open()
-  const before = port === 0 ? rules.portsFor(address) : undefined
+  const before = port === 0 ? (rules.portsFor(address) ?? latest) : undefined
   const sockets = (before && openFreeSocketsAt(address, before)) ?? openSocketsAt(address, ports)
   try {
     rules.leadTo(sockets.listening)
+    latest = sockets.listening
     return sockets
   } catch (error) {
     sockets.udp.close()

@@ -4,6 +4,7 @@ import {
   addTable,
   deleteTable,
   deleteTableOffLoop,
+  encodedOnce,
   nftExpression,
   NftablesSocket,
   type BaseChain,
@@ -36,7 +37,8 @@ export class RedirectRules implements Disposable {
 
   /** Those of the calling thread's namespace, if there are any. */
   static open(): RedirectRules {
-    const nftables = NftablesSocket.open({ bufferBytes: BUFFER_BYTES })
+    // A few rules: buffers for tens of thousands are not needed.
+    const nftables = NftablesSocket.open({ bufferBytes: 0 })
     try {
       return new RedirectRules(nftables)
     } catch (error) {
@@ -61,7 +63,7 @@ export class RedirectRules implements Disposable {
     // Taking rules away makes the kernel wait: those that lead to these very ports stay.
     if (this.#before?.comment === commentOf(listening)) return
     const removal = this.#before === undefined ? [] : [deleteTable(table)]
-    this.#nftables.commit([...removal, ...redirectRules(listening)])
+    this.#nftables.commit([...removal, ...rulesFor(listening)])
   }
 
   [Symbol.dispose](): void {
@@ -84,8 +86,14 @@ export function removeRedirect(): () => Promise<void> {
   return deleteTableOffLoop(table)
 }
 
-/** A few rules; the default is for tens of thousands. */
-const BUFFER_BYTES = 64 * 1024
+/** Those made last: resolvers get the same ports in one namespace after the other. */
+let latest: { readonly comment: string; readonly rules: readonly NetlinkMessage[] } | undefined
+
+function rulesFor(listening: Listening): readonly NetlinkMessage[] {
+  const comment = commentOf(listening)
+  if (latest?.comment !== comment) latest = { comment, rules: redirectRules(listening).map(encodedOnce) }
+  return latest.rules
+}
 
 function redirectRules(listening: Listening): NetlinkMessage[] {
   const { address, udpPort, tcpPort } = listening

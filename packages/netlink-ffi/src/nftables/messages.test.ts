@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { writeMessage, type NetlinkMessage } from '../message.ts'
+import { encodedOnce, writeMessage, type NetlinkMessage } from '../message.ts'
 import { Writer } from '../writer.ts'
 import { addChain, deleteChain, listChains } from './chain.ts'
 import { addElements, deleteElements, listElements } from './element.ts'
@@ -274,4 +274,19 @@ describe('comments', () => {
       expect.objectContaining({ code: 'ERR_VALUE_OUT_OF_RANGE' }) as Error,
     )
   })
+})
+
+it('a message encoded once is the same every time, wherever it stands', () => {
+  const message = addTable({ family: 'ip', name: 'blue', comment: 'kept' })
+  const once = encodedOnce(message)
+  const bytesOf = (one: NetlinkMessage, before: number): Uint8Array => {
+    const writer = new Writer()
+    writer.bytes(new Uint8Array(before))
+    one.write(writer)
+    return writer.written().slice(before)
+  }
+
+  expect([bytesOf(once, 0), bytesOf(once, 16), bytesOf(once, 4)]).toEqual(Array(3).fill(bytesOf(message, 0)))
+  expect(once).toMatchObject({ type: message.type, flags: message.flags })
+  expect(once.describe()).toBe(message.describe())
 })
