@@ -1,20 +1,10 @@
-import {
-  closeSync,
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  openSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  writeFileSync,
-} from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { createSocket } from 'node:dgram'
 import { once } from 'node:events'
 import { Resolver as Client } from 'node:dns/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { describeKernel, enterFreshHost } from '@net/netlink-ffi/testing'
+import { DescriptorShortage, describeKernel, enterFreshHost } from '@net/netlink-ffi/testing'
 import packet from 'dns-packet'
 import { afterEach, beforeEach, expect, it, vi } from 'vitest'
 import { openController, type Attachment, type Controller, type Network, type Sandbox } from '../src/index.ts'
@@ -374,22 +364,12 @@ describeKernel('what fails half way', () => {
     const links = traces()
     // Whatever is loaded or opened at first use is there already.
     await (await net.createSandbox({ containerId: 'first' })).delete()
-    const fill: number[] = []
-    const openAll = (): void => {
-      for (;;) {
-        try {
-          fill.push(openSync('/dev/null', 'r'))
-        } catch {
-          return
-        }
-      }
-    }
-    openAll()
     const outcomes: string[] = []
     let spares = 0
-    try {
+    {
+      using shortage = new DescriptorShortage()
       for (let spare = 0; outcomes.at(-1) !== 'created'; spare++) {
-        for (const fd of fill.splice(fill.length - spare)) closeSync(fd)
+        shortage.giveBack(spare)
         await net.createSandbox({ containerId: `c${spare}` }).then(
           async (sandbox) => {
             await sandbox.delete()
@@ -397,12 +377,8 @@ describeKernel('what fails half way', () => {
           },
           (error: unknown) => outcomes.push(String(error)),
         )
-        const before = fill.length
-        openAll()
-        spares += fill.length - before - spare
+        spares += shortage.takeAll() - spare
       }
-    } finally {
-      for (const fd of fill) closeSync(fd)
     }
 
     expect(net.sandboxes()).toEqual([])

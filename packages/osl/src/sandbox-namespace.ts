@@ -8,7 +8,7 @@ import {
   setLink,
   type Synchronous,
 } from '@net/netlink-ffi'
-import type { Logger } from '@net/types'
+import { isNetError, type Logger } from '@net/types'
 import { NotPermittedError, SandboxExistsError, SandboxNotFoundError } from './errors.ts'
 
 /**
@@ -43,7 +43,7 @@ export function openSandboxNamespace(key: string): number {
   try {
     return openSync(key, 'r')
   } catch (cause) {
-    throw new SandboxNotFoundError(key, cause)
+    throw isAbsence(cause) ? new SandboxNotFoundError(key, cause) : cause
   }
 }
 
@@ -61,14 +61,23 @@ export function inSandbox<T>(key: string, work: () => Synchronous<T>): T {
   }
 }
 
-/** Whether the namespace of a sandbox is at path `key`. One that was unmounted leaves an empty file. */
+/**
+ * Whether the namespace of a sandbox is at path `key`. One that was unmounted leaves an empty file. What cannot be found
+ * out is thrown (EMFILE, EACCES): a sandbox that lives is not to be taken for one that is gone.
+ */
 export function isSandbox(key: string): boolean {
   try {
     inSandbox(key, () => undefined)
     return true
-  } catch {
-    return false
+  } catch (error) {
+    // setns answers EINVAL to what is no namespace.
+    if (isNetError(error, 'ERR_SANDBOX_NOT_FOUND') || isErrno(error, 'EINVAL')) return false
+    throw error
   }
+}
+
+function isAbsence(error: unknown): boolean {
+  return hasCode(error, 'ENOENT') || hasCode(error, 'ENOTDIR')
 }
 
 function hasCode(error: unknown, code: string): boolean {

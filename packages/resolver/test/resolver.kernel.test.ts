@@ -1,8 +1,8 @@
 import { once } from 'node:events'
-import { closeSync, openSync, readdirSync } from 'node:fs'
+import { readdirSync } from 'node:fs'
 import { Socket } from 'node:net'
 import { connectStream, DatagramSocket, inNamespaceAt, NftablesSocket } from '@net/netlink-ffi'
-import { describeKernel, enterFreshHost } from '@net/netlink-ffi/testing'
+import { DescriptorShortage, describeKernel, enterFreshHost } from '@net/netlink-ffi/testing'
 import { expect, it } from 'vitest'
 import { NameTable, openResolver, SandboxNames, type Resolver } from '../src/index.ts'
 import { addressesIn, askByTcp, askByUdp, decodeAnswer, encodeQuestion } from './client.ts'
@@ -186,23 +186,13 @@ describeKernel('a resolver in a sandbox', () => {
 
   it('leaves nothing behind whichever descriptor it cannot have', async () => {
     using sandbox = createTestSandbox()
-    const fill: number[] = []
     // Whatever is loaded or opened at first use is there already.
     await (await openResolver({ namespace: sandbox.key }, { sources: [] })).close()
-    const openAll = (): void => {
-      for (;;) {
-        try {
-          fill.push(openSync('/dev/null', 'r'))
-        } catch {
-          return
-        }
-      }
-    }
-    openAll()
     const outcomes: string[] = []
-    try {
+    {
+      using shortage = new DescriptorShortage()
       for (let spare = 0; outcomes.at(-1) !== 'opened'; spare++) {
-        for (const fd of fill.splice(fill.length - spare)) closeSync(fd)
+        shortage.giveBack(spare)
         await openResolver({ namespace: sandbox.key }, { sources: [] }).then(
           async (resolver) => {
             await resolver.close()
@@ -210,12 +200,8 @@ describeKernel('a resolver in a sandbox', () => {
           },
           () => outcomes.push('refused'),
         )
-        const before = fill.length
-        openAll()
-        expect(fill.length - before).toBe(spare)
+        expect(shortage.takeAll()).toBe(spare)
       }
-    } finally {
-      for (const fd of fill) closeSync(fd)
     }
 
     expect(outcomes.length).toBeGreaterThan(4)

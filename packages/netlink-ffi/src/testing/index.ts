@@ -4,5 +4,6 @@
  * @packageDocumentation
  */
 
+export { DescriptorShortage } from './descriptor-shortage.ts'
 export { describeKernel, enterFreshHost, ip, ipIn, nftRuleset } from './fresh-host.ts'
 export { ordinaryUser, type OrdinaryUser } from './ordinary-user.ts'
