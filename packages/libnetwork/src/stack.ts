@@ -71,7 +71,7 @@ export interface ControllerDnsOptions extends Partial<NamingDeps['resolver']> {
  * Opens a controller with the full stack, on the network namespace of the calling thread: its host.
  *
  * @throws `ERR_NOT_PERMITTED`, `ERR_CONTROLLER_RUNNING` (with the other process' id), `ERR_FIREWALL_UNSUPPORTED`,
- *   `ERR_RUNTIME_DIRECTORY`, `ERR_INVALID_REQUEST`, `ERR_NOT_IMPLEMENTED`
+ *   `ERR_RUNTIME_DIRECTORY`, `ERR_INVALID_REQUEST`, and what opening the store throws (`ERR_STORE_DAMAGED`, …)
  */
 export async function openController(options: ControllerOptions = {}): Promise<Controller> {
   refuseWhatIsNone(options)
@@ -99,10 +99,12 @@ export async function openController(options: ControllerOptions = {}): Promise<C
     const onEvent = (event: Happening): void => {
       events.add(event)
     }
-    const found = survey(await records.load(), { drivers: deps.drivers, isSandbox })
-    const facts = [...factsOf(found, deps.drivers), ...forwardingOf(stored)]
+    const found = await survey(await records.load(turns), { ...deps, isSandbox, controllerId: id })
+    const facts = [...(await factsOf(found, deps)), ...forwardingOf(stored)]
     const firewall = await openFirewallOf(options, { id, facts }, { logger, onEvent })
-    held.defer('open the firewall', () => (keeps ? firewall.detach() : firewall.close()))
+    // Containers may live that need the rules, whether this opening succeeds or not.
+    let isLeft = !found.isEmpty
+    held.defer('open the firewall', () => (isLeft ? firewall.detach() : firewall.close()))
     const folder = createFolder(id, options.runtimeDirectory, held)
     const ports = openPortAllocator(options.ports, { turns })
     held.defer('open the port allocator', () => ports.close())
@@ -122,6 +124,7 @@ export async function openController(options: ControllerOptions = {}): Promise<C
       for (const sandbox of core.state.sandboxes.values()) await sandbox.naming.detach()
     })
     await recover(core, found, onEvent)
+    isLeft = keeps
     logger.info({ controllerId: id }, 'controller opened')
     return new Controller(id, core, events, { keeps, release: () => held[Symbol.asyncDispose]() })
   } catch (error) {

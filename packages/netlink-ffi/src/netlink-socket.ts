@@ -1,5 +1,5 @@
 import { closeSync } from 'node:fs'
-import { ClosedError, Mutex, silentLogger, type CallOptions, type Logger } from '@net/types'
+import { ClosedError, Mutex, silentLogger, Turns, type CallOptions, type Logger } from '@net/types'
 import { attributes, viewOf, zstring } from './attributes.ts'
 import {
   DumpInterruptedError,
@@ -80,6 +80,7 @@ export class NetlinkSocket {
   readonly #fd: number
   readonly #logger: Logger
   readonly #offLoop = new Mutex()
+  readonly #turns = new Turns()
   readonly #writer = new Writer()
   #sequence = 1
   #closed = false
@@ -171,8 +172,8 @@ export class NetlinkSocket {
   }
 
   /**
-   * As {@link NetlinkSocket.dump}, for lists that the kernel searches long for few items: it begins to while the
-   * event loop goes on. As with {@link NetlinkSocket.requestOffLoop}, use a socket that serves nothing else.
+   * As {@link NetlinkSocket.dump}, for long lists, and those that the kernel searches long for few items: the event loop
+   * goes on meanwhile. As with {@link NetlinkSocket.requestOffLoop}, use a socket that serves nothing else.
    */
   async dumpOffLoop<T>(
     message: NetlinkMessage,
@@ -184,8 +185,13 @@ export class NetlinkSocket {
       const writer = new Writer()
       const sequence = this.#frameDump(writer, message)
       await this.#sendOffLoop(writer.written(), [message])
-      const items = this.#readDump(message, sequence, decode)
-      if (items !== undefined) return items
+      const reading = this.#readDump(message, sequence, decode)
+      let read = reading.next()
+      while (read.done !== true) {
+        await this.#turns.take(call)
+        read = reading.next()
+      }
+      if (read.value !== undefined) return read.value
     }
     throw new DumpInterruptedError(message.describe(), DUMP_ATTEMPTS)
   }
@@ -305,7 +311,10 @@ export class NetlinkSocket {
     this.#writer.clear()
     const sequence = this.#frameDump(this.#writer, request)
     this.#send(this.#writer.written(), [request])
-    return this.#readDump(request, sequence, decode)
+    const reading = this.#readDump(request, sequence, decode)
+    let read = reading.next()
+    while (read.done !== true) read = reading.next()
+    return read.value
   }
 
   #frameDump(writer: Writer, request: NetlinkMessage): number {
@@ -314,15 +323,16 @@ export class NetlinkSocket {
     return sequence
   }
 
-  /** The items of a dump that was asked for; undefined when the list changed meanwhile. */
-  #readDump<T>(
+  /** Reads a dump that was asked for, a datagram a step: its items, or undefined when the list changed meanwhile. */
+  *#readDump<T>(
     request: NetlinkMessage,
     sequence: number,
     decode: (message: ReceivedMessage) => T | undefined,
-  ): T[] | undefined {
+  ): Generator<undefined, T[] | undefined> {
     const items: T[] = []
     const dump = { done: false, interrupted: false }
     while (!dump.done) {
+      yield
       const datagram = this.#receive()
       if (datagram === undefined) throw new NoReplyError(request.describe())
       walkMessages(datagram, (message) => {

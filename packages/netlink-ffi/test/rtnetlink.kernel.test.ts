@@ -230,6 +230,10 @@ describeKernel('addresses, routes and neighbours', () => {
         { index: link.index, address: 'fd00:1::1/64' },
       ]),
     )
+    const ownAddresses = routes.listAddresses(link.index).map(({ address }) => address)
+    expect(ownAddresses).toEqual(expect.arrayContaining(['10.1.0.1/24', 'fd00:1::1/64']))
+    expect(ownAddresses).not.toContain('127.0.0.1/8')
+    expect(routes.listAddresses(link.index + 100)).toEqual([])
     expect(routes.listRoutes()).toEqual(
       expect.arrayContaining([
         { destination: '10.1.0.0/24', index: link.index },

@@ -50,6 +50,13 @@ export interface Restored {
   readonly keepStrangers: boolean
 }
 
+/** The links of the host as plans have them; of those that stay, the indexes by name. */
+interface SortedLinks {
+  readonly unfinished: readonly Link[]
+  readonly strangers: readonly Link[]
+  readonly known: ReadonlyMap<string, number>
+}
+
 /** Something that happened to the host without our doing. */
 export type HostEvent = DriftEvent | NeighboursEvent
 
@@ -179,17 +186,20 @@ export class Executor {
       // Those of a bridge that is missing are written when it is made.
       writeSysctls(sysctls.map((sysctl) => ({ ...sysctl, optional: true })))
     }
-    await this.#deleteUnfinished(networks, joins)
-    const known = new Map(this.#routes.listLinks().map((link) => [link.name, link]))
-    const indexesOf = (names: readonly string[]): number[] => names.map((name) => known.get(name)?.index ?? 0)
+    const { unfinished, strangers, known } = this.#sortLinks(await this.#listLinks(), networks, joins)
+    if (unfinished.length > 0) await this.#reaper.delete(unfinished.map(({ index }) => index))
+    const indexesOf = (names: readonly string[]): number[] => names.map((name) => known.get(name) ?? 0)
     const watch = this.#drift ?? this.#watchDrift('repair')
     for (const plan of networks) watch.addNetwork(plan, indexesOf(plan.links.map(({ name }) => name)))
     for (const { key, plan } of joins) {
+      await this.#turns.take()
       watch.addJoin(key, plan, indexesOf(plan.sandbox.links.map(({ create }) => create.hostName)))
     }
     await watch.repair(this.#turns)
     if (watch !== this.#drift) watch.close()
-    if (!keepStrangers) await this.#deleteStrangers(networks, joins)
+    if (keepStrangers || strangers.length === 0) return
+    this.#logger.warn({ links: strangers.map(({ name }) => name) }, 'links that no record wants are deleted')
+    await this.#reaper.delete(strangers.map(({ index }) => index))
   }
 
   /** Makes the namespace of a sandbox at path `key`. @throws `ERR_SANDBOX_EXISTS`, `ERR_NOT_PERMITTED` */
@@ -278,7 +288,7 @@ export class Executor {
   findHostLink(name: string): HostLink | undefined {
     const link = this.#routes.findLink(name)
     if (link === undefined) return undefined
-    const addresses = this.#routes.listAddresses().filter(({ index }) => index === link.index)
+    const addresses = this.#routes.listAddresses(link.index)
     return {
       kind: link.kind,
       addresses: addresses.map(({ address }) => address),
@@ -330,31 +340,32 @@ export class Executor {
     await this.#reaper.delete(this.#ownLinks(names).map(({ index }) => index))
   }
 
+  async #listLinks(): Promise<Link[]> {
+    using routes = RouteSocket.open({ logger: this.#logger })
+    return await routes.listLinksOffLoop()
+  }
+
   /**
-   * What an earlier process was making when it died: a link goes up last, and bears our name from shortly after it is
-   * made. Where the host's end of an interface is down, nobody knows what the sandbox has of it.
+   * What the host's links are to plans. An earlier process that was making one when it died did not finish it: a link
+   * goes up last, and bears our name from shortly after it is made. Where the host's end of an interface is down, nobody
+   * knows what the sandbox has of it. Links that bear our name and that no plan has are strangers.
    */
-  async #deleteUnfinished(networks: readonly NetworkPlan[], joins: Restored['joins']): Promise<void> {
+  #sortLinks(links: readonly Link[], networks: readonly NetworkPlan[], joins: Restored['joins']): SortedLinks {
     const bridges = new Set(networks.flatMap(({ links }) => links.map(({ name }) => name)))
     const ports = new Set(joins.flatMap(({ plan }) => plan.sandbox.links.map(({ create }) => create.hostName)))
-    const unfinished = this.#routes.listLinks().filter(({ name, kind, alias, group, up }) => {
+    const isUnfinished = ({ name, kind, alias, group, up }: Link): boolean => {
       if (up) return false
       if (kind === 'veth') return ports.has(name) && (alias === undefined || alias === this.#owner)
       return kind === 'bridge' && bridges.has(name) && alias === undefined && group === NETWORK_LINK_GROUP
-    })
-    if (unfinished.length > 0) await this.#reaper.delete(unfinished.map(({ index }) => index))
-  }
-
-  /** Links that bear our name and that no plan has. */
-  async #deleteStrangers(networks: readonly NetworkPlan[], joins: Restored['joins']): Promise<void> {
-    const wanted = new Set([
-      ...networks.flatMap(({ links }) => links.map(({ name }) => name)),
-      ...joins.flatMap(({ plan }) => plan.sandbox.links.map(({ create }) => create.hostName)),
-    ])
-    const strangers = this.#routes.listLinks().filter(({ alias, name }) => alias === this.#owner && !wanted.has(name))
-    if (strangers.length === 0) return
-    this.#logger.warn({ links: strangers.map(({ name }) => name) }, 'links that no record wants are deleted')
-    await this.#reaper.delete(strangers.map(({ index }) => index))
+    }
+    const sorted = { unfinished: [] as Link[], strangers: [] as Link[], known: new Map<string, number>() }
+    for (const link of links) {
+      if (isUnfinished(link)) sorted.unfinished.push(link)
+      else if (link.alias === this.#owner && !bridges.has(link.name) && !ports.has(link.name))
+        sorted.strangers.push(link)
+      else sorted.known.set(link.name, link.index)
+    }
+    return sorted
   }
 
   /** The links of these names that are there and ours: a name may have passed to somebody else. */

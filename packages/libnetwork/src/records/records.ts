@@ -1,6 +1,13 @@
 import type { Phase } from '@net/driverapi'
-import { Collection, LIMITS, type Store, type StoreOperation } from '@net/datastore'
-import { isNetError, randomId, type CallOptions, type Logger } from '@net/types'
+import {
+  Collection,
+  compareKeys,
+  LIMITS,
+  type CollectionListing,
+  type Store,
+  type StoreOperation,
+} from '@net/datastore'
+import { isNetError, randomId, type CallOptions, type Logger, type Turns } from '@net/types'
 import { recordOf, type EndpointEntry, type NetworkEntry, type SandboxEntry } from '../state.ts'
 import {
   controllerForm,
@@ -64,25 +71,20 @@ export class Records {
     await this.#controllers?.put(SELF, controller)
   }
 
-  /** All records. One that cannot be read hides no other. */
-  async load(): Promise<StoredState> {
-    const [networks, endpoints, sandboxes] = await Promise.all([
-      this.#networks?.list(),
-      this.#endpoints?.list(),
-      this.#sandboxes?.list(),
-    ])
-    const refused = [
-      ['networks', networks],
-      ['endpoints', endpoints],
-      ['sandboxes', sandboxes],
-    ] as const
+  /** All records, as they are while nobody writes. One that cannot be read hides no other. */
+  async load(turns: Turns): Promise<StoredState> {
+    const networks = await readAll(this.#networks, turns)
+    const endpoints = await readAll(this.#endpoints, turns)
+    const sandboxes = await readAll(this.#sandboxes, turns)
     return {
-      networks: networks?.entries.map(({ value }) => value) ?? [],
-      endpoints: endpoints?.entries.map(({ value }) => value) ?? [],
-      sandboxes: sandboxes?.entries.map(({ value }) => value) ?? [],
-      refused: refused.flatMap(([kind, listing]) =>
-        (listing?.refused ?? []).map(({ id, error }) => ({ key: `${kind}/${id}`, error })),
-      ),
+      networks: networks.values,
+      endpoints: endpoints.values,
+      sandboxes: sandboxes.values,
+      refused: [
+        ...networks.refused.map(({ id, error }) => ({ key: `networks/${id}`, error })),
+        ...endpoints.refused.map(({ id, error }) => ({ key: `endpoints/${id}`, error })),
+        ...sandboxes.refused.map(({ id, error }) => ({ key: `sandboxes/${id}`, error })),
+      ],
     }
   }
 
@@ -121,6 +123,35 @@ export class Records {
       await this.#store.transaction(all.slice(at, at + LIMITS.operations), call)
     }
   }
+}
+
+/** Records read at a time: decoding more would stall the event loop. */
+const PAGE = 100
+
+type Refused = CollectionListing<unknown>['refused']
+
+async function readAll<T>(
+  collection: Collection<T> | undefined,
+  turns: Turns,
+): Promise<{ readonly values: readonly T[]; readonly refused: Refused }> {
+  const values: T[] = []
+  const refused: Refused[number][] = []
+  let after: string | undefined
+  while (collection !== undefined) {
+    await turns.take()
+    const page = await collection.list({ after, limit: PAGE })
+    values.push(...page.entries.map(({ value }) => value))
+    refused.push(...page.refused)
+    if (!page.more) break
+    after = lastOf(page)
+  }
+  return { values, refused }
+}
+
+/** The id of the last record of a page, whether it could be read or not. */
+function lastOf({ entries, refused }: CollectionListing<unknown>): string | undefined {
+  const ids = [...entries, ...refused].map(({ id }) => id)
+  return ids.sort(compareKeys).at(-1)
 }
 
 /** What has records, by their ids. */

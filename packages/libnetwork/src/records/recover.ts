@@ -2,6 +2,7 @@ import { readdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import type { NetworkPlan, NetworkRecord, PublishedPort } from '@net/driverapi'
 import type { PortLease } from '@net/portallocator'
+import type { Restored } from '@net/osl'
 import { isNetError } from '@net/types'
 import type { Core } from '../core.ts'
 import { heldAddresses } from '../endpoint-operations.ts'
@@ -54,6 +55,7 @@ export async function recover(core: Core, found: Survey, tell: (event: Happening
   if (found.isEmpty) return
   const refused = [...found.refused]
   const tried = async (key: string, work: () => Promise<unknown>): Promise<void> => {
+    await core.turns.take()
     try {
       await work()
     } catch (error) {
@@ -73,9 +75,7 @@ export async function recover(core: Core, found: Survey, tell: (event: Happening
   await removeGone(core, found)
   await core.executor.restore({
     networks: Array.from(core.state.networks.values(), ({ record }) => planNetwork(core, record)),
-    joins: Array.from(core.state.sandboxes.values()).flatMap((sandbox) =>
-      endpointsOf(core, sandbox).map((entry) => ({ key: sandbox.record.key, plan: planOf(core, entry, sandbox) })),
-    ),
+    joins: await planJoins(core),
     // Links of records that cannot be read look like nobody's.
     keepStrangers: refused.length > 0,
   })
@@ -94,6 +94,17 @@ export async function recover(core: Core, found: Survey, tell: (event: Happening
 
 function planNetwork(core: Core, record: NetworkRecord): NetworkPlan {
   return core.drivers.get(record.driver).planNetwork(record)
+}
+
+async function planJoins(core: Core): Promise<Restored['joins']> {
+  const joins: Restored['joins'][number][] = []
+  for (const sandbox of core.state.sandboxes.values()) {
+    await core.turns.take()
+    for (const entry of endpointsOf(core, sandbox)) {
+      joins.push({ key: sandbox.record.key, plan: planOf(core, entry, sandbox) })
+    }
+  }
+  return joins
 }
 
 /** Who is in which sandbox, in the order of joining. */
@@ -176,6 +187,7 @@ async function removeStrangers(core: Core): Promise<void> {
 /** Names are known again, resolvers answer, and default routes are served by who is to serve them. */
 async function answerAgain(core: Core, tell: (event: Happening) => void): Promise<void> {
   for (const sandbox of core.state.sandboxes.values()) {
+    await core.turns.take()
     for (const entry of endpointsOf(core, sandbox)) introduce(core, entry, sandbox)
   }
   for (const sandbox of core.state.sandboxes.values()) {

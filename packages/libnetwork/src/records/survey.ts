@@ -1,4 +1,5 @@
 import type { DriverRegistry, FirewallFact } from '@net/driverapi'
+import { shortId, type Turns } from '@net/types'
 import type { StoredState } from './records.ts'
 import type { StoredEndpoint, StoredNetwork, StoredSandbox } from './stored-forms.ts'
 
@@ -16,8 +17,13 @@ export interface Survey {
     readonly endpoints: readonly StoredEndpoint[]
     readonly sandboxes: readonly StoredSandbox[]
   }
-  /** Keys of records that nothing can be done with here, and why. They stay as they are. */
-  readonly refused: readonly { readonly key: string; readonly error: Error }[]
+  readonly refused: readonly Refusal[]
+}
+
+/** Key of a record that nothing can be done with here, and why. It stays as it is. */
+export interface Refusal {
+  readonly key: string
+  readonly error: Error
 }
 
 /** What is needed to judge records. */
@@ -25,22 +31,24 @@ export interface SurveyDeps {
   readonly drivers: DriverRegistry
   /** Whether the namespace of a sandbox is there. */
   readonly isSandbox: (key: string) => boolean
+  readonly controllerId: string
+  readonly turns: Turns
 }
 
 /** Compares what the store says with the host: which sandboxes live, and what with them. Changes nothing. */
-export function survey(stored: StoredState, { drivers, isSandbox }: SurveyDeps): Survey {
+export async function survey(stored: StoredState, deps: SurveyDeps): Promise<Survey> {
   const refused = [...stored.refused]
   const known = stored.networks.filter(({ record }) => {
-    const error = errorOf(() => drivers.get(record.driver))
+    const error = errorOf(() => deps.drivers.get(record.driver))
     if (error !== undefined) refused.push({ key: `networks/${record.id}`, error })
     return error === undefined
   })
   const networks = known.filter(({ record }) => record.phase !== 'deleting')
-  const sandboxes = stored.sandboxes.filter(({ record }) => record.phase === 'ready' && isSandbox(record.key))
+  const all = await surveySandboxes(stored.sandboxes, deps)
+  refused.push(...all.refused)
   const networkIds = idsOf(networks)
-  const sandboxIds = idsOf(sandboxes)
-  const goneSandboxes = stored.sandboxes.filter(({ record }) => !sandboxIds.has(record.id))
-  const goneIds = idsOf(goneSandboxes)
+  const sandboxIds = idsOf(all.living)
+  const goneIds = idsOf(all.gone)
   const endpoints: StoredEndpoint[] = []
   const goneEndpoints: StoredEndpoint[] = []
   for (const endpoint of stored.endpoints) {
@@ -52,28 +60,48 @@ export function survey(stored: StoredState, { drivers, isSandbox }: SurveyDeps):
   }
   return {
     isEmpty: [stored.networks, stored.endpoints, stored.sandboxes, stored.refused].every((all) => all.length === 0),
-    ...{ networks, endpoints, sandboxes, refused },
+    ...{ networks, endpoints, sandboxes: all.living, refused },
     gone: {
       networks: known.filter(({ record }) => record.phase === 'deleting'),
       endpoints: goneEndpoints,
-      sandboxes: goneSandboxes,
+      sandboxes: all.gone,
     },
   }
 }
 
 /** The packet rules of all that is to be as it was. */
-export function factsOf({ networks, endpoints, sandboxes }: Survey, drivers: DriverRegistry): FirewallFact[] {
+export async function factsOf(
+  { networks, endpoints, sandboxes }: Survey,
+  { drivers, turns }: Pick<SurveyDeps, 'drivers' | 'turns'>,
+): Promise<FirewallFact[]> {
   const networkOf = new Map(networks.map(({ record }) => [record.id, record]))
   const sandboxOf = new Map(sandboxes.map(({ record }) => [record.id, record]))
-  return [
-    ...networks.flatMap(({ record }) => drivers.get(record.driver).planNetwork(record).firewall),
-    ...endpoints.flatMap(({ record }) => {
-      const network = networkOf.get(record.networkId)
-      const sandbox = sandboxOf.get(record.sandboxId ?? '')
-      if (network === undefined || sandbox === undefined) return []
-      return drivers.get(network.driver).planEndpoint(network, record, sandbox).firewall
-    }),
-  ]
+  const facts = networks.flatMap(({ record }) => drivers.get(record.driver).planNetwork(record).firewall)
+  for (const { record } of endpoints) {
+    const network = networkOf.get(record.networkId)
+    const sandbox = sandboxOf.get(record.sandboxId ?? '')
+    if (network === undefined || sandbox === undefined) continue
+    await turns.take()
+    facts.push(...drivers.get(network.driver).planEndpoint(network, record, sandbox).firewall)
+  }
+  return facts
+}
+
+async function surveySandboxes(
+  stored: readonly StoredSandbox[],
+  { isSandbox, controllerId, turns }: SurveyDeps,
+): Promise<{ living: StoredSandbox[]; gone: StoredSandbox[]; refused: Refusal[] }> {
+  const found = { living: [] as StoredSandbox[], gone: [] as StoredSandbox[], refused: [] as Refusal[] }
+  for (const sandbox of stored) {
+    await turns.take()
+    const { record } = sandbox
+    // What is done there is done as root: unmounting, deleting folders.
+    if (!record.key.endsWith(`/${controllerId}/${shortId(record.id)}`)) {
+      found.refused.push({ key: `sandboxes/${record.id}`, error: new Error(`${record.key} is no path of ours`) })
+    } else if (record.phase === 'ready' && isSandbox(record.key)) found.living.push(sandbox)
+    else found.gone.push(sandbox)
+  }
+  return found
 }
 
 function idsOf(stored: readonly { readonly record: { readonly id: string } }[]): Set<string> {

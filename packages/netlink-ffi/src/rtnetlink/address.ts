@@ -11,6 +11,7 @@ const RTM_GETADDR = 22
 const IFA_F_NODAD = 0x02
 const ADDRESS_HEADER_LENGTH = 8
 const RT_SCOPE_UNIVERSE = 0
+const ALL_LINKS = 0
 
 // linux/socket.h
 export const AF_INET = 2
@@ -53,14 +54,16 @@ export function deleteAddress(address: InterfaceAddress): NetlinkMessage {
   return addressMessage(RTM_DELADDR, 'RTM_DELADDR', 0, address)
 }
 
-/** RTM_GETADDR, to be dumped: every address of the namespace. */
-export const listAddresses: NetlinkMessage = {
-  type: RTM_GETADDR,
-  flags: 0,
-  describe: () => 'RTM_GETADDR dump',
-  write: (writer) => {
-    writeAddressHeader(writer, 0, 0, 0, 0)
-  },
+/** RTM_GETADDR, to be dumped: every address of one link, or of the namespace. ENODEV when there is no such link. */
+export function listAddresses(index = ALL_LINKS): NetlinkMessage {
+  return {
+    type: RTM_GETADDR,
+    flags: 0,
+    describe: () => `RTM_GETADDR dump${index === ALL_LINKS ? '' : ` link ${index}`}`,
+    write: (writer) => {
+      writeAddressHeader(writer, 0, 0, 0, index)
+    },
+  }
 }
 
 /** Reads an RTM_NEWADDR or RTM_DELADDR. @throws MalformedMessageError (`ERR_MALFORMED_MESSAGE`) */

@@ -83,14 +83,29 @@ export class RouteSocket {
     return this.#socket.dump(listLinks, decodeLink)
   }
 
+  /**
+   * The same while the event loop goes on: the kernel takes some 20 µs for each link. Use a socket that serves nothing
+   * else meanwhile.
+   */
+  listLinksOffLoop(call?: CallOptions): Promise<Link[]> {
+    return this.#socket.dumpOffLoop(listLinks, decodeLink, call)
+  }
+
   /** What has passed each interface, by its name. */
   listStatistics(): Map<string, LinkStatistics> {
     const all = this.#socket.dump(listLinks, decodeStatistics)
     return new Map(all.map(({ name, statistics }) => [name, statistics]))
   }
 
-  listAddresses(): InterfaceAddress[] {
-    return this.#socket.dump(listAddresses, decodeAddress)
+  /** The addresses of one link, which cost the same however many others there are, or all of the namespace. */
+  listAddresses(index?: number): InterfaceAddress[] {
+    try {
+      return this.#socket.dump(listAddresses(index), decodeAddress)
+    } catch (error) {
+      // A link that is gone has none.
+      if (isErrno(error, 'ENODEV')) return []
+      throw error
+    }
   }
 
   listRoutes(): Route[] {

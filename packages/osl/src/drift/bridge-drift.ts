@@ -83,7 +83,7 @@ function driftOfSettings({ routes, owner }: DriftHands, { link, name }: WantedBr
 }
 
 function driftOfAddresses({ routes }: DriftHands, { link, name, index }: WantedBridge): Drift | undefined {
-  const there = new Set(routes.listAddresses().flatMap((entry) => (entry.index === index ? [entry.address] : [])))
+  const there = new Set(routes.listAddresses(index).map((entry) => entry.address))
   const address = link.addresses.find((wanted) => !there.has(wanted))
   if (address === undefined) return undefined
   return {
