@@ -1,13 +1,14 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtempSync, readdirSync, rmSync } from 'node:fs'
+import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { describeKernel, enterFreshHost, ip, ipIn, nftRuleset } from '@net/netlink-ffi/testing'
+import { describeKernel, enterFreshHost } from '@net/netlink-ffi/testing'
 import { expect, it } from 'vitest'
-import { openController, type Controller, type Endpoint } from '../../src/index.ts'
+import { openController, type Controller } from '../../src/index.ts'
 import { traces } from '../lab.ts'
+import { compareWithHost, refuseNothing, textsOf } from './host-check.ts'
 
 await enterFreshHost()
 
@@ -104,56 +105,8 @@ class Ledger {
   }
 }
 
-function textsOf(endpoint: Endpoint): string[] {
-  return endpoint
-    .ports()
-    .map(({ protocol, hostPort }) => `${protocol} ${hostPort}`)
-    .sort()
-}
-
 function portsOf(name: string): string {
   return `ports of ${name}`
-}
-
-/** What the kernel and the folder hold is what the controller says, and nothing else. */
-function compareWithHost(controller: Controller, folder: string): void {
-  const joined = controller
-    .sandboxes()
-    .flatMap((sandbox) => sandbox.endpoints().map((endpoint) => ({ sandbox, endpoint })))
-  const own = (ip('link', 'show') as { ifname: string; ifalias?: string; linkinfo?: { info_kind?: string } }[]).filter(
-    ({ ifalias }) => ifalias === `net:${controller.id}`,
-  )
-  const bridges = own.filter(({ linkinfo }) => linkinfo?.info_kind === 'bridge').map(({ ifname }) => ifname)
-  expect(bridges.sort()).toEqual(
-    controller
-      .networks()
-      .map(({ options }) => (options as { bridge: string }).bridge)
-      .sort(),
-  )
-  expect(own.length - bridges.length).toBe(joined.length)
-  const keys = controller.sandboxes().map(({ key }) => key)
-  const held = readdirSync(join(folder, 'run', controller.id)).filter((name) => !name.endsWith('.files'))
-  expect(held.map((name) => join(folder, 'run', controller.id, name)).sort()).toEqual(keys.sort())
-  for (const { sandbox, endpoint } of joined) {
-    const [link] = ipIn(sandbox.key, 'addr', 'show', endpoint.interfaceName ?? '') as {
-      addr_info: { local: string; prefixlen: number }[]
-    }[]
-    const addresses = link?.addr_info.map(({ local, prefixlen }) => `${local}/${prefixlen}`) ?? []
-    expect(addresses).toEqual(
-      expect.arrayContaining([endpoint.address, endpoint.address6].filter((one) => one !== undefined)),
-    )
-  }
-  const ports = joined.flatMap(({ endpoint }) => textsOf(endpoint))
-  expect(publishedPorts().sort()).toEqual(ports.sort())
-}
-
-/** The ports that IPv4 packets are led by, as `nft` tells. */
-function publishedPorts(): string[] {
-  const { nftables } = nftRuleset() as {
-    nftables: { map?: { name: string; elem?: [{ concat: [string, number] }, unknown][] } }[]
-  }
-  const elements = nftables.flatMap(({ map }) => (map?.name === 'ports4' ? (map.elem ?? []) : []))
-  return elements.map(([{ concat }]) => `${concat[0]} ${concat[1]}`)
 }
 
 describeKernel('a process that is killed at any moment', () => {
@@ -184,15 +137,6 @@ describeKernel('a process that is killed at any moment', () => {
     rmSync(folder, { recursive: true })
   })
 })
-
-/** Every record was understood. */
-async function refuseNothing(controller: Controller): Promise<void> {
-  for await (const event of controller.events({ after: 0, signal: AbortSignal.timeout(10) })) {
-    if (event.kind === 'drift' && event.outcome === 'lost')
-      throw new Error(`lost: ${event.what}`, { cause: event.error })
-    if (event.kind === 'record-refused') throw new Error(`${event.key} was refused`, { cause: event.error })
-  }
-}
 
 /** Runs the workload and kills it; how many operations it was told to be done. */
 async function runAndKill(

@@ -1,5 +1,5 @@
 import type { CallOptions } from '@net/types'
-import { isErrno } from '../errors.ts'
+import { isErrno, NetlinkError } from '../errors.ts'
 import { NLM_F_ECHO, type NetlinkMessage } from '../message.ts'
 import { NetlinkSocket, type NetlinkSocketOptions } from '../netlink-socket.ts'
 import { decodeAddress, listAddresses, type InterfaceAddress } from './address.ts'
@@ -48,9 +48,7 @@ export class RouteSocket {
    * takes an alias only for a link that is there: that is a second message.
    */
   createLink(link: NewLink): Link {
-    const message = createLink(link)
-    const [reply] = this.#socket.request({ ...message, flags: message.flags | NLM_F_ECHO })
-    const created = reply === undefined ? this.getLink(link.name) : decodeLink(reply)
+    const created = this.#createLink(link)
     if (link.alias === undefined) return created
     // Not in the same exchange: had the name been taken, the other's link would get our alias.
     try {
@@ -139,5 +137,26 @@ export class RouteSocket {
 
   [Symbol.dispose](): void {
     this.close()
+  }
+
+  #createLink(link: NewLink): Link {
+    try {
+      const message = createLink(link)
+      const [reply] = this.#socket.request({ ...message, flags: message.flags | NLM_F_ECHO })
+      return reply === undefined ? this.getLink(link.name) : decodeLink(reply)
+    } catch (error) {
+      // A refusal is an answer. Where none was heard, there may be a link.
+      if (!(error instanceof NetlinkError)) this.#deleteUnheard(link)
+      throw error
+    }
+  }
+
+  /** Deletes what may have been made, unless another has the name. */
+  #deleteUnheard({ name, kind, macAddress, master, up = false }: NewLink): void {
+    const link = this.findLink(name)
+    if (link?.kind !== kind || link.alias !== undefined || link.up !== up) return
+    if (macAddress !== undefined && link.macAddress !== macAddress) return
+    if (master !== undefined && link.master !== master) return
+    this.#socket.exchange([deleteLink(link.index)])
   }
 }
