@@ -28,7 +28,7 @@ export async function openFolder(
   signal: AbortSignal | undefined,
 ): Promise<OpenFolder> {
   try {
-    await mkdir(folder.path, { recursive: true, mode: 0o700 })
+    await makeFolder(folder.path)
     await using _gate = await passGate(folder, signal)
     const holders = await listHolders(folder.holders)
     await makeSound(folder, holders, probeTimeoutMs)
@@ -44,6 +44,15 @@ export async function openFolder(
     }
   } catch (error) {
     throw isReadOnlyMedium(error) ? new StoreReadOnlyError(folder.path, error) : error
+  }
+}
+
+async function makeFolder(path: string): Promise<void> {
+  try {
+    await mkdir(path, { recursive: true, mode: 0o700 })
+  } catch {
+    // Node says ENOENT of a disk that cannot be written, where it is to make folders above as well.
+    await mkdir(path, { mode: 0o700 })
   }
 }
 

@@ -67,6 +67,8 @@ export class Core {
     this.#running.add(running)
     try {
       return await running
+    } catch (error) {
+      throw this.#withoutUndoing(error)
     } finally {
       this.#running.delete(running)
     }
@@ -77,4 +79,19 @@ export class Core {
     this.#closing = true
     await Promise.allSettled(this.#running)
   }
+
+  /** Why an operation failed, without what failed in undoing it: that is logged. */
+  #withoutUndoing(error: unknown): unknown {
+    let why = error
+    while (isSuppressing(why)) {
+      this.logger.error({ error: why.error }, 'what was begun could not be undone')
+      why = why.suppressed
+    }
+    return why
+  }
+}
+
+/** What `using` throws where disposing fails after something else did: ECMAScript's SuppressedError, which Node 20 lacks. */
+function isSuppressing(error: unknown): error is { readonly error: unknown; readonly suppressed: unknown } {
+  return error instanceof Error && error.name === 'SuppressedError' && 'suppressed' in error
 }

@@ -1,0 +1,243 @@
+import { execFileSync } from 'node:child_process'
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { memoryStore, type Store } from '@net/datastore'
+import { openLmdbStore, restoreLmdbStore } from '@net/datastore-lmdb'
+import { DatagramSocket } from '@net/netlink-ffi'
+import { describeKernel, enterFreshHost } from '@net/netlink-ffi/testing'
+import { shortId } from '@net/types'
+import { afterEach, beforeEach, expect, it, vi } from 'vitest'
+import { openController, type Attachment, type Controller, type ControllerOptions } from '../src/index.ts'
+import { fetchFromHost, serve, traces, type Traces } from './lab.ts'
+
+await enterFreshHost()
+
+let before: Traces
+let folder: string
+
+const open = (options: ControllerOptions = {}): Promise<Controller> =>
+  openController({ stateDirectory: join(folder, 'state'), runtimeDirectory: join(folder, 'run'), ...options })
+
+const attach = (net: Controller, name: string): Promise<Attachment> =>
+  net.attach({
+    network: 'blue',
+    endpoint: { name, ports: [{ containerPort: 80 }] },
+    sandbox: { containerId: name },
+  })
+
+beforeEach(() => {
+  before = traces()
+  folder = mkdtempSync(join(tmpdir(), 'state-'))
+  mkdirSync(join(folder, 'state'))
+})
+afterEach(async () => {
+  await (await open({ onClose: 'delete' })).close()
+  expect(traces()).toEqual(before)
+  rmSync(folder, { recursive: true })
+})
+
+describeKernel('an opening that fails', () => {
+  it('leaves living containers what they live on', async () => {
+    const first = await open()
+    await first.createNetwork({ name: 'blue' })
+    const { sandbox, endpoint } = await attach(first, 'web')
+    await using _server = await serve(sandbox, 'hello')
+    const url = `http://127.0.0.1:${endpoint.ports()[0]?.hostPort ?? 0}/`
+    await first.close()
+    using other = DatagramSocket.bind({ address: '127.0.0.1', port: 0 })
+
+    const dns = { host: { port: other.localAddress.port } }
+    await expect(open({ dns, onClose: 'delete' })).rejects.toThrow('EADDRINUSE')
+    expect(await fetchFromHost(url)).toBe('hello')
+  })
+
+  it('leaves nothing where nothing was', async () => {
+    using other = DatagramSocket.bind({ address: '127.0.0.1', port: 0 })
+
+    await expect(open({ dns: { host: { port: other.localAddress.port } } })).rejects.toThrow('EADDRINUSE')
+    expect(traces()).toEqual(before)
+  })
+})
+
+describeKernel('a full disk', () => {
+  it('refuses what it has no room for, and nothing else is touched', async () => {
+    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=2m', 'none', join(folder, 'state')])
+    try {
+      const net = await open()
+      await net.createNetwork({ name: 'blue', ipv6: true })
+      const { sandbox, endpoint } = await attach(net, 'web')
+      await using _server = await serve(sandbox, 'hello')
+      const url = `http://127.0.0.1:${endpoint.ports()[0]?.hostPort ?? 0}/`
+      const filler = join(folder, 'state', 'filler')
+      fill(filler)
+      const as = traces()
+
+      const refusals = await attachUntilRefused(net)
+      expect(refusals).toMatchObject({ code: 'ERR_STORE_FULL', kind: 'no-service' })
+      await expect(net.createNetwork({ name: 'red' })).rejects.toMatchObject({ code: 'ERR_STORE_FULL' })
+      await expect(endpoint.publish([{ containerPort: 81 }])).rejects.toMatchObject({ code: 'ERR_STORE_FULL' })
+      for (const one of net.sandboxes()) if (one.containerId !== 'web') await free(filler, () => one.delete())
+      await vi.waitFor(() => {
+        expect(traces()).toEqual(as)
+      })
+      expect(await fetchFromHost(url)).toBe('hello')
+
+      rmSync(filler)
+      await (await attach(net, 'again')).detach()
+      await net.close()
+      const last = await open({ onClose: 'delete' })
+      expect(last.sandboxes().map(({ containerId }) => containerId)).toEqual(['web'])
+      expect(await fetchFromHost(url)).toBe('hello')
+      await last.close()
+    } finally {
+      execFileSync('umount', ['-l', join(folder, 'state')])
+    }
+  })
+})
+
+/** Writes until the disk is full. */
+function fill(path: string): void {
+  for (const bytes of [65_536, 4096, 256]) {
+    try {
+      for (;;) writeFileSync(path, Buffer.alloc(bytes), { flag: 'a' })
+    } catch {
+      // Smaller pieces may fit.
+    }
+  }
+}
+
+/** Does something with some room on the disk, which is full again then. */
+async function free(filler: string, work: () => Promise<void>): Promise<void> {
+  rmSync(filler)
+  await work()
+  fill(filler)
+}
+
+async function attachUntilRefused(net: Controller): Promise<unknown> {
+  for (let at = 0; at < 200; at++) {
+    try {
+      await attach(net, `c${at}`)
+    } catch (error) {
+      return error
+    }
+  }
+  return undefined
+}
+
+describeKernel('a state directory', () => {
+  it('that cannot be written is refused', async () => {
+    execFileSync('mount', ['-t', 'tmpfs', '-o', 'ro', 'none', join(folder, 'state')])
+    try {
+      await expect(open()).rejects.toMatchObject({ code: 'ERR_STORE_READ_ONLY', kind: 'forbidden' })
+      expect(traces()).toEqual(before)
+    } finally {
+      execFileSync('umount', ['-l', join(folder, 'state')])
+    }
+  })
+
+  it('that is a file is refused', async () => {
+    const path = join(folder, 'file')
+    writeFileSync(path, 'mine')
+
+    await expect(open({ stateDirectory: path })).rejects.toThrow(/ENOTDIR|EEXIST/)
+    expect([readFileSync(path, 'utf8'), traces()]).toEqual(['mine', before])
+  })
+
+  it('of a newer version is refused, and left as it is', async () => {
+    const local = memoryStore()
+    await (await openController({ stores: { local }, onClose: 'delete' })).close()
+    const { value } = await local.get('controllers/self')
+    const newer = new TextDecoder().decode(value).replace(/"version":\d+/, '"version":999')
+    await local.put('controllers/self', new TextEncoder().encode(newer))
+
+    await expect(openController({ stores: { local } })).rejects.toMatchObject({ code: 'ERR_STORE_VERSION' })
+    expect(new TextDecoder().decode((await local.get('controllers/self')).value)).toBe(newer)
+    expect(traces()).toEqual(before)
+    await local.close()
+  })
+
+  it('with a damaged database is refused and kept, while containers go on, and is restored from its snapshot', async () => {
+    const first = await open()
+    await first.createNetwork({ name: 'blue' })
+    const { sandbox, endpoint } = await attach(first, 'web')
+    await using _server = await serve(sandbox, 'hello')
+    const url = `http://127.0.0.1:${endpoint.ports()[0]?.hostPort ?? 0}/`
+    await first.close()
+    const path = join(folder, 'state', 'store')
+    truncateSync(join(path, 'data.mdb'), 5000)
+
+    await expect(open()).rejects.toMatchObject({ code: 'ERR_STORE_DAMAGED' })
+    expect(await fetchFromHost(url)).toBe('hello')
+    await restoreLmdbStore({ path })
+    expect(readdirSync(path).filter((name) => name.startsWith('damaged-'))).toHaveLength(1)
+    const again = await open()
+    expect(again.sandboxes().map(({ containerId }) => containerId)).toEqual(['web'])
+    expect(await fetchFromHost(url)).toBe('hello')
+    await again.close()
+  })
+
+  it('is as good whatever the clock says', async () => {
+    const first = await open()
+    await first.createNetwork({ name: 'blue' })
+    await attach(first, 'web')
+    const clock = vi.spyOn(Date, 'now').mockReturnValue(0)
+    try {
+      await attach(first, 'early')
+      await first.close()
+      clock.mockReturnValue(1e14)
+      const again = await open()
+      await attach(again, 'late')
+      expect(
+        again
+          .sandboxes()
+          .map(({ containerId }) => containerId)
+          .sort(),
+      ).toEqual(['early', 'late', 'web'])
+      await again.close()
+    } finally {
+      clock.mockRestore()
+    }
+  })
+})
+
+describeKernel('a record that names a path which is not ours', () => {
+  it('is refused, and nothing is done there', async () => {
+    const first = await open()
+    const sandbox = await first.createSandbox({ containerId: 'web', dns: false })
+    await first.close()
+    const victim = join(folder, 'victim')
+    mkdirSync(`${victim}.files`)
+    const store = await openLmdbStore({ path: join(folder, 'state', 'store') })
+    const undo = await change(store, `sandboxes/${sandbox.id}`, { key: victim, phase: 'deleting' })
+
+    await store.close()
+    const again = await open()
+    expect(again.sandboxes()).toEqual([])
+    await again.close()
+    expect(existsSync(`${victim}.files`)).toBe(true)
+
+    const mended = await openLmdbStore({ path: join(folder, 'state', 'store') })
+    await mended.put(`sandboxes/${sandbox.id}`, undo)
+    await mended.close()
+    expect(sandbox.key.endsWith(shortId(sandbox.id))).toBe(true)
+  })
+})
+
+/** Changes the record in a stored value; what it was. */
+async function change(store: Store, key: string, members: Record<string, unknown>): Promise<Uint8Array> {
+  const { value } = await store.get(key)
+  const envelope = JSON.parse(new TextDecoder().decode(value)) as { value: { record: object } }
+  Object.assign(envelope.value.record, members)
+  await store.put(key, new TextEncoder().encode(JSON.stringify(envelope)))
+  return value
+}
