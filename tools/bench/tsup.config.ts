@@ -1,3 +1,3 @@
 import { packageConfig } from '../../tsup.base.ts'
 
-export default packageConfig({ main: 'src/main.ts' })
+export default packageConfig({ main: 'src/main.ts', keeper: 'src/keeper.ts' })

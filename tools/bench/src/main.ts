@@ -21,6 +21,7 @@ import { measureSlopes } from './slope-bench.ts'
 import { openSubject, type PortAllocatorOptions, type Subject } from './subject.ts'
 import { formatMeasurement, heading } from './table.ts'
 import { measureThroughput } from './throughput-bench.ts'
+import { measureTrafficOverRestarts } from './traffic-bench.ts'
 
 const FEW = 10
 const MANY = 10_000
@@ -58,6 +59,11 @@ const benches: readonly Bench[] = [
   },
   { names: ['attach-durable'], measure: measureDurableAttach },
   { names: ['open-records', 'open-stall', 'open-delete-all'], measure: measureOpening },
+  {
+    names: ['restart-stream', 'restart-http', 'restart-names'],
+    packages: () => [iperf3],
+    measure: measureTrafficOverRestarts,
+  },
   { names: ['attach-dns', 'dns-start'], measure: measureAttachDns },
   {
     names: ['dns-one-name', 'dns-200-names', 'dns-ptr', 'dns-tcp', 'dns-p99', 'dns-stall'],
@@ -88,6 +94,8 @@ const asksForThroughput = (): boolean => options.only === 'throughput'
 const noMeasurements = Promise.resolve([])
 const names = [
   ...[...allocatorBenches, ...benches].flatMap((bench) => bench.names),
+  'open',
+  'restart',
   'publish',
   'unpublish',
   'ports',

@@ -1,10 +1,11 @@
-import { execFileSync, spawn, type ChildProcess } from 'node:child_process'
-import { once, type EventEmitter } from 'node:events'
+import { execFileSync } from 'node:child_process'
+import { once } from 'node:events'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Endpoint, Sandbox } from '@net/libnetwork'
 import { createNamespace, deleteNamespace, inNamespaceAt } from '@net/netlink-ffi'
 import type { Measurement } from './measure.ts'
+import { ip, Outside, startAt, type Start } from './outside.ts'
 import type { Subject } from './subject.ts'
 
 const PAIRS = 12
@@ -14,11 +15,6 @@ const HOST_PORT = 6201
 const MANY = 10_000
 const BATCH = 500
 const GIB = 2 ** 30
-
-/** Starts a program somewhere. */
-/** A program of a sandbox, or of this process. */
-type Running = Pick<ChildProcess, 'stdout' | 'kill'> & EventEmitter
-type Start = (command: string, ...args: string[]) => Running
 
 /** A path from a client to a server. */
 interface Route {
@@ -145,40 +141,6 @@ function startIn(sandbox: Sandbox): Start {
   return (command, ...args) => sandbox.spawn(command, args, { stdio: ['ignore', 'pipe', 'ignore'] })
 }
 
-function startAt(path: string): Start {
-  return (command, ...args) => inNamespaceAt(path, () => spawn(command, args, { stdio: ['ignore', 'pipe', 'ignore'] }))
-}
-
-/** A machine beside the host: 192.0.2.2, the host being 192.0.2.1. */
-class Outside implements AsyncDisposable {
-  readonly start: Start
-  readonly #path: string
-
-  private constructor(path: string) {
-    this.#path = path
-    this.start = startAt(path)
-  }
-
-  /** Beside the host that the calling thread is on, or the one at `host`. */
-  static open(path: string, host?: string): Outside {
-    createNamespace(path, () => undefined)
-    const onHost = (...args: string[]): void => {
-      ip(host, ...args)
-    }
-    onHost('link', 'add', 'to-outside', 'type', 'veth', 'peer', 'name', 'eth0', 'netns', path)
-    onHost('addr', 'add', '192.0.2.1/24', 'dev', 'to-outside')
-    onHost('link', 'set', 'to-outside', 'up')
-    ip(path, 'addr', 'add', '192.0.2.2/24', 'dev', 'eth0')
-    ip(path, 'link', 'set', 'eth0', 'up')
-    return new Outside(path)
-  }
-
-  [Symbol.asyncDispose](): Promise<void> {
-    deleteNamespace(this.#path)
-    return Promise.resolve()
-  }
-}
-
 /** All that publishing a port takes, as somebody writes it who wants nothing else. */
 const ONE_RULE = `table ip hand {
   chain prerouting {
@@ -226,10 +188,4 @@ class HandMade implements AsyncDisposable {
     for (const one of this.#owned) await one[Symbol.asyncDispose]()
     for (const path of this.#paths) deleteNamespace(path)
   }
-}
-
-/** `ip`, in the namespace at a path or where the calling thread is. */
-function ip(path: string | undefined, ...args: readonly string[]): void {
-  if (path === undefined) execFileSync('ip', args)
-  else execFileSync('nsenter', [`--net=${path}`, 'ip', ...args])
 }
