@@ -87,7 +87,7 @@ const benches: readonly Bench[] = [
     packages: (withPeers) => (withPeers || asksForThroughput() ? [iperf3] : []),
     measure: (subject, withPeers) => (withPeers || asksForThroughput() ? measureThroughput(subject) : noMeasurements),
   },
-  { names: ['stall-single', 'stall-300-attaches', '300-attaches-at-once'], measure: measureStalls },
+  { names: ['stall-single', 'stall-1000-attaches', '1000-attaches-at-once'], measure: measureStalls },
 ]
 /** It takes minutes, and a program of its own: only where it is asked for. */
 const asksForThroughput = (): boolean => options.only === 'throughput'
