@@ -16,7 +16,7 @@ import { attachPeers, installPackages, type DebianPackage } from './peers/instal
 import { measurePublish } from './publish-bench.ts'
 import { measureStalls } from './stall-bench.ts'
 import { measureRanges } from './range-bench.ts'
-import { measureDurableAttach, measureOpening } from './restart-bench.ts'
+import { measureDurableAttach, measureOpening, measureRepair } from './restart-bench.ts'
 import { measureSlopes } from './slope-bench.ts'
 import { openSubject, type PortAllocatorOptions, type Subject } from './subject.ts'
 import { formatMeasurement, heading } from './table.ts'
@@ -59,6 +59,7 @@ const benches: readonly Bench[] = [
   },
   { names: ['attach-durable'], measure: measureDurableAttach },
   { names: ['open-records', 'open-stall', 'open-delete-all'], measure: measureOpening },
+  { names: ['open-repair'], measure: measureRepair },
   {
     names: ['restart-stream', 'restart-http', 'restart-names'],
     packages: () => [iperf3],

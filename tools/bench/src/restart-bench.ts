@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Store } from '@net/datastore'
 import { openLmdbStore } from '@net/datastore-lmdb'
+import { RouteSocket } from '@net/netlink-ffi'
 import { openController, type Controller, type CreateSandboxRequest } from '@net/libnetwork'
 import { collectGarbage, longestStall, median, pause, timed, type Measurement } from './measure.ts'
 
@@ -12,6 +13,9 @@ const WARM_UP = 10
 const NETWORKS = 200
 const SANDBOXES = 1000
 const ENDPOINTS_EACH = 5
+/** What is deleted and made again. */
+const DELETED_NETWORKS = 10
+const DELETED = 300
 
 /** What keeping records costs an attach: without names and with them, and how often it waits for the disk. */
 export async function measureDurableAttach(): Promise<Measurement[]> {
@@ -129,4 +133,43 @@ export async function measureOpening(): Promise<Measurement[]> {
     { name: 'open-stall', unit: 'ms', ours: stall },
     { name: 'open-delete-all', unit: 'ms', ours: closing },
   ]
+}
+
+/** What it takes to make everything again that somebody deleted while nobody was there, for each container. */
+export async function measureRepair(): Promise<Measurement[]> {
+  const folder = mkdtempSync(join(tmpdir(), 'net-bench-repair-'))
+  const options = { stateDirectory: join(folder, 'state'), runtimeDirectory: join(folder, 'run') }
+  const first = await openController(options)
+  for (let at = 0; at < DELETED_NETWORKS; at++) await first.createNetwork({ name: `n${at}`, ipv6: true })
+  const attaching = await timed(async () => {
+    for (let at = 0; at < DELETED; at++) {
+      const network = `n${at % DELETED_NETWORKS}`
+      await first.attach({ network, endpoint: { name: `e${at}` }, sandbox: { containerId: `c${at}` } })
+    }
+  })
+  await first.close()
+  await deleteAllLinks()
+  let again: Controller | undefined
+  const repairing = await timed(async () => {
+    again = await openController({ ...options, onClose: 'delete' })
+  })
+  await again?.close()
+  rmSync(folder, { recursive: true })
+  return [
+    {
+      ...{
+        name: 'open-repair',
+        unit: 'ms',
+        ours: repairing / DELETED,
+        peers: { 'attaching them': attaching / DELETED },
+      },
+      note: `for each of ${DELETED} containers on ${DELETED_NETWORKS} networks, opening included`,
+    },
+  ]
+}
+
+async function deleteAllLinks(): Promise<void> {
+  using routes = RouteSocket.open()
+  const links = routes.listLinks().filter(({ kind }) => kind === 'bridge' || kind === 'veth')
+  await routes.deleteLinks(links.map(({ name }) => name))
 }
