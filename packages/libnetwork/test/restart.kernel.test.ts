@@ -193,6 +193,35 @@ describeKernel('a controller that is closed and opened again', () => {
     await once(thief, 'close')
   })
 
+  it('touches nothing of another one on the host, whatever their names', async () => {
+    const make = async (controller: Controller, pool: string): Promise<string> => {
+      const network = await controller.createNetwork({ name: 'blue', ipam: { pools: [{ pool }] } })
+      const { endpoint } = await controller.attach({
+        network,
+        endpoint: { name: 'web', ports: [{ containerPort: 80 }] },
+        sandbox: { containerId: 'web' },
+      })
+      return `http://127.0.0.1:${endpoint.ports()[0]?.hostPort ?? 0}/`
+    }
+    const url = await make(net, '10.1.0.0/24')
+    await using _server = await serve(net.getSandbox('web'), 'mine')
+    const as = links()
+    const places = { stateDirectory: join(folder, 'other'), runtimeDirectory: join(folder, 'run') }
+    const first = await openController(places)
+    await make(first, '10.2.0.0/24')
+    await first.close()
+    await net.close()
+
+    const again = await openController({ ...places, onClose: 'delete' })
+    expect(await said(again)).toMatchObject([{ kind: 'recovered', networks: 1, sandboxes: 1, gone: [] }])
+    await again.close()
+    expect(await fetchFromHost(url)).toBe('mine')
+    await open()
+    expect(await said(net)).toMatchObject([{ kind: 'recovered', networks: 1, sandboxes: 1, gone: [] }])
+    await expect.poll(links).toEqual(as)
+    expect(await fetchFromHost(url)).toBe('mine')
+  })
+
   it('is one at a time on a state directory', async () => {
     await expect(
       openController({ stateDirectory: join(folder, 'state'), runtimeDirectory: join(folder, 'run') }),
