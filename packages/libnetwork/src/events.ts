@@ -1,6 +1,6 @@
 import type { FirewallEvent } from '@net/firewall'
 import type { HostEvent } from '@net/osl'
-import type { NamesLost, PortLost, RecordRefused, Recovery } from './records/recover.ts'
+import type { NamesLost, PortLost, RecordRefused, Recovery } from './records/recovery-events.ts'
 
 /** Something that happened to what the controller keeps, without its doing. */
 export type Happening = FirewallEvent | HostEvent | Recovery | RecordRefused | PortLost | NamesLost
