@@ -9,11 +9,10 @@ export interface PlacedElement extends NftElement {
   readonly set: SetName
 }
 
-/**
- * What packets of the host itself come from and, where frames on bridges pass the packet rules
- * (bridge-nf-call-iptables), those that stay on their bridge.
- */
-const NO_INTERFACE = ''
+/** Whether a fact is a range of ports that leads to others. */
+export function isShifted(fact: CheckedFact): boolean {
+  return fact.kind === 'port' && fact.count > 1 && fact.hostPort !== fact.containerPort
+}
 
 /** The elements that a fact is in the kernel. */
 export function elementsOf(fact: CheckedFact): PlacedElement[] {
@@ -35,7 +34,6 @@ function networkElements(network: CheckedNetwork): PlacedElement[] {
     { set: 'bridges', key: [bridge] },
     { set: 'intra', key: [bridge, bridge], data: intraVerdict(network) },
     { set: 'own', key: [bridge, bridge], data: 'goto hairpin' },
-    { set: 'own', key: [NO_INTERFACE, bridge], data: 'goto hairpin' },
     ...families.map(
       (family) =>
         ({

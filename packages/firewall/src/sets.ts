@@ -12,7 +12,7 @@ export const sets = {
   to_network: { key: ['nf_proto', 'ifname'], data: 'verdict' },
   /** Interfaces of the host, and the network that they may ask at its containers' own addresses. */
   trusted: { key: ['ifname', 'ifname'] },
-  /** Packets to a bridge from the same bridge or from the host itself: not those that leave their network. */
+  /** Packets that come back to their bridge: not those that leave their network. */
   own: { key: ['ifname', 'ifname'], data: 'verdict' },
   /** The bridges of all networks: what comes from a container. */
   bridges: { key: ['ifname'] },

@@ -57,6 +57,12 @@ export const isPublished: Statement = [ct('status'), ...anyBit(IPS_DST_NAT)]
 /** `fib daddr type local` */
 export const toThisHost: Statement = [fibType('daddr'), cmp('eq', hostNumber(RTN_LOCAL))]
 
+/**
+ * `iif 0`: packets of the host itself and, where frames on bridges pass the packet rules (bridge-nf-call-iptables),
+ * those that stay on their bridge.
+ */
+export const noInputInterface: Statement = [meta('iif'), cmp('eq', hostNumber(0))]
+
 /** `iifname @bridges` */
 export function interfaceIn(which: 'iifname' | 'oifname', set: SetName): Statement {
   return [meta(which), lookup(set)]
