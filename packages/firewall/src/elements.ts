@@ -1,6 +1,6 @@
 import type { NftElement, NftVerdict } from '@net/netlink-ffi'
 import { protocolNumbers } from '@net/types'
-import type { CheckedFact, CheckedNetwork, CheckedOpenPort, CheckedPort } from './fact.ts'
+import type { CheckedFact, CheckedLink, CheckedNetwork, CheckedOpenPort, CheckedPort } from './fact.ts'
 import type { SetName } from './sets.ts'
 import { shiftsOf } from './shift.ts'
 
@@ -23,6 +23,8 @@ export function elementsOf(fact: CheckedFact): PlacedElement[] {
       return fact.count === 1 ? [portElement(fact)] : rangeElements(fact)
     case 'open-port':
       return [openPortElement(fact)]
+    case 'link':
+      return [linkElement(fact)]
     case 'forwarding':
       return [{ set: 'between_others', key: [`ipv${fact.family}`], data: 'drop' }]
   }
@@ -55,16 +57,20 @@ function networkElements(network: CheckedNetwork): PlacedElement[] {
 const families = ['ipv4', 'ipv6'] as const
 const inboundChains = { published: 'goto inbound', routed: 'goto routed', all: 'goto unprotected' } as const
 
-/** Containers that may not speak with each other still reach what is published, as everybody does. */
+/** Containers that may not speak with each other still reach what is published, as everybody does, and what they are linked to. */
 function intraVerdict({ internal, interContainer }: CheckedNetwork): NftVerdict {
   if (interContainer) return 'accept'
-  return internal ? 'drop' : 'goto inbound'
+  return internal ? 'drop' : 'goto apart'
 }
 
 function openPortElement({ family, address, protocol, port, count }: CheckedOpenPort): PlacedElement {
   const key = [address, protocolNumbers[protocol]]
   if (count === 1) return { set: `open${family}`, key: [...key, port] }
   return { set: `open${family}_ranges`, key: [...key, port], keyEnd: [...key, port + count - 1] }
+}
+
+function linkElement({ family, protocol, from, to, port }: CheckedLink): PlacedElement {
+  return { set: `links${family}`, key: [from, to, protocolNumbers[protocol], port] }
 }
 
 /** Every address of a family, as a range of them. */

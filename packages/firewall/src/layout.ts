@@ -14,10 +14,12 @@ import {
   decideByInterface,
   decideByInterfaces,
   destinationIn,
+  endsIn,
   inNetwork,
   interfaceIn,
   interfacesIn,
   isIcmp,
+  isNeighbour,
   isPublished,
   masquerade,
   noInputInterface,
@@ -79,6 +81,16 @@ const chains: Readonly<Record<string, ChainLayout>> = {
   /** To a network, from outside of it: what is published, and no more. */
   inbound: {
     rules: [[isPublished, verdict('accept')], [interfacesIn('trusted'), verdict('jump open')], [verdict('drop')]],
+  },
+  /** Between containers of a network that may not speak with each other. */
+  apart: {
+    rules: [
+      [endsIn(4, 'links4'), verdict('accept')],
+      [endsIn(6, 'links6'), verdict('accept')],
+      [isNeighbour('solicitation'), verdict('accept')],
+      [isNeighbour('advertisement'), verdict('accept')],
+      [verdict('goto inbound')],
+    ],
   },
   /** To a network whose containers' addresses are known outside. */
   routed: {

@@ -30,6 +30,9 @@ export const sets = {
   /** Several in a row. */
   open4_ranges: { key: ['ipv4_addr', 'inet_proto', 'inet_service'], interval: true },
   open6_ranges: { key: ['ipv6_addr', 'inet_proto', 'inet_service'], interval: true },
+  /** Who reaches which port of whom, among containers that may not speak with each other. */
+  links4: { key: ['ipv4_addr', 'ipv4_addr', 'inet_proto', 'inet_service'] },
+  links6: { key: ['ipv6_addr', 'ipv6_addr', 'inet_proto', 'inet_service'] },
   /** Where a port of the host leads to, whichever of its addresses it is asked at. */
   ports4: { key: ['inet_proto', 'inet_service'], data: ['ipv4_addr', 'inet_service'] },
   ports6: { key: ['inet_proto', 'inet_service'], data: ['ipv6_addr', 'inet_service'] },

@@ -63,6 +63,7 @@ describeKernel('the table', () => {
         { ...port(5000), containerPort: 6000, count: 101, protocol: 'udp', hostAddress: '192.0.2.1' },
         { ...port(5000), containerPort: 4000, count: 101, protocol: 'sctp', containerAddress: 'fd00::2' },
         { kind: 'open-port', protocol: 'tcp', address: '10.0.0.2', port: 9000, count: 100 },
+        { kind: 'link', protocol: 'tcp', from: '10.0.0.3', to: '10.0.0.2', port: 5432 },
       ],
     })
 
@@ -80,6 +81,7 @@ describeKernel('the table', () => {
         { ...port(8443), hostAddress: '192.0.2.1', containerAddress: '10.0.0.2' },
         { ...port(9000), containerPort: 9000, count: 100, containerAddress: 'fd00::2' },
         { kind: 'open-port', protocol: 'tcp', address: '10.0.0.2', port: 9000, count: 100 },
+        { kind: 'link', protocol: 'udp', from: 'fd00::3', to: 'fd00::2', port: 53 },
         { kind: 'forwarding', family: 6 },
       ],
     })

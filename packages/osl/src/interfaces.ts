@@ -16,8 +16,8 @@ import {
   type NetlinkMessage,
 } from '@net/netlink-ffi'
 import type { Logger } from '@net/types'
-import { isFilteringBridges } from './bridge-filtering.ts'
-import { LinkNotFoundError } from './errors.ts'
+import { canFilterBridges, isFilteringBridges } from './bridge-filtering.ts'
+import { BridgeFilteringUnsupportedError, LinkNotFoundError } from './errors.ts'
 import { explainRefusal } from './explain.ts'
 import { inSandbox, openSandboxNamespace } from './sandbox-namespace.ts'
 import { writeSysctls } from './sysctl.ts'
@@ -105,11 +105,12 @@ export class Interfaces {
 }
 
 /** Sets the host's end of a veth up. */
-function portUp({ index, bridge }: NearEnd, { isolated, hairpin }: VethLink): NetlinkMessage[] {
+function portUp({ index, bridge }: NearEnd, { isolated, filtered, hairpin }: VethLink): NetlinkMessage[] {
   if (isolated !== true) return [setBridgePortUp(index, { hairpin })]
   // Where frames on bridges pass the packet rules, these separate containers. An isolated port would keep them from
   // ports that their neighbours publish, too: the kernel bridges what it translated. The bridge stays with the rules.
-  if (isFilteringBridges()) return [filterBridge(bridge), setBridgePortUp(index, { hairpin })]
+  if (filtered === true && !canFilterBridges()) throw new BridgeFilteringUnsupportedError()
+  if (filtered === true || isFilteringBridges()) return [filterBridge(bridge), setBridgePortUp(index, { hairpin })]
   return [setBridgePortUp(index, { hairpin, isolated })]
 }
 
