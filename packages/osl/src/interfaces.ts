@@ -80,6 +80,20 @@ export class Interfaces {
     )
   }
 
+  /** Gives an interface of a sandbox back what it lost of its plan; what else it has stays. */
+  restore(key: string, link: SandboxLink, gateways: JoinPlan['sandbox']['gateways']): void {
+    using inside = inSandbox(key, () => RouteSocket.open({ logger: this.#logger }))
+    const { index } = inside.getLink(link.name)
+    const missing = missingAddresses(inside, index, link)
+    inside.apply(
+      setLink(index, { up: true }),
+      ...missing.map((address) => addAddress({ index, address })),
+      ...link.routes.map(({ destination, gateway }) => replaceRoute({ destination, gateway, index })),
+      ...link.neighbours.map(({ address, macAddress }) => setNeighbour({ index, address, macAddress })),
+      ...defaultRoutes(gateways),
+    )
+  }
+
   /** Sets the host's end up. */
   setUp(near: NearEnd, link: VethLink): void {
     this.#routes.apply(...portUp(near, link))
@@ -112,6 +126,12 @@ function portUp({ index, bridge }: NearEnd, { isolated, filtered, hairpin }: Vet
   if (filtered === true && !canFilterBridges()) throw new BridgeFilteringUnsupportedError()
   if (filtered === true || isFilteringBridges()) return [filterBridge(bridge), setBridgePortUp(index, { hairpin })]
   return [setBridgePortUp(index, { hairpin, isolated })]
+}
+
+/** The addresses that link `index` of the namespace of `routes` is to have and does not. */
+export function missingAddresses(routes: RouteSocket, index: number, { addresses }: SandboxLink): string[] {
+  const there = new Set(routes.listAddresses().flatMap((entry) => (entry.index === index ? [entry.address] : [])))
+  return addresses.filter((address) => !there.has(address))
 }
 
 /** They take the place of those that another endpoint served. */
