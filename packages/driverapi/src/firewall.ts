@@ -60,6 +60,20 @@ export interface OpenPortFact {
 }
 
 /**
+ * A container reaches a port of another, on a network whose containers may not speak with each other. It may be stated
+ * more than once, by either of the two: it is true until all have been removed.
+ */
+export interface LinkFact {
+  readonly kind: 'link'
+  readonly protocol: Protocol
+  /** Address of the container that asks. */
+  readonly from: string
+  /** Address of the one that answers, of the same family. */
+  readonly to: string
+  readonly port: number
+}
+
+/**
  * The host forwards packets of this family only because networks need it: it is to forward none between
  * interfaces that are no network's.
  */
@@ -69,7 +83,7 @@ export interface ForwardingFact {
 }
 
 /** One thing that the packet rules have to know. Facts are plain JSON. */
-export type FirewallFact = NetworkFact | PortFact | OpenPortFact | ForwardingFact
+export type FirewallFact = NetworkFact | PortFact | OpenPortFact | LinkFact | ForwardingFact
 
 /** What becomes true and what no longer is. */
 export interface FirewallChange {
@@ -81,7 +95,7 @@ export interface FirewallChange {
 export interface Firewall {
   /**
    * Carries out all of the change, or none of it. Removing a fact that is not there is no error;
-   * adding one that is there is, save for open ports.
+   * adding one that is there is, save for open ports and links.
    */
   change(change: FirewallChange, call?: CallOptions): Promise<void>
   /** Removes every rule. Safe to call twice. */

@@ -42,6 +42,9 @@ export function formatFact(fact: FirewallFact): string {
   if (fact.kind === 'open-port') {
     return `firewall: open ${fact.protocol} ${bracketed(fact.address)}:${formatPorts(fact.port, fact.count)}`
   }
+  if (fact.kind === 'link') {
+    return `firewall: link ${bracketed(fact.from)} to ${fact.protocol} ${bracketed(fact.to)}:${fact.port}`
+  }
   return formatNetworkFact(fact)
 }
 
@@ -65,8 +68,8 @@ function formatNetworkFact(fact: NetworkFact): string {
 const words = { ipv4: 'IPv4', ipv6: 'IPv6' } as const
 
 function formatSandboxLink(link: SandboxLink): string[] {
-  const { hostName, master, kind, isolated, hairpin } = link.create
-  const port = `${isolated === true ? ' isolated' : ''}${hairpin === true ? ' hairpin' : ''}`
+  const { hostName, master, kind, isolated, filtered, hairpin } = link.create
+  const port = `${isolated === true ? ' isolated' : ''}${filtered === true ? ' by rules' : ''}${hairpin === true ? ' hairpin' : ''}`
   return [
     `link add ${hostName} type ${kind} master ${master}${port} up peer ${link.name} netns sandbox address ${link.macAddress}${mtu(link.mtu)}`,
     ...link.sysctls.map((sysctl) => `sandbox: ${formatSysctl(sysctl)}`),

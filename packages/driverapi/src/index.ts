@@ -13,6 +13,7 @@ export type {
   ForwardingFact,
   Inbound,
   NetworkFact,
+  LinkFact,
   OpenPortFact,
   PerFamily,
   PortFact,

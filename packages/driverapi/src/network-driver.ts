@@ -34,6 +34,8 @@ export interface CheckEndpointRequest {
   /** As the user gave them, unchecked. */
   readonly options: Readonly<Record<string, unknown>>
   readonly publishes: boolean
+  /** Looks for another endpoint of the network. @defaultValue there is none */
+  readonly findEndpoint?: ((id: string) => EndpointRecord | undefined) | undefined
 }
 
 /**

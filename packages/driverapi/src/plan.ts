@@ -62,6 +62,11 @@ export interface VethLink {
   readonly master: string
   /** May not speak with other isolated ports of the bridge, save through the host. @defaultValue false */
   readonly isolated?: boolean | undefined
+  /**
+   * Isolated by the packet rules, which its frames pass whatever the host has set: links make exceptions there.
+   * @defaultValue by the rules where the host's frames pass them, else by the bridge
+   */
+  readonly filtered?: boolean | undefined
   /** May be sent frames that came from it, as a container that asks a port it publishes is. @defaultValue false */
   readonly hairpin?: boolean | undefined
 }

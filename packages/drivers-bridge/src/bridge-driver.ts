@@ -36,12 +36,12 @@ function checkNetwork(request: CheckNetworkRequest): BridgeOptions {
   const options = parseNetworkOptions(request)
   const holder = request.existing.find((network) => (network.options as BridgeOptions).bridge === options.bridge)
   if (holder !== undefined) throw new BridgeInUseError(options.bridge, holder.name)
-  return { ...options, existing: findExistingBridge(request) }
+  return { ...options, existing: findExistingBridge(options, request) }
 }
 
 function checkEndpoint(network: NetworkRecord<BridgeOptions>, request: CheckEndpointRequest): BridgeEndpointOptions {
   if (network.internal && request.publishes) throw new InternalNetworkError(network.name)
-  return parseEndpointOptions(request.options)
+  return parseEndpointOptions(network, request)
 }
 
 /** The name asked for, or the prefix with the lowest number that is free. */

@@ -24,6 +24,16 @@ export class NotABridgeError extends NetError<'ERR_NOT_A_BRIDGE'> {
   }
 }
 
+/** The default network is to use a bridge of another name than usual: that one has to be made by hand. */
+export class BridgeMissingError extends NetError<'ERR_BRIDGE_MISSING'> {
+  constructor(name: string) {
+    super(`bridge device with non default name ${name} must be created manually`, {
+      code: 'ERR_BRIDGE_MISSING',
+      kind: 'not-found',
+    })
+  }
+}
+
 /** A bridge that was there before has another address in the network's subnet. */
 export class BridgeAddressError extends NetError<'ERR_BRIDGE_ADDRESS'> {
   constructor(bridge: string, address: string, gateway: string) {

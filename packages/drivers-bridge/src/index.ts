@@ -8,6 +8,7 @@ export { bridgeDriver } from './bridge-driver.ts'
 export {
   BridgeAddressError,
   BridgeInUseError,
+  BridgeMissingError,
   InterfaceNameTakenError,
   InternalNetworkError,
   InvalidOptionError,

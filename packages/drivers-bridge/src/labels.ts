@@ -1,5 +1,5 @@
 import type { Sysctl } from '@net/driverapi'
-import { formatAddress, isInterfaceName, labels, NotImplementedError, parseAddress } from '@net/types'
+import { formatAddress, isInterfaceName, labels, parseAddress } from '@net/types'
 import { z } from 'zod'
 import { InvalidOptionError } from './errors.ts'
 import { INTERFACE_PLACEHOLDER, type GatewayMode } from './options.ts'
@@ -39,6 +39,7 @@ const interfaceNames = z
 /** The labels of a network. */
 export const networkLabels = {
   bridge: label('com.docker.network.bridge.name', interfaceName, AN_INTERFACE_NAME),
+  isDefault: label('com.docker.network.bridge.default_bridge', boolean, 'true or false'),
   masquerade: label('com.docker.network.bridge.enable_ip_masquerade', boolean, 'true or false'),
   sourceIpv4: label('com.docker.network.host_ipv4', address([4]), 'an IPv4 address of the host'),
   sourceIpv6: label('com.docker.network.host_ipv6', address([6]), 'an IPv6 address of the host'),
@@ -60,8 +61,19 @@ export const networkLabels = {
   ),
 } as const
 
+/** libnetwork's links, among whatever else is said there. */
+const links = z.looseObject({
+  ParentEndpoints: z.array(z.string()).optional(),
+  ChildEndpoints: z.array(z.string()).optional(),
+})
+
 /** The labels of an endpoint. */
 export const endpointLabels = {
+  links: label(
+    'com.docker.network.generic',
+    links,
+    '{ ParentEndpoints, ChildEndpoints }, ids of other endpoints on a default bridge that is not internal',
+  ),
   interfaceName: label(labels.interfaceName, interfaceName, AN_INTERFACE_NAME),
   sysctls: label(
     'com.docker.network.endpoint.sysctls',
@@ -69,9 +81,6 @@ export const endpointLabels = {
     '"net.X.Y.IFNAME.Z=value", such as "net.ipv4.conf.IFNAME.forwarding=1", with commas between them',
   ),
 } as const
-
-/** Labels of the original that come later: refused, never ignored. */
-const notYet: readonly string[] = ['com.docker.network.bridge.default_bridge']
 
 /** The values of labels by the names that `wanted` gives them. */
 export type ValuesOf<Labels extends Readonly<Record<string, Label<unknown>>>> = {
@@ -81,13 +90,12 @@ export type ValuesOf<Labels extends Readonly<Record<string, Label<unknown>>>> = 
 /**
  * Reads the labels that `wanted` names; those that are absent are undefined. Unknown ones are left to others.
  *
- * @throws InvalidOptionError (`ERR_INVALID_OPTION`), `ERR_NOT_IMPLEMENTED` for options that come later
+ * @throws InvalidOptionError (`ERR_INVALID_OPTION`)
  */
 export function readLabels<Labels extends Readonly<Record<string, Label<unknown>>>>(
   wanted: Labels,
   options: Readonly<Record<string, unknown>>,
 ): ValuesOf<Labels> {
-  for (const name of notYet) if (Object.hasOwn(options, name)) throw new NotImplementedError(`option ${name}`)
   const values = Object.entries(wanted).map(([key, { name, schema, expected }]) => {
     if (!Object.hasOwn(options, name)) return [key, undefined] as const
     const result = schema.safeParse(options[name])

@@ -1,4 +1,4 @@
-import type { HostLink, PerFamily, Sysctl } from '@net/driverapi'
+import type { EndpointRecord, HostLink, PerFamily, Sysctl } from '@net/driverapi'
 
 /**
  * How containers are reached from outside in a family. `nat`: through published ports. `nat-unprotected`: besides, at
@@ -13,6 +13,8 @@ export interface BridgeOptions {
   readonly bridge: string
   /** The bridge was there before the network, and stays when that goes: what it was like. */
   readonly existing?: Pick<HostLink, 'addresses' | 'routesLocalnet'> | undefined
+  /** It is the network of those who name none: its containers may be linked. */
+  readonly isDefault: boolean
   readonly mtu?: number | undefined
   /** Packets leave with the host's address as their source. */
   readonly masquerade: boolean
@@ -31,12 +33,19 @@ export interface BridgeOptions {
   readonly interfacePrefix: string
 }
 
+/** Another endpoint of the network that an endpoint is linked with, as it was then. */
+export type LinkedEndpoint = Pick<EndpointRecord, 'address' | 'address6' | 'exposed'>
+
 /** What an endpoint on a bridge remembers of its options. Plain JSON. */
 export interface BridgeEndpointOptions {
   /** The very name of the interface in the sandbox. */
   readonly interfaceName?: string | undefined
   /** Kernel settings of the interface, whose name is {@link INTERFACE_PLACEHOLDER} in their paths. */
   readonly sysctls?: readonly Sysctl[] | undefined
+  /** Endpoints that reach what this one exposes. */
+  readonly parents?: readonly LinkedEndpoint[] | undefined
+  /** Endpoints that it reaches, at what they expose. */
+  readonly children?: readonly LinkedEndpoint[] | undefined
 }
 
 /** Stands for the name that the interface gets. */

@@ -1,18 +1,24 @@
-import type { CheckNetworkRequest } from '@net/driverapi'
+import type { CheckEndpointRequest, CheckNetworkRequest, NetworkRecord } from '@net/driverapi'
 import { checkConflicts } from './conflicts.ts'
 import { endpointLabels, networkLabels, readLabels } from './labels.ts'
+import { findLinked } from './links.ts'
 import type { BridgeEndpointOptions, BridgeOptions } from './options.ts'
+
+/** As Docker calls it. */
+export const DEFAULT_BRIDGE = 'docker0'
 
 /**
  * Reads the options of a network.
  *
- * @throws InvalidOptionError (`ERR_INVALID_OPTION`), `ERR_NOT_IMPLEMENTED` for options that come later
+ * @throws InvalidOptionError (`ERR_INVALID_OPTION`)
  */
 export function parseNetworkOptions(request: CheckNetworkRequest): BridgeOptions {
   const values = readLabels(networkLabels, request.options)
   const { sourceIpv4, sourceIpv6, gatewayModeIpv4, gatewayModeIpv6, hostBinding } = values
+  const isDefault = values.isDefault ?? false
   const options: BridgeOptions = {
-    bridge: values.bridge ?? `br-${request.id.slice(0, 12)}`,
+    bridge: values.bridge ?? (isDefault ? DEFAULT_BRIDGE : `br-${request.id.slice(0, 12)}`),
+    isDefault,
     mtu: values.mtu === 0 ? undefined : values.mtu,
     masquerade: values.masquerade ?? true,
     sources: { ipv4: sourceIpv4, ipv6: sourceIpv6 },
@@ -29,6 +35,10 @@ export function parseNetworkOptions(request: CheckNetworkRequest): BridgeOptions
 }
 
 /** Reads the options of an endpoint. @throws as {@link parseNetworkOptions} */
-export function parseEndpointOptions(options: Readonly<Record<string, unknown>>): BridgeEndpointOptions {
-  return readLabels(endpointLabels, options)
+export function parseEndpointOptions(
+  network: NetworkRecord<BridgeOptions>,
+  request: CheckEndpointRequest,
+): BridgeEndpointOptions {
+  const { links, ...options } = readLabels(endpointLabels, request.options)
+  return links === undefined ? options : { ...options, ...findLinked(network, request, links) }
 }

@@ -1,5 +1,6 @@
 import type { EndpointRecord, JoinPlan, NetworkRecord, SandboxLink, Subnet, Sysctl } from '@net/driverapi'
 import { macAddressOf, parseAddress, withoutPrefixLength } from '@net/types'
+import { planLinks } from './links.ts'
 import { INTERFACE_PLACEHOLDER, type BridgeEndpointOptions, type BridgeOptions } from './options.ts'
 import { isIpv6, planPorts } from './plan-ports.ts'
 
@@ -17,6 +18,7 @@ export function planEndpoint(
       hostName: hostInterfaceName(endpoint.id),
       master: network.options.bridge,
       isolated: network.options.interContainer ? undefined : true,
+      filtered: mayBeLinked(network) ? true : undefined,
       hairpin: true,
     },
     name,
@@ -32,9 +34,14 @@ export function planEndpoint(
   const gateways = gatewaysOf(network)
   return {
     sandbox: { links: [link], gateways: address6 === undefined ? { ipv4: gateways.ipv4 } : gateways },
-    firewall: planPorts(network, endpoint, endpoint.ports),
+    firewall: [...planPorts(network, endpoint, endpoint.ports), ...planLinks(network, endpoint)],
     ports: endpoint.ports,
   }
+}
+
+/** An isolated port cannot make exceptions, and which containers are linked shows only later. */
+function mayBeLinked({ options }: NetworkRecord<BridgeOptions>): boolean {
+  return options.isDefault && !options.interContainer
 }
 
 function ipv6Sysctls(name: string, address6: string | undefined): Sysctl[] {

@@ -12,10 +12,10 @@ it.each([
   ['table changed', [change('added', 'table', '')]],
   ['element of ports4 deleted', [change('deleted', 'element', 'ports4')]],
   [
-    '3 rules of forward deleted, chain policy deleted, element of bridges added',
+    '3 rules of forward deleted, chain policies deleted, element of bridges added',
     [
       change('deleted', 'rule', 'forward', 3),
-      change('deleted', 'chain', 'policy'),
+      change('deleted', 'chain', 'policies'),
       change('added', 'element', 'bridges'),
     ],
   ],

@@ -30,7 +30,6 @@ describe('a network', () => {
         'bridges { br0 }',
         'intra { br0 . br0 : accept }',
         'own { br0 . br0 : goto hairpin }',
-        'own { "" . br0 : goto hairpin }',
         'to_network { ipv4 . br0 : goto inbound }',
         'to_network { ipv6 . br0 : goto inbound }',
         'masquerade4 { br0 }',
@@ -45,7 +44,6 @@ describe('a network', () => {
         'bridges { br0 }',
         'intra { br0 . br0 : accept }',
         'own { br0 . br0 : goto hairpin }',
-        'own { "" . br0 : goto hairpin }',
         'to_network { ipv4 . br0 : drop }',
         'to_network { ipv6 . br0 : drop }',
         'from_network { br0 : drop }',
@@ -54,7 +52,7 @@ describe('a network', () => {
   })
 
   it('whose containers may not speak with each other lets them use what is published', () => {
-    expect(transcript({ ...network, interContainer: false })).toContain('intra { br0 . br0 : goto inbound }')
+    expect(transcript({ ...network, interContainer: false })).toContain('intra { br0 . br0 : goto apart }')
     expect(transcript({ ...network, interContainer: false, internal: true })).toContain('intra { br0 . br0 : drop }')
   })
 })
@@ -168,5 +166,19 @@ describe('a published port', () => {
     [{ hostAddress: '::1' }, 'ERR_INVALID_FACT'],
   ])('is refused with %j', (changes, code) => {
     expect(() => checkFact({ ...port, ...(changes as object) })).toThrow(expect.objectContaining({ code }) as Error)
+  })
+})
+
+describe('a link', () => {
+  it.each([
+    ['10.0.0.2', '10.0.0.3', 'links4 { 10.0.0.2 . 10.0.0.3 . 6 . 5432 }'],
+    ['fd00:0::2', 'fd00::3', 'links6 { fd00::2 . fd00::3 . 6 . 5432 }'],
+  ])('is who asks whom: %s asks %s', (from, to, expected) => {
+    expect(transcript({ kind: 'link', protocol: 'tcp', from, to, port: 5432 })).toBe(expected)
+  })
+
+  it('is of one family', () => {
+    const fact = { kind: 'link', protocol: 'tcp', from: '10.0.0.2', to: 'fd00::3', port: 5432 } as const
+    expect(() => transcript(fact)).toThrow('expected an IPv4 address as 10.0.0.2')
   })
 })

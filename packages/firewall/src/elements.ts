@@ -1,6 +1,6 @@
 import type { NftElement, NftVerdict } from '@net/netlink-ffi'
 import { protocolNumbers } from '@net/types'
-import type { CheckedFact, CheckedNetwork, CheckedOpenPort, CheckedPort } from './fact.ts'
+import type { CheckedFact, CheckedLink, CheckedNetwork, CheckedOpenPort, CheckedPort } from './fact.ts'
 import type { SetName } from './sets.ts'
 import { shiftsOf } from './shift.ts'
 
@@ -9,11 +9,10 @@ export interface PlacedElement extends NftElement {
   readonly set: SetName
 }
 
-/**
- * What packets of the host itself come from and, where frames on bridges pass the packet rules
- * (bridge-nf-call-iptables), those that stay on their bridge.
- */
-const NO_INTERFACE = ''
+/** Whether a fact is a range of ports that leads to others. */
+export function isShifted(fact: CheckedFact): boolean {
+  return fact.kind === 'port' && fact.count > 1 && fact.hostPort !== fact.containerPort
+}
 
 /** The elements that a fact is in the kernel. */
 export function elementsOf(fact: CheckedFact): PlacedElement[] {
@@ -24,6 +23,8 @@ export function elementsOf(fact: CheckedFact): PlacedElement[] {
       return fact.count === 1 ? [portElement(fact)] : rangeElements(fact)
     case 'open-port':
       return [openPortElement(fact)]
+    case 'link':
+      return [linkElement(fact)]
     case 'forwarding':
       return [{ set: 'between_others', key: [`ipv${fact.family}`], data: 'drop' }]
   }
@@ -35,7 +36,6 @@ function networkElements(network: CheckedNetwork): PlacedElement[] {
     { set: 'bridges', key: [bridge] },
     { set: 'intra', key: [bridge, bridge], data: intraVerdict(network) },
     { set: 'own', key: [bridge, bridge], data: 'goto hairpin' },
-    { set: 'own', key: [NO_INTERFACE, bridge], data: 'goto hairpin' },
     ...families.map(
       (family) =>
         ({
@@ -57,16 +57,20 @@ function networkElements(network: CheckedNetwork): PlacedElement[] {
 const families = ['ipv4', 'ipv6'] as const
 const inboundChains = { published: 'goto inbound', routed: 'goto routed', all: 'goto unprotected' } as const
 
-/** Containers that may not speak with each other still reach what is published, as everybody does. */
+/** Containers that may not speak with each other still reach what is published, as everybody does, and what they are linked to. */
 function intraVerdict({ internal, interContainer }: CheckedNetwork): NftVerdict {
   if (interContainer) return 'accept'
-  return internal ? 'drop' : 'goto inbound'
+  return internal ? 'drop' : 'goto apart'
 }
 
 function openPortElement({ family, address, protocol, port, count }: CheckedOpenPort): PlacedElement {
   const key = [address, protocolNumbers[protocol]]
   if (count === 1) return { set: `open${family}`, key: [...key, port] }
   return { set: `open${family}_ranges`, key: [...key, port], keyEnd: [...key, port + count - 1] }
+}
+
+function linkElement({ family, protocol, from, to, port }: CheckedLink): PlacedElement {
+  return { set: `links${family}`, key: [from, to, protocolNumbers[protocol], port] }
 }
 
 /** Every address of a family, as a range of them. */

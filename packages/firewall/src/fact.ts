@@ -2,6 +2,7 @@ import type {
   FirewallFact,
   ForwardingFact,
   Inbound,
+  LinkFact,
   NetworkFact,
   OpenPortFact,
   PerFamily,
@@ -47,6 +48,16 @@ export interface CheckedOpenPort {
   readonly count: number
 }
 
+/** A link, checked. */
+export interface CheckedLink {
+  readonly kind: 'link'
+  readonly family: AddressFamily
+  readonly protocol: Protocol
+  readonly from: string
+  readonly to: string
+  readonly port: number
+}
+
 /** A published port, checked: addresses are in their one spelling, a wildcard is absent. */
 export interface CheckedPort {
   readonly kind: 'port'
@@ -60,7 +71,7 @@ export interface CheckedPort {
 }
 
 /** A fact that has been checked, in the one spelling that facts are compared in. */
-export type CheckedFact = CheckedNetwork | CheckedPort | CheckedOpenPort | ForwardingFact
+export type CheckedFact = CheckedNetwork | CheckedPort | CheckedOpenPort | CheckedLink | ForwardingFact
 
 /** Addresses by what they were given as: the facts of a change are about the same few, some of them thousands. */
 export type KnownAddresses = Map<string, KnownAddress>
@@ -85,6 +96,8 @@ export function checkFact(fact: FirewallFact, addresses: KnownAddresses = new Ma
       return checkPublishedPort(fact, addresses)
     case 'open-port':
       return checkOpenPort(fact, addresses)
+    case 'link':
+      return checkLink(fact, addresses)
     case 'forwarding':
       return { kind: 'forwarding', family: fact.family }
   }
@@ -99,6 +112,8 @@ export function keyOf(fact: CheckedFact): string {
       return `port ${formatHostEnd(fact)}`
     case 'open-port':
       return `open port ${formatOpenPort(fact)}`
+    case 'link':
+      return `link ${formatLink(fact)}`
     case 'forwarding':
       return `forwarding ${fact.family}`
   }
@@ -114,9 +129,14 @@ function isSameHostEnd(one: CheckedPort, other: CheckedPort): boolean {
   )
 }
 
+/** Whether a fact may be stated more than once, and is true until it is taken back as often. */
+export function isCounted({ kind }: CheckedFact): boolean {
+  return kind === 'open-port' || kind === 'link'
+}
+
 /** Whether both say the same. Facts of the same key may differ: in where a port leads to, say. */
 export function isSameFact(one: CheckedFact, other: CheckedFact): boolean {
-  if (one.kind === 'forwarding' || one.kind === 'open-port') return keyOf(one) === keyOf(other)
+  if (one.kind === 'forwarding' || isCounted(one)) return keyOf(one) === keyOf(other)
   if (one.kind === 'port') {
     return (
       other.kind === 'port' &&
@@ -138,6 +158,8 @@ export function alreadyThere(fact: CheckedFact, other?: CheckedPort): NetError {
       return new PortPublishedError(formatHostEnd(fact), other && formatHostEnd(other))
     case 'open-port':
       return new PortPublishedError(formatOpenPort(fact))
+    case 'link':
+      return new PortPublishedError(formatLink(fact))
     case 'forwarding':
       return new ForwardingKnownError(fact.family)
   }
@@ -193,6 +215,13 @@ function checkOpenPort(
   }
 }
 
+function checkLink({ protocol, from, to, port }: LinkFact, addresses: KnownAddresses): CheckedLink {
+  const [one, other] = [knownAddress(from, addresses), knownAddress(to, addresses)]
+  if (one.family !== other.family) throw new InvalidFactError('link', to, `an IPv${one.family} address as ${from}`)
+  const checked = { family: one.family, protocol: checkProtocol(protocol), port: checkPort(port) }
+  return { kind: 'link', ...checked, from: one.text, to: other.text }
+}
+
 function checkProtocol(protocol: Protocol): Protocol {
   if (!isProtocol(protocol)) throw new InvalidFactError('protocol', String(protocol), 'tcp, udp or sctp')
   return protocol
@@ -240,6 +269,10 @@ function knownAddress(given: string, addresses: KnownAddresses): KnownAddress {
 
 function formatOpenPort({ family, address, port, protocol, count }: CheckedOpenPort): string {
   return `${family === 4 ? address : `[${address}]`}:${formatPorts(port, count)}/${protocol}`
+}
+
+function formatLink({ family, from, to, port, protocol }: CheckedLink): string {
+  return `${from} to ${family === 4 ? to : `[${to}]`}:${port}/${protocol}`
 }
 
 function formatHostEnd(port: CheckedPort): string {

@@ -111,7 +111,8 @@ class NftablesFirewall implements TableFirewall {
     const { table, held, foreign } = this.#parts
     const difference = held.difference(change)
     try {
-      table.change(difference)
+      if (table.hasRulesFor(difference.added)) table.change(difference)
+      else table.replace(held.after(difference))
     } catch (error) {
       this.#recover(error, difference)
     }
@@ -130,8 +131,13 @@ class NftablesFirewall implements TableFirewall {
       table.replace(held.after(difference))
       return
     }
-    // Whether it was carried out is not known when the answer is lost, nor when half of it could not be undone.
-    const isUnclear = isErrno(error, 'ENOBUFS') || isNetError(error, 'ERR_NO_REPLY') || error instanceof AggregateError
+    // Whether it was carried out is not known when the answer is lost, nor when half of it could not be undone; and a
+    // table that does not fit into one batch is not put in place by all or nothing.
+    const isUnclear =
+      isErrno(error, 'ENOBUFS') ||
+      isNetError(error, 'ERR_NO_REPLY') ||
+      error instanceof AggregateError ||
+      !table.hasRulesFor(difference.added)
     if (isUnclear) table.replace(held.all())
     throw error
   }

@@ -32,6 +32,12 @@ it('leaves an open port alone that is removed and added in one change', () => {
   ])
 })
 
+it('counts links, which both ends may state', () => {
+  const link: FirewallFact = { kind: 'link', protocol: 'tcp', from: '10.0.0.2', to: '10.0.0.3', port: 80 }
+
+  expect(told({ add: [link, link] }, { remove: [link] }, { remove: [link] })).toEqual(['-0 +1', '-0 +0', '-1 +0'])
+})
+
 it('removes an open port that is not there without complaint, and it can be added after that', () => {
   expect(told({ remove: [open] }, { add: [open] }, { remove: [open] })).toEqual(['-0 +0', '-0 +1', '-1 +0'])
 })

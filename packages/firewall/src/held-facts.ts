@@ -2,6 +2,7 @@ import type { FirewallChange } from '@net/driverapi'
 import {
   alreadyThere,
   checkFact,
+  isCounted,
   isSameFact,
   keyOf,
   type CheckedFact,
@@ -110,7 +111,7 @@ export class HeldFacts {
     for (const fact of facts) {
       const held = this.#facts.get(keyOf(fact))
       if (held === undefined || !isSameFact(held, fact)) continue
-      if (fact.kind !== 'open-port') removed.set(keyOf(fact), held)
+      if (!isCounted(fact)) removed.set(keyOf(fact), held)
       else if (this.#count(counts, fact, -1) === 0) removed.set(keyOf(fact), held)
     }
     return removed
@@ -125,7 +126,7 @@ export class HeldFacts {
     const added = new Map<string, CheckedFact>()
     for (const fact of facts) {
       const key = keyOf(fact)
-      if (fact.kind === 'open-port') {
+      if (isCounted(fact)) {
         const isFirst = this.#count(counts, fact, 1) === 1
         // Removed and added in one change: it stays as it is.
         if (isFirst && !removed.delete(key)) added.set(key, fact)

@@ -14,12 +14,15 @@ import {
   decideByInterface,
   decideByInterfaces,
   destinationIn,
+  endsIn,
   inNetwork,
   interfaceIn,
   interfacesIn,
   isIcmp,
+  isNeighbour,
   isPublished,
   masquerade,
+  noInputInterface,
   ofFamily,
   ofNetworks,
   rewriteSource,
@@ -35,11 +38,14 @@ import {
 interface ChainLayout {
   /** Where packets come to it by themselves; absent for chains that others lead to. */
   readonly base?: BaseChain
-  readonly rules: readonly (readonly Statement[] | CommentedRule)[]
+  readonly rules: readonly (readonly Statement[] | ShiftedRule)[]
 }
 
-/** A rule that `nft` cannot show all of. */
-interface CommentedRule {
+/**
+ * A rule of ranges that lead to other ports. `nft` cannot show all of it, nor read what it shows: it is there only
+ * once there is such a range.
+ */
+interface ShiftedRule {
   readonly statements: readonly Statement[]
   readonly comment: string
 }
@@ -54,12 +60,13 @@ const SRCNAT = 100
 const SHIFTED = 'to port: first + port % (last - first + 1)'
 
 /**
- * The chains and their rules. They never change: what networks and ports there are is in the sets.
+ * The chains and their rules. They do not change with networks and ports, which are in the sets, but for
+ * {@link ShiftedRule}.
  * A chain stands before those that lead to it.
  */
 const chains: Readonly<Record<string, ChainLayout>> = {
   /** Empty: the place of what endpoints allow and refuse. */
-  policy: { rules: [] },
+  policies: { rules: [] },
   /** Empty: the place of services, which come before published ports. */
   services: { rules: [] },
   /** What is reached at the container's own address. */
@@ -74,6 +81,16 @@ const chains: Readonly<Record<string, ChainLayout>> = {
   /** To a network, from outside of it: what is published, and no more. */
   inbound: {
     rules: [[isPublished, verdict('accept')], [interfacesIn('trusted'), verdict('jump open')], [verdict('drop')]],
+  },
+  /** Between containers of a network that may not speak with each other. */
+  apart: {
+    rules: [
+      [endsIn(4, 'links4'), verdict('accept')],
+      [endsIn(6, 'links6'), verdict('accept')],
+      [isNeighbour('solicitation'), verdict('accept')],
+      [isNeighbour('advertisement'), verdict('accept')],
+      [verdict('goto inbound')],
+    ],
   },
   /** To a network whose containers' addresses are known outside. */
   routed: {
@@ -143,7 +160,7 @@ const chains: Readonly<Record<string, ChainLayout>> = {
     base: { type: 'filter', hook: 'forward', priority: FILTER, policy: 'accept' },
     rules: [
       [stateIs('established', 'related'), verdict('accept')],
-      [verdict('jump policy')],
+      [verdict('jump policies')],
       [decideByInterfaces('intra')],
       [decideByInterface('iifname', 'from_network')],
       [decideByFamilyAndInterface('oifname', 'to_network')],
@@ -158,6 +175,7 @@ const chains: Readonly<Record<string, ChainLayout>> = {
     base: { type: 'nat', hook: 'postrouting', priority: SRCNAT, policy: 'accept' },
     rules: [
       [decideByInterfaces('own')],
+      [noInputInterface, interfaceIn('oifname', 'bridges'), verdict('goto hairpin')],
       [rewriteSource(4, 'source4')],
       [rewriteSource(6, 'source6')],
       [ofFamily(4), interfaceIn('iifname', 'masquerade4'), masquerade],
@@ -172,9 +190,18 @@ export interface LayoutStep {
   readonly needs: string
 }
 
+/** What a table is to be like. */
+export interface LayoutOptions {
+  readonly comment: string
+  /** With the rules of ranges that lead to other ports. */
+  readonly hasShifted: boolean
+}
+
 /** The fixed table, its sets empty. */
-export function layoutOf(table: TableReference, comment: string): LayoutStep[] {
-  const named = Object.entries(chains)
+export function layoutOf(table: TableReference, { comment, hasShifted }: LayoutOptions): LayoutStep[] {
+  const named = Object.entries(chains).map(([name, { base, rules }]) => {
+    return [name, { base, rules: rules.filter((rule) => hasShifted || !('comment' in rule)) }] as const
+  })
   return [
     { message: addTable({ ...table, comment }), needs: 'nf_tables' },
     ...setsIn(table).map((set) => ({ message: addSet(set), needs: 'nf_tables sets (nf_tables_set)' })),

@@ -10,7 +10,7 @@ import {
 } from '@net/netlink-ffi'
 import { isNetError } from '@net/types'
 import { commitInParts, type Step } from './commit-in-parts.ts'
-import { elementsOf, type PlacedElement } from './elements.ts'
+import { elementsOf, isShifted, type PlacedElement } from './elements.ts'
 import {
   FirewallContendedError,
   FirewallNotPermittedError,
@@ -39,6 +39,7 @@ export class OwnedTable {
   readonly #owner: string
   /** What the kernel's generation was before the table was put in place last, and what the table is known again by. */
   #placed: { readonly after: number; readonly fingerprint: string } | undefined
+  #hasShifted = false
 
   constructor(netlink: FirewallNetlink, table: TableReference, owner: string) {
     this.#netlink = netlink
@@ -53,9 +54,11 @@ export class OwnedTable {
    *   FirewallNotPermittedError (`ERR_NOT_PERMITTED`), FirewallContendedError (`ERR_FIREWALL_CONTENDED`)
    */
   replace(facts: readonly CheckedFact[]): void {
-    const layout = layoutOf(this.#table, commentOf(this.#owner))
+    const hasShifted = facts.some(isShifted)
+    const layout = layoutOf(this.#table, { comment: commentOf(this.#owner), hasShifted })
     try {
       const after = this.#place(layout, facts)
+      this.#hasShifted = hasShifted
       this.#placed = { after, fingerprint: this.#fingerprint() }
     } catch (error) {
       if (!isErrno(error, 'ENOENT', ...unsupported) || !isNetError(error)) throw error
@@ -63,6 +66,11 @@ export class OwnedTable {
       const needs = layout.find(({ message }) => message.describe() === refused)?.needs
       throw new FirewallUnsupportedError(needs ?? 'nf_tables', error)
     }
+  }
+
+  /** Whether `facts` can be added to the table as it is; else all of it has to be put in place anew. */
+  hasRulesFor(facts: readonly CheckedFact[]): boolean {
+    return this.#hasShifted || !facts.some(isShifted)
   }
 
   /** Changes the elements of the table: in one batch if there is room for it. @throws NetlinkError (`ERR_NETLINK`) */

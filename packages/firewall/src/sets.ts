@@ -12,7 +12,7 @@ export const sets = {
   to_network: { key: ['nf_proto', 'ifname'], data: 'verdict' },
   /** Interfaces of the host, and the network that they may ask at its containers' own addresses. */
   trusted: { key: ['ifname', 'ifname'] },
-  /** Packets to a bridge from the same bridge or from the host itself: not those that leave their network. */
+  /** Packets that come back to their bridge: not those that leave their network. */
   own: { key: ['ifname', 'ifname'], data: 'verdict' },
   /** The bridges of all networks: what comes from a container. */
   bridges: { key: ['ifname'] },
@@ -30,6 +30,9 @@ export const sets = {
   /** Several in a row. */
   open4_ranges: { key: ['ipv4_addr', 'inet_proto', 'inet_service'], interval: true },
   open6_ranges: { key: ['ipv6_addr', 'inet_proto', 'inet_service'], interval: true },
+  /** Who reaches which port of whom, among containers that may not speak with each other. */
+  links4: { key: ['ipv4_addr', 'ipv4_addr', 'inet_proto', 'inet_service'] },
+  links6: { key: ['ipv6_addr', 'ipv6_addr', 'inet_proto', 'inet_service'] },
   /** Where a port of the host leads to, whichever of its addresses it is asked at. */
   ports4: { key: ['inet_proto', 'inet_service'], data: ['ipv4_addr', 'inet_service'] },
   ports6: { key: ['inet_proto', 'inet_service'], data: ['ipv6_addr', 'inet_service'] },

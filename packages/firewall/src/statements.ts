@@ -57,6 +57,12 @@ export const isPublished: Statement = [ct('status'), ...anyBit(IPS_DST_NAT)]
 /** `fib daddr type local` */
 export const toThisHost: Statement = [fibType('daddr'), cmp('eq', hostNumber(RTN_LOCAL))]
 
+/**
+ * `iif 0`: packets of the host itself and, where frames on bridges pass the packet rules (bridge-nf-call-iptables),
+ * those that stay on their bridge.
+ */
+export const noInputInterface: Statement = [meta('iif'), cmp('eq', hostNumber(0))]
+
 /** `iifname @bridges` */
 export function interfaceIn(which: 'iifname' | 'oifname', set: SetName): Statement {
   return [meta(which), lookup(set)]
@@ -94,9 +100,31 @@ export function destinationIn(family: AddressFamily, set: SetName): Statement {
   ]
 }
 
+/** `ip saddr . ip daddr . meta l4proto . th dport @links4` */
+export function endsIn(family: AddressFamily, set: SetName): Statement {
+  const slots = addressBits(family) / 32
+  const header = family === 4 ? 'ip' : 'ip6'
+  return [
+    ...ofFamily(family),
+    payload(`${header} saddr`),
+    payload(`${header} daddr`, slots),
+    meta('l4proto', 2 * slots),
+    payload('th dport', 2 * slots + 1),
+    lookup(set),
+  ]
+}
+
 /** `meta l4proto icmp`, `meta l4proto ipv6-icmp` */
 export function isIcmp(family: AddressFamily): Statement {
   return [...ofFamily(family), meta('l4proto'), cmp('eq', Uint8Array.of(icmpProtocols[family]))]
+}
+
+/** RFC 4861, 4.3 and 4.4 */
+const neighbourDiscovery = { solicitation: 135, advertisement: 136 } as const
+
+/** `icmpv6 type nd-neighbor-solicit`: as ARP, which no rule hears of, does for IPv4. */
+export function isNeighbour(message: keyof typeof neighbourDiscovery): Statement {
+  return [...isIcmp(6), payload('icmpv6 type'), cmp('eq', Uint8Array.of(neighbourDiscovery[message]))]
 }
 
 /** `snat ip to iifname map @source4` */

@@ -1,6 +1,6 @@
 import { execFileSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
-import type { FirewallFact, PortFact } from '@net/driverapi'
+import type { NetworkFact, OpenPortFact, PortFact } from '@net/driverapi'
 import { describeKernel, enterFreshHost } from '@net/netlink-ffi/testing'
 import { expect, it } from 'vitest'
 import { openFirewall } from '../src/index.ts'
@@ -26,7 +26,15 @@ const inOrder = (text: string): string =>
     return `elements = { ${sorted.join(', ')} }`
   })
 
-const network: FirewallFact = {
+/** What `nft` lists where nothing was but what it reads here. */
+const loadElsewhere = (table: string): string =>
+  execFileSync('unshare', ['--net', 'sh', '-c', 'nft -f /dev/stdin && nft list ruleset'], {
+    encoding: 'utf8',
+    input: table,
+    stdio: 'pipe',
+  })
+
+const network: NetworkFact = {
   kind: 'network',
   bridge: 'br0',
   internal: false,
@@ -55,10 +63,30 @@ describeKernel('the table', () => {
         { ...port(5000), containerPort: 6000, count: 101, protocol: 'udp', hostAddress: '192.0.2.1' },
         { ...port(5000), containerPort: 4000, count: 101, protocol: 'sctp', containerAddress: 'fd00::2' },
         { kind: 'open-port', protocol: 'tcp', address: '10.0.0.2', port: 9000, count: 100 },
+        { kind: 'link', protocol: 'tcp', from: '10.0.0.3', to: '10.0.0.2', port: 5432 },
       ],
     })
 
     expect(inOrder(list())).toBe(inOrder(readFileSync(new URL('fixtures/table.nft', import.meta.url), 'utf8')))
+  })
+
+  it('is taken by nft as nft lists it, on another host', async () => {
+    await using firewall = await openFirewall({ owner: 'me' })
+    await firewall.change({
+      add: [
+        network,
+        { ...network, bridge: 'br1', internal: true, masquerade: [] },
+        { ...network, bridge: 'br2', interContainer: false, trusted: ['eth1'], sources: { ipv4: '192.0.2.1' } },
+        port(8080),
+        { ...port(8443), hostAddress: '192.0.2.1', containerAddress: '10.0.0.2' },
+        { ...port(9000), containerPort: 9000, count: 100, containerAddress: 'fd00::2' },
+        { kind: 'open-port', protocol: 'tcp', address: '10.0.0.2', port: 9000, count: 100 },
+        { kind: 'link', protocol: 'udp', from: 'fd00::3', to: 'fd00::2', port: 53 },
+        { kind: 'forwarding', family: 6 },
+      ],
+    })
+
+    expect(inOrder(loadElsewhere(list()))).toBe(inOrder(list()))
   })
 
   it('goes when it is closed, once or twice', async () => {
@@ -176,13 +204,16 @@ describeKernel('a change', () => {
 
   it('puts ranges in place, in the place of others, and takes them back', async () => {
     await using firewall = await openFirewall()
+    // The rules of ranges that lead elsewhere stay, once there was one.
+    await firewall.change({ add: [{ ...port(8000), count: 2 }] })
+    await firewall.change({ remove: [{ ...port(8000), count: 2 }] })
     const empty = list()
     const range = (hostPort: number, containerPort: number, count: number): PortFact => ({
       ...port(hostPort),
       containerPort,
       count,
     })
-    const open = (first: number, count: number): FirewallFact => ({
+    const open = (first: number, count: number): OpenPortFact => ({
       kind: 'open-port',
       protocol: 'tcp',
       address: '10.0.0.2',

@@ -56,6 +56,7 @@ export async function prepareEndpoint(
     name: request.name,
     options: request.options ?? {},
     publishes: (request.ports ?? []).length > 0,
+    findEndpoint: (id) => findOn(core, network, id),
   })
 
   await using rollback = new Rollback()
@@ -149,6 +150,12 @@ export async function letEndpointGo(core: Core, entry: EndpointEntry): Promise<v
   if (isRecorded) await core.records.forget({ endpoints: [entry] })
   core.state.removeEndpoint(entry)
   core.logger.debug({ endpointId: record.id }, 'endpoint deleted')
+}
+
+/** Another endpoint of the network. */
+function findOn(core: Core, network: NetworkEntry, id: string): EndpointRecord | undefined {
+  const found = core.state.endpoints.get(id)?.record
+  return found?.networkId === network.record.id ? found : undefined
 }
 
 function checkFamilies(network: NetworkEntry, request: CreateEndpointRequest): void {

@@ -1,7 +1,8 @@
-import { addAddress, RouteSocket } from '@net/netlink-ffi'
+import { spawnSync } from 'node:child_process'
+import { addAddress, inNamespaceAt, RouteSocket } from '@net/netlink-ffi'
 import { describeKernel, enterFreshHost, ip, ipIn } from '@net/netlink-ffi/testing'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { openController, type Controller, type CreateNetworkRequest, type Network } from '../src/index.ts'
+import { openController, type Controller, type CreateNetworkRequest, type Network, type Sandbox } from '../src/index.ts'
 import { addressesOf, Outside, outsideAddress, placeIn, type Place } from './reach-lab.ts'
 
 await enterFreshHost()
@@ -73,6 +74,63 @@ describeKernel('a network', () => {
     expect(ipIn(sandbox.key, 'route', 'show', 'default')).toMatchObject([{ gateway: '10.8.0.1' }])
   })
 
+  it.each([4, 6] as const)('leaves with its own addresses without masquerading, over IPv%i', async (family) => {
+    const { place, address } = await serve(await create({ 'com.docker.network.bridge.enable_ip_masquerade': 'false' }))
+
+    expect(await place.ask(outsideAddress[family], 80)).toBe(`outside sees ${address[family]}`)
+    await place.close()
+  })
+
+  it('has the MTU that it is given, on the bridge and on both ends of each interface, and larger packets do not pass', async () => {
+    const network = await create({
+      'com.docker.network.driver.mtu': '1300',
+      'com.docker.network.bridge.name': 'br-narrow',
+    })
+    const { sandbox } = await net.attach({ network, endpoint: { name: 'e' }, sandbox: { containerId: 'c' } })
+    const passes = (bytes: number): boolean =>
+      inNamespaceAt(sandbox.key, () => ping('10.8.0.1', bytes - HEADERS_BYTES)) === 0
+
+    expect(ip('link', 'show', 'br-narrow')).toMatchObject([{ mtu: 1300 }])
+    expect(ip('link', 'show', 'master', 'br-narrow')).toMatchObject([{ mtu: 1300 }])
+    expect(ipIn(sandbox.key, 'link', 'show', 'eth0')).toMatchObject([{ mtu: 1300 }])
+    expect([passes(1300), passes(1301)]).toEqual([true, false])
+  })
+
+  it('has the MTU that the kernel gives where it is given none, or 0', async () => {
+    await create({ 'com.docker.network.driver.mtu': 0, 'com.docker.network.bridge.name': 'br-usual' })
+
+    expect(ip('link', 'show', 'br-usual')).toMatchObject([{ mtu: 1500 }])
+  })
+
+  it('numbers its interfaces in a sandbox after the prefix that it is given, beside those of other networks', async () => {
+    const network = await create({ 'com.docker.network.container_iface_prefix': 'lan' })
+    const other = await net.createNetwork({ name: 'network2' })
+    const { sandbox, endpoint } = await net.attach({
+      network,
+      endpoint: { name: 'one' },
+      sandbox: { containerId: 'c' },
+    })
+    const second = await network.createEndpoint({ name: 'two' })
+    await second.join(sandbox)
+    await (await other.createEndpoint({ name: 'three' })).join(sandbox)
+
+    expect(namesIn(sandbox)).toEqual(['eth0', 'lan0', 'lan1', 'lo'])
+    await endpoint.leave(sandbox)
+    await endpoint.join(sandbox)
+    expect(namesIn(sandbox)).toEqual(['eth0', 'lan0', 'lan1', 'lo'])
+  })
+
+  it('has an interface of the very name that its endpoint is given, once in a sandbox', async () => {
+    const network = await create({})
+    const options = { 'com.docker.network.endpoint.ifname': 'uplink' }
+    const { sandbox } = await net.attach({ network, endpoint: { name: 'one', options }, sandbox: { containerId: 'c' } })
+    const second = await network.createEndpoint({ name: 'two', options })
+
+    expect(namesIn(sandbox)).toEqual(['lo', 'uplink'])
+    await expect(second.join(sandbox)).rejects.toMatchObject({ code: 'ERR_INTERFACE_NAME_TAKEN' })
+    expect(namesIn(sandbox)).toEqual(['lo', 'uplink'])
+  })
+
   describe('publishes at the address that it binds ports to', () => {
     it('where none is asked for, and takes them back without one', async () => {
       const network = await create({ 'com.docker.network.bridge.host_binding_ipv4': '127.0.0.1' })
@@ -88,6 +146,18 @@ describeKernel('a network', () => {
     })
   })
 })
+
+/** Of IPv4 and ICMP. */
+const HEADERS_BYTES = 28
+
+/** What `ping` comes to with so many bytes that may not be cut in pieces. */
+function ping(address: string, bytes: number): number | null {
+  return spawnSync('ping', ['-c', '1', '-W', '1', '-M', 'do', '-s', String(bytes), address], { stdio: 'ignore' }).status
+}
+
+function namesIn(sandbox: Sandbox): string[] {
+  return (ipIn(sandbox.key, 'link', 'show') as { ifname: string }[]).map(({ ifname }) => ifname).sort()
+}
 
 function addressesOn(link: string): string[] {
   const [found] = ip('addr', 'show', link) as { addr_info: { local: string; scope: string }[] }[]

@@ -169,10 +169,15 @@ describeKernel('a network that cannot be', () => {
       'forbidden',
     ],
     [
-      'an option that is to come',
-      { options: { 'com.docker.network.bridge.default_bridge': true } },
-      'ERR_NOT_IMPLEMENTED',
-      'not-implemented',
+      'a default bridge of a name that the host does not have',
+      {
+        options: {
+          'com.docker.network.bridge.default_bridge': true,
+          'com.docker.network.bridge.name': 'br-none',
+        },
+      },
+      'ERR_BRIDGE_MISSING',
+      'not-found',
     ],
   ])('says so: %s', async (_, request, code, kind) => {
     await net.createNetwork({

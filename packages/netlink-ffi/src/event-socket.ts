@@ -12,6 +12,8 @@ export interface EventSource<Event> {
   readonly protocol: number
   readonly groups: readonly number[]
   readonly bufferBytes: number
+  /** Listens to every namespace that the calling thread's has a number for. @defaultValue to its own */
+  readonly everywhere?: boolean | undefined
   /** A netlink port: what its socket brings about is not told. */
   readonly except?: number | undefined
   /** The event that a message is, or completes. */
@@ -30,8 +32,8 @@ export function watchEvents<Event>(
   source: EventSource<Event>,
   onEvent: (event: Event) => void,
 ): { close(): void } & Disposable {
-  const { protocol, groups, bufferBytes, except } = source
-  const socket = NetlinkSocket.open(protocol, { groups, bufferBytes })
+  const { protocol, groups, bufferBytes, everywhere, except } = source
+  const socket = NetlinkSocket.open(protocol, { groups, bufferBytes, everywhere })
   const reader = new EventReader(socket, source)
   let closed = false
   const watch = watchReadable(socket.fd, () => {

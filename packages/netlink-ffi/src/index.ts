@@ -21,6 +21,7 @@ export {
 } from './errors.ts'
 export { holdName, isNameHeld, type HeldName } from './held-name.ts'
 export { holdPort, type HeldPort } from './held-port.ts'
+export { watchFarEnds, type FarEndEvent } from './far-end-events.ts'
 export { watchInterfaces, type InterfaceEvent } from './interface-events.ts'
 export { encodedOnce, type NetlinkMessage } from './message.ts'
 export {

@@ -38,6 +38,7 @@ const SO_RCVBUFFORCE = 33
 const SO_ATTACH_FILTER = 26
 const SOL_NETLINK = 270
 const NETLINK_ADD_MEMBERSHIP = 1
+const NETLINK_LISTEN_ALL_NSID = 8
 const NETLINK_CAP_ACK = 10
 const NETLINK_EXT_ACK = 11
 const NETLINK_GET_STRICT_CHK = 12
@@ -60,6 +61,8 @@ export interface NetlinkSocketOptions {
   readonly logger?: Logger | undefined
   /** Multicast groups to listen to. */
   readonly groups?: readonly number[]
+  /** Listens to those groups of every namespace that this one has a number for. @defaultValue of this one */
+  readonly everywhere?: boolean | undefined
   /** Wanted size of the send and receive buffers, in bytes; the kernel may grant less. 0 leaves them as they come. */
   readonly bufferBytes?: number
 }
@@ -102,6 +105,7 @@ export class NetlinkSocket {
       viewOf(address).setUint16(0, AF_NETLINK, littleEndian)
       check(libc().bind(fd, address, address.length), 'bind', 'AF_NETLINK')
       // After bind, which sets the first 32 memberships to those its address names: none.
+      if (options.everywhere === true) setOption(fd, SOL_NETLINK, NETLINK_LISTEN_ALL_NSID, 1)
       for (const group of options.groups ?? []) setOption(fd, SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, group)
       return new NetlinkSocket(fd, options.logger ?? silentLogger)
     } catch (error) {

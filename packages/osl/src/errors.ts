@@ -36,6 +36,16 @@ export class LinkNotFoundError extends NetError<'ERR_LINK_NOT_FOUND'> {
   }
 }
 
+/** Frames on bridges cannot pass the packet rules, which are to separate containers. */
+export class BridgeFilteringUnsupportedError extends NetError<'ERR_BRIDGE_FILTERING_UNSUPPORTED'> {
+  constructor() {
+    super('the kernel lacks br_netfilter: expected net.bridge.bridge-nf-call-iptables and -ip6tables', {
+      code: 'ERR_BRIDGE_FILTERING_UNSUPPORTED',
+      kind: 'not-implemented',
+    })
+  }
+}
+
 /** A sandbox with this key is there already. */
 export class SandboxExistsError extends NetError<'ERR_SANDBOX_EXISTS'> {
   constructor(key: string, cause: unknown) {

@@ -6,6 +6,7 @@
 
 export type { DriftAnswer, DriftEvent, DriftKind } from './drift/drift-event.ts'
 export {
+  BridgeFilteringUnsupportedError,
   BridgeFullError,
   InterfaceExistsError,
   LinkNotFoundError,

@@ -16,8 +16,8 @@ import {
   type NetlinkMessage,
 } from '@net/netlink-ffi'
 import type { Logger } from '@net/types'
-import { isFilteringBridges } from './bridge-filtering.ts'
-import { LinkNotFoundError } from './errors.ts'
+import { canFilterBridges, isFilteringBridges } from './bridge-filtering.ts'
+import { BridgeFilteringUnsupportedError, LinkNotFoundError } from './errors.ts'
 import { explainRefusal } from './explain.ts'
 import { inSandbox, openSandboxNamespace } from './sandbox-namespace.ts'
 import { writeSysctls } from './sysctl.ts'
@@ -80,6 +80,20 @@ export class Interfaces {
     )
   }
 
+  /** Gives an interface of a sandbox back what it lost of its plan; what else it has stays. */
+  restore(key: string, link: SandboxLink, gateways: JoinPlan['sandbox']['gateways']): void {
+    using inside = inSandbox(key, () => RouteSocket.open({ logger: this.#logger }))
+    const { index } = inside.getLink(link.name)
+    const missing = missingAddresses(inside, index, link)
+    inside.apply(
+      setLink(index, { up: true }),
+      ...missing.map((address) => addAddress({ index, address })),
+      ...link.routes.map(({ destination, gateway }) => replaceRoute({ destination, gateway, index })),
+      ...link.neighbours.map(({ address, macAddress }) => setNeighbour({ index, address, macAddress })),
+      ...defaultRoutes(gateways),
+    )
+  }
+
   /** Sets the host's end up. */
   setUp(near: NearEnd, link: VethLink): void {
     this.#routes.apply(...portUp(near, link))
@@ -105,12 +119,19 @@ export class Interfaces {
 }
 
 /** Sets the host's end of a veth up. */
-function portUp({ index, bridge }: NearEnd, { isolated, hairpin }: VethLink): NetlinkMessage[] {
+function portUp({ index, bridge }: NearEnd, { isolated, filtered, hairpin }: VethLink): NetlinkMessage[] {
   if (isolated !== true) return [setBridgePortUp(index, { hairpin })]
   // Where frames on bridges pass the packet rules, these separate containers. An isolated port would keep them from
   // ports that their neighbours publish, too: the kernel bridges what it translated. The bridge stays with the rules.
-  if (isFilteringBridges()) return [filterBridge(bridge), setBridgePortUp(index, { hairpin })]
+  if (filtered === true && !canFilterBridges()) throw new BridgeFilteringUnsupportedError()
+  if (filtered === true || isFilteringBridges()) return [filterBridge(bridge), setBridgePortUp(index, { hairpin })]
   return [setBridgePortUp(index, { hairpin, isolated })]
+}
+
+/** The addresses that link `index` of the namespace of `routes` is to have and does not. */
+export function missingAddresses(routes: RouteSocket, index: number, { addresses }: SandboxLink): string[] {
+  const there = new Set(routes.listAddresses().flatMap((entry) => (entry.index === index ? [entry.address] : [])))
+  return addresses.filter((address) => !there.has(address))
 }
 
 /** They take the place of those that another endpoint served. */

@@ -1,6 +1,6 @@
 import { execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { mkdtempSync, readFileSync, readlinkSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Firewall, JoinPlan, NetworkPlan } from '@net/driverapi'
@@ -51,12 +51,13 @@ async function next(): Promise<DriftEvent> {
   return events.shift()!
 }
 
+function hear(event: HostEvent): void {
+  if (event.kind === 'drift') events.push(event)
+  wake?.()
+}
+
 async function open(drift?: DriftAnswer): Promise<void> {
-  const onEvent = (event: HostEvent): void => {
-    if (event.kind === 'drift') events.push(event)
-    wake?.()
-  }
-  executor = Executor.open({ owner: 'net:test', drift }, { firewall, onEvent })
+  executor = Executor.open({ owner: 'net:test', drift }, { firewall, onEvent: hear })
   await executor.createNetwork(network)
   keys = [join(folder, `one${count}`), join(folder, `two${count++}`)]
   plans = [joinPlan(2), joinPlan(3)]
@@ -89,6 +90,16 @@ const state = (): unknown =>
         .sort(),
     }))
     .sort((one, other) => String(one.ifname).localeCompare(String(other.ifname)))
+
+/** What `ip` says of a sandbox' interface, its global addresses and its routes. */
+const inside = (key: string): unknown => {
+  const [link] = ipIn(key, 'addr', 'show', 'eth0') as { addr_info: { local: string; scope: string }[] }[]
+  const routes = [...(ipIn(key, 'route') as object[]), ...(ipIn(key, '-6', 'route', 'show', 'default') as object[])]
+  return {
+    addresses: link?.addr_info.filter(({ scope }) => scope === 'global').map(({ local }) => local),
+    routes: (routes as { dst: string; gateway?: string }[]).map(({ dst, gateway }) => `${dst} ${gateway ?? ''}`).sort(),
+  }
+}
 
 /** Whether the sandboxes reach each other and the host. */
 const pings = (): boolean[] =>
@@ -165,6 +176,36 @@ describeKernel('links that somebody else has his hands on', () => {
       expect(events).toEqual([])
     })
 
+    it.each([
+      ['addr delete 10.20.0.2/24 dev eth0', [['address-removed', '10.20.0.2/24']]],
+      ['addr delete fd20::2/64 dev eth0', [['address-removed', 'fd20::2/64']]],
+      ['link set eth0 name other', [['interface-renamed', 'other']]],
+      ['link set eth0 down', [['interface-down', undefined]]],
+    ] as const)('in a sandbox, after: ip %s', async (command, expected) => {
+      const before = inside(keys[0])
+
+      execFileSync('nsenter', [`--net=${keys[0]}`, 'ip', ...command.split(' ')], { stdio: 'pipe' })
+
+      for (const [what, detail] of expected) {
+        expect(await next()).toEqual({
+          ...{ kind: 'drift', what, subject: 'eth0', sandbox: keys[0], detail, outcome: 'repaired', error: undefined },
+        })
+      }
+      await expect.poll(() => inside(keys[0])).toEqual(before)
+      expect(pings()).toEqual(allWell)
+      expect(events).toEqual([])
+    })
+
+    it('in a sandbox, when its link was taken down and up again, which takes its default route away', async () => {
+      const script = 'ip link set eth0 down && ip link set eth0 up'
+      execFileSync('nsenter', [`--net=${keys[0]}`, 'sh', '-c', script], { stdio: 'pipe' })
+
+      const first = await next()
+      expect(first).toMatchObject({ subject: 'eth0', sandbox: keys[0], outcome: 'repaired' })
+      await expect.poll(() => ipIn(keys[0], 'route', 'show', 'default')).toMatchObject([{ gateway: '10.20.0.1' }])
+      expect(pings()).toEqual(allWell)
+    })
+
     it('with the default routes that the sandbox had', async () => {
       show('link delete veth2')
 
@@ -230,6 +271,45 @@ describeKernel('links that somebody else has his hands on', () => {
     execFileSync('umount', [keys[0]])
 
     expect(await next()).toMatchObject({ what: 'namespace-lost', subject: keys[0], outcome: 'lost' })
+    rmSync(keys[0])
+  })
+
+  it('are lost when they are moved out of their sandbox', async () => {
+    await open()
+    const other = join(folder, `other${count}`)
+    await executor.createSandbox(other)
+
+    execFileSync('nsenter', [`--net=${keys[0]}`, 'ip', 'link', 'set', 'eth0', 'netns', other], { stdio: 'pipe' })
+
+    expect(await next()).toMatchObject({ what: 'interface-moved', subject: 'eth0', sandbox: keys[0], outcome: 'lost' })
+    await executor.deleteSandbox(other, [])
+  })
+
+  it('are found in sandboxes when they are taken over, though nobody was there to hear of them', async () => {
+    await open()
+    await executor.close()
+    execFileSync('nsenter', [`--net=${keys[0]}`, 'ip', 'addr', 'delete', '10.20.0.2/24', 'dev', 'eth0'])
+    executor = Executor.open({ owner: 'net:test' }, { firewall, onEvent: hear })
+
+    const joins = plans.map((plan, at) => ({ key: keys[at] ?? '', plan }))
+    await executor.restore({ networks: [network], joins, keepStrangers: false })
+
+    expect(events).toMatchObject([{ what: 'address-removed', sandbox: keys[0], detail: '10.20.0.2/24' }])
+    expect(pings()).toEqual(allWell)
+  })
+
+  it('are lost with a namespace that was unmounted while a program lives in it, at the next look', async () => {
+    await open()
+    const program = spawn('nsenter', [`--net=${keys[0]}`, 'sleep', '60'], { stdio: 'ignore' })
+    const home = readlinkSync('/proc/thread-self/ns/net')
+    await expect.poll(() => readlinkSync(`/proc/${program.pid ?? 'self'}/ns/net`)).not.toBe(home)
+    execFileSync('umount', [keys[0]])
+
+    execFileSync('nsenter', ['-t', String(program.pid), '-n', 'ip', 'link', 'set', 'eth0', 'down'])
+
+    expect(await next()).toMatchObject({ what: 'namespace-lost', subject: keys[0], outcome: 'lost' })
+    program.kill()
+    await once(program, 'exit')
     rmSync(keys[0])
   })
 

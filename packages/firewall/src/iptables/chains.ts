@@ -12,6 +12,7 @@ export interface ChainNames {
   readonly routed: string
   readonly unprotected: string
   readonly open: string
+  readonly apart: string
 }
 
 /** linux/netfilter/x_tables.h: XT_EXTENSION_MAXNAMELEN, less its zero byte and the longest ending. */
@@ -30,6 +31,7 @@ export function chainNames(prefix: string): ChainNames {
     routed: `${prefix}-ROUTED`,
     unprotected: `${prefix}-ALL`,
     open: `${prefix}-OPEN`,
+    apart: `${prefix}-APART`,
   }
 }
 

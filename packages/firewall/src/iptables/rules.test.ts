@@ -26,6 +26,7 @@ function factsOf(choice: { inbound: Inbound; interContainer: boolean; internal: 
       containerAddress,
     })),
     { kind: 'open-port', protocol: 'udp', address: '10.0.0.2', port: 53 },
+    { kind: 'link', protocol: 'tcp', from: '10.0.0.3', to: '10.0.0.2', port: 5432 },
     ...(interContainer ? [] : [{ kind: 'forwarding', family: 4 } as const]),
   ]
 }

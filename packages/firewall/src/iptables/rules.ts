@@ -1,7 +1,7 @@
 import { NETWORK_LINK_GROUP } from '@net/driverapi'
 import type { AddressFamily } from '@net/types'
 import { InvalidFactError } from '../errors.ts'
-import type { CheckedFact, CheckedNetwork, CheckedOpenPort, CheckedPort } from '../fact.ts'
+import type { CheckedFact, CheckedLink, CheckedNetwork, CheckedOpenPort, CheckedPort } from '../fact.ts'
 import { chainNames, type ChainNames } from './chains.ts'
 
 /** The rules of a family: by table and chain, each as `iptables` writes what follows the chain's name. */
@@ -25,6 +25,7 @@ export function rulesOf(facts: readonly CheckedFact[], family: AddressFamily, pr
   const networks = facts.filter((fact) => fact.kind === 'network')
   const ports = facts.filter((fact) => fact.kind === 'port').filter((port) => port.family === family)
   const open = facts.filter((fact) => fact.kind === 'open-port').filter((port) => port.family === family)
+  const links = facts.filter((fact) => fact.kind === 'link').filter((link) => link.family === family)
   const isForNetworksOnly = facts.some((fact) => fact.kind === 'forwarding' && fact.family === family)
   return {
     raw: new Map([[names.raw, family === 4 ? networks.flatMap(forgedLoopback) : []]]),
@@ -43,6 +44,7 @@ export function rulesOf(facts: readonly CheckedFact[], family: AddressFamily, pr
       [names.routed, [`-p ${family === 4 ? 'icmp' : 'icmpv6'} -j ACCEPT`, `-j ${names.open}`, `-g ${names.inbound}`]],
       [names.unprotected, unprotectedRules(networks)],
       [names.open, open.map(openRule)],
+      [names.apart, [...links.map(linkRule), ...neighbours(family), `-g ${names.inbound}`]],
     ]),
   }
 }
@@ -120,9 +122,9 @@ function forwardRules(
   ]
 }
 
-function intra({ interContainer, internal }: CheckedNetwork, { inbound }: ChainNames): string {
+function intra({ interContainer, internal }: CheckedNetwork, { apart }: ChainNames): string {
   if (interContainer) return '-j ACCEPT'
-  return internal ? '-j DROP' : `-g ${inbound}`
+  return internal ? '-j DROP' : `-g ${apart}`
 }
 
 function toNetwork({ internal, inbound }: CheckedNetwork, family: AddressFamily, names: ChainNames): string {
@@ -145,6 +147,16 @@ function unprotectedRules(networks: readonly CheckedNetwork[]): string[] {
     `-m devgroup --src-group ${GROUP} -j DROP`,
     '-j ACCEPT',
   ]
+}
+
+function linkRule({ from, to, protocol, port }: CheckedLink): string {
+  return `-s ${from} -d ${to} -p ${protocol} --dport ${port} -j ACCEPT`
+}
+
+/** As ARP, which no rule hears of, does for IPv4. */
+function neighbours(family: AddressFamily): string[] {
+  if (family === 4) return []
+  return ['solicitation', 'advertisement'].map((type) => `-p icmpv6 --icmpv6-type neighbour-${type} -j ACCEPT`)
 }
 
 function openRule({ address, protocol, port, count }: CheckedOpenPort): string {

@@ -131,6 +131,7 @@ const fields = {
   'ip daddr': [1, 16, 4],
   'ip6 saddr': [1, 8, 16],
   'ip6 daddr': [1, 24, 16],
+  'icmpv6 type': [2, 0, 1],
   'th sport': [2, 0, 2],
   'th dport': [2, 2, 2],
 } as const

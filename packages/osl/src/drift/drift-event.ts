@@ -10,6 +10,10 @@ export type DriftKind =
   | 'interface-renamed'
   | 'interface-detached'
   | 'interface-down'
+  /** It is in no namespace of ours any more. */
+  | 'interface-moved'
+  /** A default route of a sandbox. */
+  | 'route-removed'
   /** The namespace of a sandbox was unmounted, and is gone with all that was in it. */
   | 'namespace-lost'
 
@@ -17,8 +21,10 @@ export type DriftKind =
 export interface DriftEvent {
   readonly kind: 'drift'
   readonly what: DriftKind
-  /** The bridge, the host's end of an interface, or the path of the namespace. */
+  /** The bridge, the host's end of an interface, the path of the namespace, or, in a sandbox, the interface. */
   readonly subject: string
+  /** Path of the namespace that it is in. @defaultValue the host's */
+  readonly sandbox?: string | undefined
   /** What exactly: the address, or the name it has now. */
   readonly detail?: string | undefined
   /** As it was again; only told, since that is what was asked for; or beyond repair. */

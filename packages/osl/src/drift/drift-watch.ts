@@ -1,11 +1,12 @@
 import type { JoinPlan, NetworkPlan } from '@net/driverapi'
-import { watchInterfaces, type InterfaceEvent } from '@net/netlink-ffi'
+import { watchFarEnds, watchInterfaces, type FarEndEvent, type InterfaceEvent } from '@net/netlink-ffi'
 import { Backoff, type Logger, type Turns } from '@net/types'
 import { driftOfBridge, type DriftHands } from './bridge-drift.ts'
 import type { Drift } from './drift.ts'
 import type { DriftAnswer, DriftEvent } from './drift-event.ts'
+import { driftOfFarEnd } from './far-end-drift.ts'
 import { driftOfPort } from './port-drift.ts'
-import { WantedLinks, type WantedLink } from './wanted-links.ts'
+import { WantedLinks, type WantedLink, type WantedPort } from './wanted-links.ts'
 
 /** What somebody does to a link comes in several steps: they are looked at together. */
 const SETTLE_MS = 20
@@ -30,24 +31,31 @@ interface LinkState {
 }
 
 /**
- * Sees to it that the links of the host stay as plans made them: whatever another program or a hand does to one is
+ * Sees to it that the links of the host, and their far ends in sandboxes, stay as plans made them: whatever another program or a hand does to one is
  * told and, where that is wanted, put right.
  */
 export class DriftWatch {
   readonly #deps: DriftDeps
   readonly #links = new WantedLinks()
-  readonly #watch: { close(): void }
+  readonly #watches: readonly { close(): void }[]
   readonly #touched = new Set<WantedLink>()
+  /** Those whose sandbox is to be looked into as well, which takes ten times as long. */
+  readonly #farTouched = new WeakSet<WantedLink>()
   readonly #states = new WeakMap<WantedLink, LinkState>()
   readonly #timers = new Set<NodeJS.Timeout>()
   #timer: NodeJS.Timeout | undefined
 
-  /** Watches the calling thread's namespace. */
+  /** Watches the calling thread's namespace, and those of sandboxes. */
   constructor(deps: DriftDeps) {
     this.#deps = deps
-    this.#watch = watchInterfaces((event) => {
-      this.#notice(event)
-    })
+    this.#watches = [
+      watchInterfaces((event) => {
+        this.#notice(event)
+      }),
+      watchFarEnds((event) => {
+        this.#noticeFarEnd(event)
+      }),
+    ]
   }
 
   /** The links of a network are as they are to be; `indexes` in the order of the plan. */
@@ -67,6 +75,7 @@ export class DriftWatch {
   async repair(turns: Turns): Promise<void> {
     for (const link of this.#links.all()) {
       await turns.take()
+      this.#farTouched.add(link)
       if (this.#driftOf(link) !== undefined) this.#repairAll(link)
     }
   }
@@ -86,7 +95,7 @@ export class DriftWatch {
 
   /** Watches no more. Safe to call twice. */
   close(): void {
-    this.#watch.close()
+    for (const watch of this.#watches) watch.close()
     clearTimeout(this.#timer)
     for (const timer of this.#timers) clearTimeout(timer)
   }
@@ -98,6 +107,28 @@ export class DriftWatch {
       const link = this.#links.find(event.index)
       if (link !== undefined) this.#touched.add(link)
     }
+    this.#lookSoon()
+  }
+
+  /** Most of what is heard is what joining does, or is none of our business: only what can be drift is looked at. */
+  #noticeFarEnd(event: FarEndEvent): void {
+    const ports = event.kind === 'overrun' ? this.#links.all() : [this.#driftedPort(event)]
+    for (const port of ports) {
+      if (port === undefined) continue
+      this.#touched.add(port)
+      this.#farTouched.add(port)
+    }
+    this.#lookSoon()
+  }
+
+  #driftedPort(event: Exclude<FarEndEvent, { kind: 'overrun' }>): WantedPort | undefined {
+    if (event.kind === 'address-removed') return this.#links.findByAddress(event.address)
+    const port = this.#links.find(event.peerIndex)
+    if (port?.kind !== 'port') return undefined
+    return event.up && event.name === port.link.name ? undefined : port
+  }
+
+  #lookSoon(): void {
     if (this.#touched.size === 0 || this.#timer !== undefined) return
     this.#timer = setTimeout(() => {
       this.#timer = undefined
@@ -171,13 +202,19 @@ export class DriftWatch {
   #driftOf(link: WantedLink): Drift | undefined {
     if (!this.#links.has(link)) return undefined
     try {
-      return link.kind === 'bridge'
-        ? driftOfBridge(this.#deps, this.#links, link)
-        : driftOfPort(this.#deps, this.#links, link)
+      if (link.kind === 'bridge') return driftOfBridge(this.#deps, this.#links, link)
+      return driftOfPort(this.#deps, this.#links, link) ?? this.#driftInside(link)
     } catch (error) {
       this.#deps.logger.warn({ error, link: link.name }, 'could not look at a link')
       return undefined
     }
+  }
+
+  #driftInside(port: WantedPort): Drift | undefined {
+    if (!this.#farTouched.has(port)) return undefined
+    const drift = driftOfFarEnd(this.#deps, this.#links, port)
+    if (drift === undefined) this.#farTouched.delete(port)
+    return drift
   }
 
   /** As long as nothing is better, nothing is told again. */
@@ -189,8 +226,8 @@ export class DriftWatch {
     this.#tell(drift, outcome, error)
   }
 
-  #tell({ what, subject, detail }: Drift, outcome: DriftEvent['outcome'], error?: Error): void {
-    const event: DriftEvent = { kind: 'drift', what, subject, detail, outcome, error }
+  #tell({ what, subject, sandbox, detail }: Drift, outcome: DriftEvent['outcome'], error?: Error): void {
+    const event: DriftEvent = { kind: 'drift', what, subject, sandbox, detail, outcome, error }
     this.#deps.logger.warn(event, 'a link is not as it was left')
     this.#deps.tell(event)
   }

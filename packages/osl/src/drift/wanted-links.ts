@@ -32,6 +32,8 @@ export class WantedLinks {
   readonly #byIndex = new Map<number, WantedLink>()
   /** Ports by the name of their bridge: those that go off it together. */
   readonly #ports = new Map<string, Set<WantedPort>>()
+  /** Ports by the addresses of their far ends. */
+  readonly #byAddress = new Map<string, WantedPort>()
   /** The default routes of sandboxes, by key. */
   readonly #gateways = new Map<string, Gateways>()
 
@@ -43,6 +45,11 @@ export class WantedLinks {
 
   find(index: number): WantedLink | undefined {
     return this.#byIndex.get(index)
+  }
+
+  /** The port whose far end is to have that address, with prefix length. */
+  findByAddress(address: string): WantedPort | undefined {
+    return this.#byAddress.get(address)
   }
 
   has(link: WantedLink): boolean {
@@ -76,6 +83,7 @@ export class WantedLinks {
       this.#add(port)
       const ports = this.#ports.get(link.create.master) ?? new Set()
       this.#ports.set(link.create.master, ports.add(port))
+      for (const address of link.addresses) this.#byAddress.set(address, port)
     })
     this.addGateways(key, sandbox.gateways)
   }
@@ -128,6 +136,9 @@ export class WantedLinks {
     this.#byName.delete(name)
     this.#byIndex.delete(link.index)
     if (link.kind === 'bridge') return
+    for (const address of link.link.addresses) {
+      if (this.#byAddress.get(address) === link) this.#byAddress.delete(address)
+    }
     const ports = this.#ports.get(link.link.create.master)
     ports?.delete(link)
     if (ports?.size === 0) this.#ports.delete(link.link.create.master)

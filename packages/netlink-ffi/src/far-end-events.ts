@@ -1,0 +1,47 @@
+import { viewOf } from './attributes.ts'
+import { watchEvents } from './event-socket.ts'
+import type { ReceivedMessage } from './message.ts'
+import { decodeAddress, RTM_DELADDR } from './rtnetlink/address.ts'
+import { decodeLink, RTM_DELLINK, RTM_NEWLINK } from './rtnetlink/link.ts'
+import { littleEndian } from './writer.ts'
+
+// linux/rtnetlink.h: enum rtnetlink_groups
+const NETLINK_ROUTE = 0
+const RTNLGRP_LINK = 1
+const RTNLGRP_IPV4_IFADDR = 5
+const RTNLGRP_IPV6_IFADDR = 9
+const BUFFER_BYTES = 1024 * 1024
+/** struct ifinfomsg: which flags changed; all of them where the link is new. */
+const CHANGE_OFFSET = 12
+const NEW_LINK = 0xffff_ffff
+
+/** Something that became of an interface, wherever it is. */
+export type FarEndEvent =
+  /** `name`, `up`: as it is now. `peerIndex`: its other end, in that one's namespace. */
+  | { readonly kind: 'link'; readonly peerIndex: number; readonly name: string; readonly up: boolean }
+  | { readonly kind: 'address-removed'; readonly address: string }
+  /** Events were lost because they came faster than they were read: look at all. */
+  | { readonly kind: 'overrun' }
+
+/**
+ * Follows what becomes of links with another end, and which addresses are removed, in the calling thread's namespace
+ * and in all those that it has links into: one socket for all of them. In which one is not said; where the kernel does
+ * not permit to listen to one (CAP_NET_BROADCAST there), nothing is heard from it.
+ */
+export function watchFarEnds(onEvent: (event: FarEndEvent) => void): { close(): void } & Disposable {
+  const groups = [RTNLGRP_LINK, RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV6_IFADDR]
+  const lost = (): FarEndEvent => ({ kind: 'overrun' })
+  const source = { protocol: NETLINK_ROUTE, groups, bufferBytes: BUFFER_BYTES, everywhere: true, take: eventOf, lost }
+  return watchEvents(source, onEvent)
+}
+
+function eventOf(message: ReceivedMessage): FarEndEvent | undefined {
+  const { type, payload } = message
+  if (type === RTM_DELADDR) return { kind: 'address-removed', address: decodeAddress(message).address }
+  if (type !== RTM_NEWLINK && type !== RTM_DELLINK) return undefined
+  const isNew = type === RTM_NEWLINK && viewOf(payload).getUint32(CHANGE_OFFSET, littleEndian) === NEW_LINK
+  if (isNew) return undefined
+  const { peerIndex, name, up } = decodeLink(message)
+  if (peerIndex === undefined) return undefined
+  return { kind: 'link', peerIndex, name, up: up && type === RTM_NEWLINK }
+}

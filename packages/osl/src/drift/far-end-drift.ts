@@ -1,0 +1,54 @@
+import { RouteSocket, type Link } from '@net/netlink-ffi'
+import { missingAddresses } from '../interfaces.ts'
+import { inSandbox, isSandbox } from '../sandbox-namespace.ts'
+import type { DriftHands } from './bridge-drift.ts'
+import type { Drift } from './drift.ts'
+import { rename } from './rename.ts'
+import type { WantedLinks, WantedPort } from './wanted-links.ts'
+
+/** The first thing about an interface in its sandbox that is not as it is to be; undefined where all is well. */
+export function driftOfFarEnd(hands: DriftHands, links: WantedLinks, wanted: WantedPort): Drift | undefined {
+  const { key } = wanted
+  if (!isSandbox(key)) return { what: 'namespace-lost', subject: key }
+  using inside = openInside(key)
+  const far = inside.listLinks().find(({ kind, peerIndex }) => kind === 'veth' && peerIndex === wanted.index)
+  if (far === undefined) return { what: 'interface-moved', subject: wanted.link.name, sandbox: key }
+  return driftOfName(wanted, far) ?? driftOfContents(hands, links, wanted, { inside, far })
+}
+
+function driftOfName({ key, link }: WantedPort, { name, index }: Link): Drift | undefined {
+  if (name === link.name) return undefined
+  return {
+    ...{ what: 'interface-renamed', subject: link.name, sandbox: key, detail: name },
+    repair: () => {
+      using inside = openInside(key)
+      rename(inside, index, link.name)
+    },
+  }
+}
+
+function driftOfContents(
+  { interfaces }: DriftHands,
+  links: WantedLinks,
+  { key, link }: WantedPort,
+  { inside, far }: { readonly inside: RouteSocket; readonly far: Link },
+): Drift | undefined {
+  const gateways = links.gatewaysOf(key)
+  const lost = (what: Drift['what'], detail?: string): Drift => ({
+    ...{ what, subject: link.name, sandbox: key, detail },
+    repair: () => {
+      interfaces.restore(key, link, gateways)
+    },
+  })
+  if (!far.up) return lost('interface-down')
+  const [address] = missingAddresses(inside, far.index, link)
+  if (address !== undefined) return lost('address-removed', address)
+  const destinations = new Set(inside.listRoutes().map(({ destination }) => destination))
+  if (gateways.ipv4 !== undefined && !destinations.has('0.0.0.0/0')) return lost('route-removed', '0.0.0.0/0')
+  if (gateways.ipv6 !== undefined && !destinations.has('::/0')) return lost('route-removed', '::/0')
+  return undefined
+}
+
+function openInside(key: string): RouteSocket {
+  return inSandbox(key, () => RouteSocket.open())
+}
