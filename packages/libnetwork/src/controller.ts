@@ -1,5 +1,6 @@
 import type { CallOptions } from '@net/types'
 import type { Core } from './core.ts'
+import { describe, type ControllerDescription } from './describe.ts'
 import { deleteEndpoint } from './endpoint-operations.ts'
 import { Endpoint } from './endpoint.ts'
 import type { ControllerEvent, EventLog, EventsOptions } from './events.ts'
@@ -114,6 +115,14 @@ export class Controller implements AsyncDisposable {
    */
   events(options?: EventsOptions): AsyncIterable<ControllerEvent> {
     return this.#events.events(options)
+  }
+
+  /**
+   * Everything it knows, and what the kernel has, side by side, with what differs between the two. Plain JSON, for
+   * people and for reports of what went wrong. It looks, and repairs nothing.
+   */
+  async describe(call?: CallOptions): Promise<ControllerDescription> {
+    return this.#core.run(() => describe(this.#core, this.id), call)
   }
 
   /**

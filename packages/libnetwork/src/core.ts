@@ -72,6 +72,11 @@ export class Core {
     }
   }
 
+  /** How many operations run. */
+  get underWay(): number {
+    return this.#running.size
+  }
+
   /** Begins no more operations, and resolves once those that run are done. */
   async drain(): Promise<void> {
     this.#closing = true

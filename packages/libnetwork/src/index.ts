@@ -5,6 +5,13 @@
  */
 
 export { Controller, type Attachment } from './controller.ts'
+export type {
+  ControllerDescription,
+  EndpointDescription,
+  NetworkDescription,
+  PoolLease,
+  SandboxDescription,
+} from './describe.ts'
 export { Endpoint } from './endpoint.ts'
 export {
   ActiveEndpointsError,

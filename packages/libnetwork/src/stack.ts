@@ -101,7 +101,7 @@ export async function openController(options: ControllerOptions = {}): Promise<C
     }
     const found = survey(await records.load(), { drivers: deps.drivers, isSandbox })
     const facts = [...factsOf(found, deps.drivers), ...forwardingOf(stored)]
-    const firewall = await openFirewallOf(options, { id, facts }, { logger, onEvent })
+    const firewall = await openFirewallOf(options, { id, facts }, { logger, turns, onEvent })
     held.defer('open the firewall', () => (keeps ? firewall.detach() : firewall.close()))
     const folder = createFolder(id, options.runtimeDirectory, held)
     const ports = openPortAllocator(options.ports, { turns })
