@@ -73,4 +73,6 @@ export interface SandboxRecord {
   readonly domainname?: string | undefined
   /** Path of its network namespace. */
   readonly key: string
+  /** A runtime made the namespace, or is to bring one: until then there is none. @defaultValue it is the sandbox' own */
+  readonly namespace?: 'given' | 'awaited' | undefined
 }

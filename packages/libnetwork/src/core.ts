@@ -3,6 +3,7 @@ import type { IpamDriver } from '@net/ipamapi'
 import type { Executor } from '@net/osl'
 import type { PortAllocator } from '@net/portallocator'
 import { ClosedError, KeyedMutex, type CallOptions, type Logger, type Turns } from '@net/types'
+import type { KeyDesk } from './keys/key-desk.ts'
 import type { HostResolver } from './names/host-resolver.ts'
 import type { NamingDeps } from './names/sandbox-naming.ts'
 import type { Records } from './records/records.ts'
@@ -16,6 +17,7 @@ export interface CoreDeps {
   readonly ports: PortAllocator
   readonly records: Records
   readonly naming: NamingDeps
+  readonly keys: KeyDesk
   readonly hostNames?: HostResolver | undefined
   /** Folder of the namespaces. */
   readonly folder: string
@@ -31,6 +33,8 @@ export class Core {
   readonly ports: PortAllocator
   readonly records: Records
   readonly naming: NamingDeps
+  /** Where runtimes hand namespaces over. */
+  readonly keys: KeyDesk
   /** Answers the host itself, where that is wanted. */
   readonly hostNames: HostResolver | undefined
   readonly folder: string
@@ -49,6 +53,7 @@ export class Core {
     this.ports = deps.ports
     this.records = deps.records
     this.naming = deps.naming
+    this.keys = deps.keys
     this.hostNames = deps.hostNames
     this.folder = deps.folder
     this.logger = deps.logger

@@ -7,7 +7,7 @@ import type { ResolverStatistics } from '@net/resolver'
 import type { AddressFamily } from '@net/types'
 import type { Core } from './core.ts'
 import { heldAddresses } from './endpoint-operations.ts'
-import { endpointsOf, planOf } from './gateways.ts'
+import { isAwaited, joinsOf } from './gateways.ts'
 import { recordOf, type NetworkEntry } from './state.ts'
 import { subnetsOf } from './subnets.ts'
 
@@ -58,10 +58,11 @@ export async function describe(core: Core, id: string): Promise<ControllerDescri
   const inPlace = [...networks.values()].filter(({ record }) => record.phase === 'ready')
   const { host, differences } = await core.executor.inspect({
     networks: inPlace.map(({ record }) => core.drivers.get(record.driver).planNetwork(record)),
-    joins: [...sandboxes.values()].flatMap((sandbox) =>
-      endpointsOf(core, sandbox).map((entry) => ({ key: sandbox.record.key, plan: planOf(core, entry, sandbox) })),
-    ),
-    keys: Array.from(sandboxes.values(), ({ record }) => record.key).sort(),
+    joins: joinsOf(core),
+    keys: [...sandboxes.values()]
+      .filter((sandbox) => !isAwaited(sandbox))
+      .map(({ record }) => record.key)
+      .sort(),
   })
   const described: NetworkDescription[] = []
   for (const network of networks.values()) described.push(await describeNetwork(core, network))

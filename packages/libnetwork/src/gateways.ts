@@ -56,6 +56,18 @@ function priorityOf({ record }: EndpointEntry): number {
   return record.priority ?? 0
 }
 
+async function addGateways(
+  core: Core,
+  sandbox: SandboxEntry,
+  { entry, families }: { readonly entry: EndpointEntry; readonly families: readonly AddressFamily[] },
+): Promise<void> {
+  const { ipv4, ipv6 } = gatewaysOf(core, entry, sandbox)
+  await core.executor.addGateways(sandbox.record.key, {
+    ipv4: families.includes(4) ? ipv4 : undefined,
+    ipv6: families.includes(6) ? ipv6 : undefined,
+  })
+}
+
 /**
  * After the endpoint that served them left: the default routes pass to those of the highest priority, and of these to
  * those that joined first.
@@ -64,13 +76,28 @@ export async function electGateways(core: Core, sandbox: SandboxEntry): Promise<
   for (const entry of orderByGateway(core, sandbox)) {
     const families = electable(core, entry, sandbox)
     if (families.length === 0) continue
-    const { ipv4, ipv6 } = gatewaysOf(core, entry, sandbox)
-    await core.executor.addGateways(sandbox.record.key, {
-      ipv4: families.includes(4) ? ipv4 : undefined,
-      ipv6: families.includes(6) ? ipv6 : undefined,
-    })
+    if (!isAwaited(sandbox)) await addGateways(core, sandbox, { entry, families })
     takeGateways(core, entry, sandbox)
   }
+}
+
+/** Whether a sandbox has no namespace yet: somebody else is to bring one. */
+export function isAwaited({ record }: SandboxEntry): boolean {
+  return record.namespace === 'awaited'
+}
+
+/** Whether an endpoint has its interface, and not only its place in a sandbox. */
+export function isInPlace(core: Core, { record }: EndpointEntry): boolean {
+  return record.sandboxId !== undefined && !isAwaited(core.state.getSandbox(record.sandboxId))
+}
+
+/** The plans of all endpoints that are in place. */
+export function joinsOf(core: Core): { readonly key: string; readonly plan: JoinPlan }[] {
+  return [...core.state.sandboxes.values()]
+    .filter((sandbox) => !isAwaited(sandbox))
+    .flatMap((sandbox) =>
+      endpointsOf(core, sandbox).map((entry) => ({ key: sandbox.record.key, plan: planOf(core, entry, sandbox) })),
+    )
 }
 
 /** The endpoints joined to a sandbox, in the order of joining. */

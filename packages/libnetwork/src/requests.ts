@@ -70,6 +70,11 @@ export interface CreateSandboxRequest {
   readonly extraHosts?: Readonly<Record<string, string>> | undefined
   /** Its resolver; `false` for none: programs then ask the host's servers. @defaultValue as on the host */
   readonly dns?: DnsRequest | false | undefined
+  /**
+   * Path of a network namespace that a runtime made, such as `/proc/PID/ns/net`: it is used, and lives as long as its
+   * processes. `false`: a runtime brings one later, by `setKey` or its hook. @defaultValue one of its own
+   */
+  readonly key?: string | false | undefined
 }
 
 /** What the resolver of a sandbox does otherwise than the host's. */
@@ -173,6 +178,10 @@ const ndots = z
   .string()
   .refine((option) => !/^ndots(:|$)/.test(option) || /^ndots:[0-9]{1,2}$/.test(option), 'expected ndots:0 to ndots:15')
 
+const path = z
+  .string()
+  .refine((text) => text.startsWith('/') && text.length < 4_096 && !text.includes('\0'), 'expected an absolute path')
+
 const createSandboxSchema: z.ZodType<CreateSandboxRequest> = z.strictObject({
   containerId: name,
   hostname: hostname.optional(),
@@ -189,6 +198,7 @@ const createSandboxSchema: z.ZodType<CreateSandboxRequest> = z.strictObject({
       }),
     ])
     .optional(),
+  key: z.union([z.literal(false), path], 'expected an absolute path or false').optional(),
 })
 
 const joinSchema: z.ZodType<JoinOptions> = z.strictObject({
@@ -241,6 +251,9 @@ function parser<T>(what: string, schema: z.ZodType<T>): (request: T) => T {
 
 /** @throws InvalidRequestError (`ERR_INVALID_REQUEST`) */
 export const parseName = parser('name', name)
+
+/** @throws InvalidRequestError (`ERR_INVALID_REQUEST`) */
+export const parseKey = parser('key', path)
 
 /** Id of what a handle, or an id itself, stands for. @throws InvalidRequestError (`ERR_INVALID_REQUEST`) */
 export function idOf(what: string, handle: { readonly id: string } | string): string {

@@ -18,6 +18,9 @@ import { Controller } from './controller.ts'
 import { Core } from './core.ts'
 import { ControllerRunningError, InvalidRequestError } from './errors.ts'
 import { EventLog, type Happening } from './events.ts'
+import { isAwaited } from './gateways.ts'
+import { awaitKeys } from './keys/await-keys.ts'
+import { KeyDesk } from './keys/key-desk.ts'
 import { openHostResolver, type HostResolverOptions } from './names/host-resolver.ts'
 import { HostResolvConf } from './names/host-resolv-conf.ts'
 import type { NamingDeps } from './names/sandbox-naming.ts'
@@ -116,12 +119,15 @@ export async function openController(options: ControllerOptions = {}): Promise<C
     const { host, ...naming } = options.dns ?? {}
     const hostNames = host === undefined ? undefined : await openHostResolver(host, { logger })
     if (hostNames !== undefined) held.defer('answer the host', () => hostNames.close())
-    const parts = { ...deps, executor, ports, records, folder, naming: namingOf(naming, logger), hostNames }
+    const keys = new KeyDesk(folder, logger)
+    held.defer('listen for keys', () => keys.close())
+    const parts = { ...deps, executor, ports, records, folder, keys, naming: namingOf(naming, logger), hostNames }
     const core = new Core(parts)
     held.defer('answer names', async () => {
       for (const sandbox of core.state.sandboxes.values()) await sandbox.naming.detach()
     })
     await recover(core, found, onEvent)
+    if ([...core.state.sandboxes.values()].some(isAwaited)) await awaitKeys(core)
     logger.info({ controllerId: id }, 'controller opened')
     return new Controller(id, core, events, { keeps, release: () => held[Symbol.asyncDispose]() })
   } catch (error) {

@@ -24,6 +24,7 @@ export { holdPort, type HeldPort } from './held-port.ts'
 export { watchInterfaces, type InterfaceEvent } from './interface-events.ts'
 export { encodedOnce, type NetlinkMessage } from './message.ts'
 export {
+  adoptNamespace,
   createNamespace,
   deleteNamespace,
   enterNewNamespace,

@@ -8,6 +8,7 @@ import {
 } from '@net/driverapi'
 import { ConntrackSocket, isOnLink, RouteSocket, type Link, type LinkStatistics } from '@net/netlink-ffi'
 import { Rollback, silentLogger, Turns, type CallOptions, type Logger } from '@net/types'
+import { adoptSandboxNamespace } from './adopt-namespace.ts'
 import { Announcer } from './announcer.ts'
 import { Bridges } from './bridges.ts'
 import type { DriftAnswer, DriftEvent } from './drift/drift-event.ts'
@@ -199,6 +200,16 @@ export class Executor {
   async createSandbox(key: string, call?: CallOptions): Promise<void> {
     await this.#turns.take(call)
     createSandboxNamespace(key, this.#logger)
+  }
+
+  /**
+   * Has the sandbox at path `key` be the namespace that somebody else made at `from`. Deleting the sandbox lets it go.
+   *
+   * @throws `ERR_INVALID_NAMESPACE`, `ERR_SANDBOX_NOT_FOUND`, `ERR_SANDBOX_EXISTS`, `ERR_NOT_PERMITTED`
+   */
+  async adoptSandbox(from: string, key: string, call?: CallOptions): Promise<void> {
+    await this.#turns.take(call)
+    adoptSandboxNamespace(from, key, this.#logger)
   }
 
   /**

@@ -7,6 +7,7 @@
 export type { DriftAnswer, DriftEvent, DriftKind } from './drift/drift-event.ts'
 export {
   BridgeFullError,
+  InvalidNamespaceError,
   InterfaceExistsError,
   LinkNotFoundError,
   NotPermittedError,

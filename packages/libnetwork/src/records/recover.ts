@@ -6,9 +6,9 @@ import { isNetError } from '@net/types'
 import type { Core } from '../core.ts'
 import { heldAddresses } from '../endpoint-operations.ts'
 import type { Happening } from '../events.ts'
-import { electGateways, endpointsOf, planOf } from '../gateways.ts'
+import { electGateways, endpointsOf, isAwaited, joinsOf } from '../gateways.ts'
 import { adoptNaming, introduce } from '../names/naming-operations.ts'
-import { publicationKey, type EndpointEntry } from '../state.ts'
+import { publicationKey, type EndpointEntry, type SandboxEntry } from '../state.ts'
 import { replayEndpoint, replayNetwork, replaySandbox } from './replay.ts'
 import type { Survey } from './survey.ts'
 
@@ -73,9 +73,7 @@ export async function recover(core: Core, found: Survey, tell: (event: Happening
   await removeGone(core, found)
   await core.executor.restore({
     networks: Array.from(core.state.networks.values(), ({ record }) => planNetwork(core, record)),
-    joins: Array.from(core.state.sandboxes.values()).flatMap((sandbox) =>
-      endpointsOf(core, sandbox).map((entry) => ({ key: sandbox.record.key, plan: planOf(core, entry, sandbox) })),
-    ),
+    joins: joinsOf(core),
     // Links of records that cannot be read look like nobody's.
     keepStrangers: refused.length > 0,
   })
@@ -176,9 +174,11 @@ async function removeStrangers(core: Core): Promise<void> {
 /** Names are known again, resolvers answer, and default routes are served by who is to serve them. */
 async function answerAgain(core: Core, tell: (event: Happening) => void): Promise<void> {
   for (const sandbox of core.state.sandboxes.values()) {
-    for (const entry of endpointsOf(core, sandbox)) introduce(core, entry, sandbox)
+    if (isAwaited(sandbox)) await awaitAgain(core, sandbox)
+    else for (const entry of endpointsOf(core, sandbox)) introduce(core, entry, sandbox)
   }
   for (const sandbox of core.state.sandboxes.values()) {
+    if (isAwaited(sandbox)) continue
     await core.turns.take()
     try {
       await electGateways(core, sandbox)
@@ -188,6 +188,12 @@ async function answerAgain(core: Core, tell: (event: Happening) => void): Promis
       tell({ kind: 'names-lost', containerId: sandbox.record.containerId, error: asError(error) })
     }
   }
+}
+
+/** A namespace that was being brought when the process died is to be brought again. */
+async function awaitAgain(core: Core, { record, naming }: SandboxEntry): Promise<void> {
+  await core.executor.deleteSandbox(record.key, [])
+  await naming.adoptFiles()
 }
 
 function asError(error: unknown): Error {

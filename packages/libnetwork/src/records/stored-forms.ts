@@ -105,6 +105,7 @@ export const sandboxForm: z.ZodType<StoredSandbox> = z.strictObject({
     hostname: z.string(),
     domainname: z.string().optional(),
     key: z.string(),
+    namespace: z.enum(['given', 'awaited']).optional(),
   }),
   wishes: z.strictObject({
     hostname: z.string(),

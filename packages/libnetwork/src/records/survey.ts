@@ -36,7 +36,9 @@ export function survey(stored: StoredState, { drivers, isSandbox }: SurveyDeps):
     return error === undefined
   })
   const networks = known.filter(({ record }) => record.phase !== 'deleting')
-  const sandboxes = stored.sandboxes.filter(({ record }) => record.phase === 'ready' && isSandbox(record.key))
+  const sandboxes = stored.sandboxes.filter(
+    ({ record }) => record.phase === 'ready' && (record.namespace === 'awaited' || isSandbox(record.key)),
+  )
   const networkIds = idsOf(networks)
   const sandboxIds = idsOf(sandboxes)
   const goneSandboxes = stored.sandboxes.filter(({ record }) => !sandboxIds.has(record.id))
@@ -70,7 +72,7 @@ export function factsOf({ networks, endpoints, sandboxes }: Survey, drivers: Dri
     ...endpoints.flatMap(({ record }) => {
       const network = networkOf.get(record.networkId)
       const sandbox = sandboxOf.get(record.sandboxId ?? '')
-      if (network === undefined || sandbox === undefined) return []
+      if (network === undefined || sandbox === undefined || sandbox.namespace === 'awaited') return []
       return drivers.get(network.driver).planEndpoint(network, record, sandbox).firewall
     }),
   ]
