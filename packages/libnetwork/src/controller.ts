@@ -5,6 +5,7 @@ import { deleteEndpoint } from './endpoint-operations.ts'
 import { Endpoint } from './endpoint.ts'
 import type { ControllerEvent, EventLog, EventsOptions } from './events.ts'
 import { attach, createSandbox, deleteSandbox } from './join-operations.ts'
+import { metricsOf, type MetricsOptions } from './metrics/controller-metrics.ts'
 import { createNetwork, deleteNetwork } from './network-operations.ts'
 import { Network } from './network.ts'
 import {
@@ -72,7 +73,8 @@ export class Controller implements AsyncDisposable {
   /** Puts a container on a network: `createEndpoint`, `createSandbox` and `join`, all three or nothing. */
   async attach(request: AttachRequest, call?: CallOptions): Promise<Attachment> {
     return this.#core.run(async () => {
-      const entries = await attach(this.#core, parseAttach(request), call)
+      const checked = parseAttach(request)
+      const entries = await this.#core.meters.attach.time(() => attach(this.#core, checked, call))
       const sandbox = new Sandbox(this.#core, entries.sandbox)
       return { endpoint: new Endpoint(this.#core, entries.endpoint), sandbox, detach: () => sandbox.delete() }
     }, call)
@@ -123,6 +125,14 @@ export class Controller implements AsyncDisposable {
    */
   async describe(call?: CallOptions): Promise<ControllerDescription> {
     return this.#core.run(() => describe(this.#core, this.id), call)
+  }
+
+  /**
+   * Numbers of networks, containers, events and resolvers, as the text of OpenMetrics 1.0
+   * ({@link OPEN_METRICS_CONTENT_TYPE}) that Prometheus and others read.
+   */
+  metrics(options: MetricsOptions = {}): string {
+    return metricsOf(this.#core, options)
   }
 
   /**

@@ -4,6 +4,7 @@ import type { Executor } from '@net/osl'
 import type { PortAllocator } from '@net/portallocator'
 import { ClosedError, KeyedMutex, type CallOptions, type Logger, type Turns } from '@net/types'
 import type { KeyDesk } from './keys/key-desk.ts'
+import type { Meters } from './metrics/meters.ts'
 import type { HostResolver } from './names/host-resolver.ts'
 import type { NamingDeps } from './names/sandbox-naming.ts'
 import type { Records } from './records/records.ts'
@@ -18,6 +19,7 @@ export interface CoreDeps {
   readonly records: Records
   readonly naming: NamingDeps
   readonly keys: KeyDesk
+  readonly meters: Meters
   readonly hostNames?: HostResolver | undefined
   /** Folder of the namespaces. */
   readonly folder: string
@@ -35,6 +37,7 @@ export class Core {
   readonly naming: NamingDeps
   /** Where runtimes hand namespaces over. */
   readonly keys: KeyDesk
+  readonly meters: Meters
   /** Answers the host itself, where that is wanted. */
   readonly hostNames: HostResolver | undefined
   readonly folder: string
@@ -54,6 +57,7 @@ export class Core {
     this.records = deps.records
     this.naming = deps.naming
     this.keys = deps.keys
+    this.meters = deps.meters
     this.hostNames = deps.hostNames
     this.folder = deps.folder
     this.logger = deps.logger

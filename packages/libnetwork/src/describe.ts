@@ -26,6 +26,7 @@ export interface ControllerDescription {
   readonly differences: readonly Difference[]
 }
 
+/** A network, its address manager, and who has which of its addresses. */
 export interface NetworkDescription extends NetworkRecord {
   /** Its address manager. */
   readonly ipam: string
@@ -40,11 +41,13 @@ export interface PoolLease extends Subnet {
   readonly addresses: readonly { readonly address: string; readonly endpointId: string }[]
 }
 
+/** An endpoint with the ports that it publishes. */
 export interface EndpointDescription extends EndpointRecord {
   /** The families whose default route in its sandbox goes by way of it. */
   readonly gatewayFor: readonly AddressFamily[]
 }
 
+/** A sandbox, and who joined it. */
 export interface SandboxDescription extends SandboxRecord {
   /** Ids, in the order of joining. */
   readonly endpoints: readonly string[]

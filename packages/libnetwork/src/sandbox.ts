@@ -84,7 +84,7 @@ export class Sandbox {
 
   /** Deletes it with the endpoints joined to it. Programs in it lose their network. Safe to call twice. */
   async delete(): Promise<void> {
-    await this.#core.run(() => deleteSandbox(this.#core, this.#entry))
+    await this.#core.run(() => this.#core.meters.detach.time(() => deleteSandbox(this.#core, this.#entry)))
   }
 
   /**

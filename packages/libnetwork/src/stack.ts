@@ -21,6 +21,8 @@ import { EventLog, type Happening } from './events.ts'
 import { isAwaited } from './gateways.ts'
 import { awaitKeys } from './keys/await-keys.ts'
 import { KeyDesk } from './keys/key-desk.ts'
+import { Meters } from './metrics/meters.ts'
+import { ResolverTotals } from './metrics/resolver-totals.ts'
 import { openHostResolver, type HostResolverOptions } from './names/host-resolver.ts'
 import { HostResolvConf } from './names/host-resolv-conf.ts'
 import type { NamingDeps } from './names/sandbox-naming.ts'
@@ -99,7 +101,9 @@ export async function openController(options: ControllerOptions = {}): Promise<C
     held.defer('remember events', () => {
       events.close()
     })
+    const meters = new Meters()
     const onEvent = (event: Happening): void => {
+      meters.count(event)
       events.add(event)
     }
     const found = survey(await records.load(), { drivers: deps.drivers, isSandbox })
@@ -121,7 +125,17 @@ export async function openController(options: ControllerOptions = {}): Promise<C
     if (hostNames !== undefined) held.defer('answer the host', () => hostNames.close())
     const keys = new KeyDesk(folder, logger)
     held.defer('listen for keys', () => keys.close())
-    const parts = { ...deps, executor, ports, records, folder, keys, naming: namingOf(naming, logger), hostNames }
+    const parts = {
+      ...deps,
+      executor,
+      ports,
+      records,
+      folder,
+      keys,
+      meters,
+      naming: namingOf(naming, logger),
+      hostNames,
+    }
     const core = new Core(parts)
     held.defer('answer names', async () => {
       for (const sandbox of core.state.sandboxes.values()) await sandbox.naming.detach()
@@ -167,6 +181,7 @@ function namingOf({ resolvConf, slots, ...resolver }: ControllerDnsOptions, logg
     bound: new BoundFiles(),
     slots: new FairSlots(slots ?? { total: 1024, each: 256 }),
     resolver,
+    past: new ResolverTotals(),
     logger,
   }
 }

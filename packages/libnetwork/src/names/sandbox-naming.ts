@@ -19,6 +19,7 @@ import {
 } from '@net/resolver'
 import { inSandbox } from '@net/osl'
 import { isNetError, type Logger } from '@net/types'
+import type { ResolverTotals } from '../metrics/resolver-totals.ts'
 import { HostNameSource } from './host-name-source.ts'
 import type { HostResolvConf } from './host-resolv-conf.ts'
 import { SandboxFiles, type FilePaths, type FileTexts } from './sandbox-files.ts'
@@ -49,6 +50,8 @@ export interface NamingDeps {
   readonly slots: FairSlots
   /** What is the same for all their resolvers. */
   readonly resolver: Pick<ResolverOptions, 'serverTimeoutMs' | 'timeoutMs' | 'cacheEntries' | 'logQuestions'>
+  /** What resolvers did that are closed. */
+  readonly past: ResolverTotals
   readonly logger: Logger
 }
 
@@ -178,8 +181,11 @@ export class SandboxNaming {
   async #fallSilent(how: { readonly leaveRules: boolean }): Promise<void> {
     this.#unfollow?.()
     await this.#following
-    await this.#resolver?.close(how)
+    const resolver = this.#resolver
+    if (resolver === undefined) return
     this.#resolver = undefined
+    await resolver.close(how)
+    this.#deps.past.add(resolver.statistics())
   }
 
   /** Hands what is wanted now to the resolver. */
