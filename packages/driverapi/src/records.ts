@@ -23,6 +23,8 @@ export interface NetworkRecord<Options = unknown> {
   readonly ipv4?: Subnet | undefined
   readonly ipv6?: Subnet | undefined
   readonly labels: Readonly<Record<string, string>>
+  /** Id of the network of settings alone that it was made from. */
+  readonly configFrom?: string | undefined
   readonly options: Options
 }
 

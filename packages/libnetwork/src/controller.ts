@@ -1,4 +1,5 @@
 import type { CallOptions } from '@net/types'
+import { configDriver, isConfigOnly } from './config-networks.ts'
 import type { Core } from './core.ts'
 import { describe, type ControllerDescription } from './describe.ts'
 import { deleteEndpoint } from './endpoint-operations.ts'
@@ -7,6 +8,7 @@ import type { ControllerEvent, EventLog, EventsOptions } from './events.ts'
 import { attach, createSandbox, deleteSandbox } from './join-operations.ts'
 import { metricsOf, type MetricsOptions } from './metrics/controller-metrics.ts'
 import { createNetwork, deleteNetwork } from './network-operations.ts'
+import { matchesNetwork, type NetworkFilter } from './network-filter.ts'
 import { Network } from './network.ts'
 import {
   parseAttach,
@@ -80,9 +82,36 @@ export class Controller implements AsyncDisposable {
     }, call)
   }
 
-  /** All networks, in the order of creation. */
-  networks(): Network[] {
-    return Array.from(this.#core.state.networks.values(), (entry) => new Network(this.#core, entry))
+  /** All networks, or those that a filter means, in the order of creation. */
+  networks(filter: NetworkFilter = {}): Network[] {
+    return [...this.#core.state.networks.values()]
+      .filter((entry) => matchesNetwork(entry, filter))
+      .map((entry) => new Network(this.#core, entry))
+  }
+
+  /** The endpoints of all networks, in the order of creation. */
+  endpoints(): Endpoint[] {
+    return Array.from(this.#core.state.endpoints.values(), (entry) => new Endpoint(this.#core, entry))
+  }
+
+  /** @throws `ERR_NO_SUCH_ENDPOINT` */
+  getEndpoint(id: string): Endpoint {
+    return new Endpoint(this.#core, this.#core.state.getEndpoint(id))
+  }
+
+  findEndpoint(id: string): Endpoint | undefined {
+    const entry = this.#core.state.endpoints.get(id)
+    return entry === undefined ? undefined : new Endpoint(this.#core, entry)
+  }
+
+  /** The types of network drivers. */
+  drivers(): readonly string[] {
+    return this.#core.drivers.types().filter((type) => type !== configDriver.type)
+  }
+
+  /** The names of address managers; plugins that were not asked for yet are not among them. */
+  ipamDrivers(): readonly string[] {
+    return [...this.#core.ipam.keys()]
   }
 
   /** All sandboxes, in the order of creation. */
@@ -169,6 +198,10 @@ export class Controller implements AsyncDisposable {
     for (const endpoint of [...state.endpoints.values()]) {
       await attempt(() => deleteEndpoint(this.#core, endpoint, { force: true }))
     }
-    for (const network of [...state.networks.values()]) await attempt(() => deleteNetwork(this.#core, network))
+    // Those that others were made from come last.
+    const networks = [...state.networks.values()]
+    for (const network of [...networks.filter((one) => !isConfigOnly(one)), ...networks.filter(isConfigOnly)]) {
+      await attempt(() => deleteNetwork(this.#core, network))
+    }
   }
 }

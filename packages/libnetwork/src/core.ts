@@ -10,8 +10,17 @@ import type { NamingDeps } from './names/sandbox-naming.ts'
 import type { Records } from './records/records.ts'
 import { State } from './state.ts'
 
+/** What is meant where a request does not say. */
+export interface Defaults {
+  /** Type of driver. */
+  readonly driver: string
+  /** Name of a network. */
+  readonly network?: string | undefined
+}
+
 /** What the wiring supplies to a controller. */
 export interface CoreDeps {
+  readonly defaults: Defaults
   readonly drivers: DriverRegistry
   readonly ipam: ReadonlyMap<string, IpamDriver>
   readonly executor: Executor
@@ -29,6 +38,7 @@ export interface CoreDeps {
 
 /** What all operations of one controller share. */
 export class Core {
+  readonly defaults: Defaults
   readonly drivers: DriverRegistry
   readonly ipam: ReadonlyMap<string, IpamDriver>
   readonly executor: Executor
@@ -50,6 +60,7 @@ export class Core {
   #closing = false
 
   constructor(deps: CoreDeps) {
+    this.defaults = deps.defaults
     this.drivers = deps.drivers
     this.ipam = deps.ipam
     this.executor = deps.executor

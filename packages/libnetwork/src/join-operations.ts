@@ -235,7 +235,7 @@ export async function attach(
   request: AttachRequest,
   call?: CallOptions,
 ): Promise<{ endpoint: EndpointEntry; sandbox: SandboxEntry }> {
-  const network = core.state.getNetwork(idOf('network', request.network))
+  const network = core.state.getNetwork(idOf('network', request.network ?? core.defaults.network))
   await using rollback = new Rollback()
   const endpoint = await prepareEndpoint(core, network, request.endpoint, call)
   rollback.defer('create endpoint', () => deleteEndpoint(core, endpoint, { force: true }))

@@ -15,7 +15,8 @@ import { BoundFiles, FairSlots, type FairSlotsOptions } from '@net/resolver'
 import { openPortAllocator, type PortAllocatorOptions } from '@net/portallocator'
 import { Rollback, shortId, silentLogger, Turns, type Logger } from '@net/types'
 import { Controller } from './controller.ts'
-import { Core } from './core.ts'
+import { configDriver } from './config-networks.ts'
+import { Core, type Defaults } from './core.ts'
 import { ControllerRunningError, InvalidRequestError } from './errors.ts'
 import { EventLog, type Happening } from './events.ts'
 import { isAwaited } from './gateways.ts'
@@ -41,6 +42,10 @@ export interface ControllerOptions extends KeepingOptions {
   readonly runtimeDirectory?: string | undefined
   /** Network drivers beside the built-in ones (`bridge`). */
   readonly drivers?: readonly NetworkDriver[] | undefined
+  /** Driver of networks that name none. @defaultValue 'bridge' */
+  readonly defaultDriver?: string | undefined
+  /** Name of the network of those who attach to none by name. @defaultValue they have to name one */
+  readonly defaultNetwork?: string | undefined
   /** Address managers beside the built-in ones (`default`, `null`). */
   readonly ipam?: readonly IpamDriver[] | undefined
   /** Pools that networks get when they name none: CIDR `base`, cut into subnets of prefix length `size`. */
@@ -83,7 +88,8 @@ export async function openController(options: ControllerOptions = {}): Promise<C
   const keeps = outlives(options)
   const logger = options.logger ?? silentLogger
   const turns = new Turns()
-  const deps = { drivers: driversOf(options), ipam: ipamOf(options, logger), logger, turns }
+  const drivers = driversOf(options)
+  const deps = { drivers, defaults: defaultsOf(options, drivers), ipam: ipamOf(options, logger), logger, turns }
 
   // Let go in the opposite order, whichever fails: the name last, so that a successor finds the host as it is left.
   const held = new Rollback()
@@ -188,8 +194,12 @@ function namingOf({ resolvConf, slots, ...resolver }: ControllerDnsOptions, logg
 
 function driversOf(options: ControllerOptions): DriverRegistry {
   const drivers = new DriverRegistry()
-  for (const driver of [bridgeDriver(), ...(options.drivers ?? [])]) drivers.add(driver)
+  for (const driver of [bridgeDriver(), configDriver, ...(options.drivers ?? [])]) drivers.add(driver)
   return drivers
+}
+
+function defaultsOf({ defaultDriver, defaultNetwork }: ControllerOptions, drivers: DriverRegistry): Defaults {
+  return { driver: drivers.get(defaultDriver?.trim() ?? 'bridge').type, network: defaultNetwork?.trim() }
 }
 
 function ipamOf(options: ControllerOptions, logger: Logger): Map<string, IpamDriver> {

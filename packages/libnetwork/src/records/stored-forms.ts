@@ -61,6 +61,7 @@ export const networkForm: z.ZodType<StoredNetwork> = z.strictObject({
     labels: texts,
     ipv4: subnet.optional(),
     ipv6: subnet.optional(),
+    configFrom: id.optional(),
     options: z.unknown(),
   }),
   ipam: z.string(),
