@@ -16,6 +16,8 @@ export interface Defaults {
   readonly driver: string
   /** Name of a network. */
   readonly network?: string | undefined
+  /** Name of the network by which sandboxes reach the outside that do not by any other. */
+  readonly gatewayNetwork: string
 }
 
 /** What the wiring supplies to a controller. */

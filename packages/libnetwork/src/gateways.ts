@@ -16,7 +16,11 @@ export function planOf(core: Core, entry: EndpointEntry, sandbox: SandboxEntry):
 }
 
 /** Next hops of the default routes of every family that an endpoint offers. Its ports, which may be many, do not matter. */
-function gatewaysOf(core: Core, { record }: EndpointEntry, sandbox: SandboxEntry): JoinPlan['sandbox']['gateways'] {
+export function gatewaysOf(
+  core: Core,
+  { record }: EndpointEntry,
+  sandbox: SandboxEntry,
+): JoinPlan['sandbox']['gateways'] {
   const network = core.state.getNetwork(record.networkId)
   const silent = { ...record, ports: [] }
   return core.drivers.get(network.record.driver).planEndpoint(network.record, silent, sandbox.record).sandbox.gateways

@@ -4,6 +4,7 @@ import type { Core } from './core.ts'
 import { deleteEndpoint, isHeldByRecord, letEndpointGo, prepareEndpoint } from './endpoint-operations.ts'
 import { BusyError, EndpointJoinedError, EndpointNotJoinedError } from './errors.ts'
 import { holdEndpoints } from './endpoint-locks.ts'
+import { isGatewayEndpoint, settleGateway } from './gateway-network.ts'
 import { electGateways, endpointsOf, isAwaited, planOf, takeGateways } from './gateways.ts'
 import { awaitKeys } from './keys/await-keys.ts'
 import { appear, updateNaming, vanish } from './names/naming-operations.ts'
@@ -102,7 +103,7 @@ export async function deleteSandbox(core: Core, sandbox: SandboxEntry): Promise<
 export async function renameSandbox(core: Core, sandbox: SandboxEntry, name: string): Promise<void> {
   using _lock = await core.locks.lock(sandbox.record.id)
   core.state.getSandbox(sandbox.record.id)
-  const endpoints = endpointsOf(core, sandbox)
+  const endpoints = endpointsOf(core, sandbox).filter((entry) => !isGatewayEndpoint(entry, sandbox))
   const before = endpoints.map(({ record }) => record.name)
   core.state.renameEndpoints(endpoints, name)
   try {
@@ -131,6 +132,21 @@ export async function join(
 ): Promise<void> {
   using _sandboxLock = await core.locks.lock(sandbox.record.id, call)
   using _endpointLock = await core.locks.lock(entry.record.id, call)
+  await using rollback = new Rollback()
+  await joinLocked(core, entry, sandbox, { priority, aliases }, call)
+  rollback.defer('join', () => leaveLocked(core, entry))
+  await settleGateway(core, sandbox, call)
+  rollback.commit()
+}
+
+/** As {@link join}, for whoever holds the locks of both. */
+export async function joinLocked(
+  core: Core,
+  entry: EndpointEntry,
+  sandbox: SandboxEntry,
+  { priority, aliases }: JoinWishes,
+  call?: CallOptions,
+): Promise<void> {
   core.state.getEndpoint(entry.record.id)
   core.state.getSandbox(sandbox.record.id)
   if (sandbox.record.phase !== 'ready') throw new BusyError(`sandbox ${sandbox.record.containerId}`, 'being deleted')
@@ -193,6 +209,7 @@ export async function leave(core: Core, entry: EndpointEntry, sandbox: SandboxEn
     throw new EndpointNotJoinedError(entry.record.name, sandbox.record.containerId)
   }
   await leaveLocked(core, entry)
+  await settleGateway(core, sandbox)
 }
 
 /** As {@link leave}, for whoever holds the endpoint's lock. */

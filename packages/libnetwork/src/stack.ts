@@ -46,6 +46,11 @@ export interface ControllerOptions extends KeepingOptions {
   readonly defaultDriver?: string | undefined
   /** Name of the network of those who attach to none by name. @defaultValue they have to name one */
   readonly defaultNetwork?: string | undefined
+  /**
+   * Name of the network by which sandboxes reach the outside whose own networks do not lead there. One of that name is
+   * used if it is there; else it is made when it is needed first. @defaultValue 'net_gateway'
+   */
+  readonly gatewayNetwork?: string | undefined
   /** Address managers beside the built-in ones (`default`, `null`). */
   readonly ipam?: readonly IpamDriver[] | undefined
   /** Pools that networks get when they name none: CIDR `base`, cut into subnets of prefix length `size`. */
@@ -198,8 +203,12 @@ function driversOf(options: ControllerOptions): DriverRegistry {
   return drivers
 }
 
-function defaultsOf({ defaultDriver, defaultNetwork }: ControllerOptions, drivers: DriverRegistry): Defaults {
-  return { driver: drivers.get(defaultDriver?.trim() ?? 'bridge').type, network: defaultNetwork?.trim() }
+function defaultsOf(options: ControllerOptions, drivers: DriverRegistry): Defaults {
+  return {
+    driver: drivers.get(options.defaultDriver?.trim() ?? 'bridge').type,
+    network: options.defaultNetwork?.trim(),
+    gatewayNetwork: options.gatewayNetwork?.trim() ?? 'net_gateway',
+  }
 }
 
 function ipamOf(options: ControllerOptions, logger: Logger): Map<string, IpamDriver> {

@@ -6,6 +6,7 @@ import { isNetError } from '@net/types'
 import type { Core } from '../core.ts'
 import { heldAddresses } from '../endpoint-operations.ts'
 import type { Happening } from '../events.ts'
+import { settleGateway } from '../gateway-network.ts'
 import { electGateways, endpointsOf, isAwaited, joinsOf } from '../gateways.ts'
 import { adoptNaming, introduce } from '../names/naming-operations.ts'
 import { publicationKey, type EndpointEntry, type SandboxEntry } from '../state.ts'
@@ -183,6 +184,7 @@ async function answerAgain(core: Core, tell: (event: Happening) => void): Promis
     try {
       await electGateways(core, sandbox)
       await adoptNaming(core, sandbox)
+      await settleGateway(core, sandbox)
     } catch (error) {
       // The others are not to suffer for it.
       tell({ kind: 'names-lost', containerId: sandbox.record.containerId, error: asError(error) })
