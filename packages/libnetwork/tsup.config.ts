@@ -1,3 +1,3 @@
 import { packageConfig } from '../../tsup.base.ts'
 
-export default packageConfig()
+export default packageConfig({ index: 'src/index.ts', 'net-setkey': 'src/net-setkey.ts' })

@@ -19,6 +19,7 @@ const PNPM = 'pnpm@12.21.0'
 const testTools = {
   ...{ ip: 'iproute2', nft: 'nftables', iptables: 'iptables', ping: 'iputils-ping' },
   ...{ etcd: 'etcd-server', openssl: 'openssl', dig: 'bind9-dnsutils', curl: 'curl' },
+  ...{ runc: 'runc', busybox: 'busybox-static' },
 }
 
 /** Dependencies are there and fit the lock file. */

@@ -91,6 +91,18 @@ export interface FirewallChange {
   readonly remove?: readonly FirewallFact[]
 }
 
+/** What the kernel has of packet rules, beside what facts call for. Plain JSON, in words for people. */
+export interface FirewallReport {
+  /** The table, or what the names of the chains begin with. */
+  readonly name: string
+  /** What is there, by the sets it is in. */
+  readonly elements: Readonly<Record<string, readonly string[]>>
+  /** What facts call for and is not there. */
+  readonly missing: readonly string[]
+  /** What is there and no fact calls for. */
+  readonly unexpected: readonly string[]
+}
+
 /** Keeps the packet rules that facts call for. */
 export interface Firewall {
   /**
@@ -98,6 +110,8 @@ export interface Firewall {
    * adding one that is there is, save for open ports and links.
    */
   change(change: FirewallChange, call?: CallOptions): Promise<void>
+  /** Compares what is there with what `facts` call for, and changes nothing. Absent: it cannot look. */
+  inspect?(facts: readonly FirewallFact[]): Promise<FirewallReport>
   /** Removes every rule. Safe to call twice. */
   close(): Promise<void>
 }

@@ -10,6 +10,7 @@ export type {
   Firewall,
   FirewallChange,
   FirewallFact,
+  FirewallReport,
   ForwardingFact,
   Inbound,
   NetworkFact,

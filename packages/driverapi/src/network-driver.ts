@@ -45,6 +45,11 @@ export interface CheckEndpointRequest {
 export interface NetworkDriver<NetworkOptions = unknown, EndpointOptions = unknown> {
   readonly type: string
   readonly scope: 'local' | 'global'
+  /**
+   * Its networks lead nowhere outside, though they are not internal: a sandbox that has no default route by any other
+   * gets one by way of the controller's gateway network. @defaultValue false
+   */
+  readonly needsGatewayNetwork?: boolean | undefined
   /** Throws when the network cannot be made as asked; else returns what the driver has to remember of it. */
   checkNetwork(request: CheckNetworkRequest): NetworkOptions
   /** Throws when the network cannot have the subnets that it got. */

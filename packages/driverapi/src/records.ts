@@ -23,6 +23,8 @@ export interface NetworkRecord<Options = unknown> {
   readonly ipv4?: Subnet | undefined
   readonly ipv6?: Subnet | undefined
   readonly labels: Readonly<Record<string, string>>
+  /** Id of the network of settings alone that it was made from. */
+  readonly configFrom?: string | undefined
   readonly options: Options
 }
 
@@ -73,4 +75,6 @@ export interface SandboxRecord {
   readonly domainname?: string | undefined
   /** Path of its network namespace. */
   readonly key: string
+  /** A runtime made the namespace, or is to bring one: until then there is none. @defaultValue it is the sandbox' own */
+  readonly namespace?: 'given' | 'awaited' | undefined
 }

@@ -1,6 +1,6 @@
-import type { Firewall, FirewallChange } from '@net/driverapi'
+import type { Firewall, FirewallChange, FirewallFact, FirewallReport } from '@net/driverapi'
 import { isErrno, NftablesSocket } from '@net/netlink-ffi'
-import { ClosedError, isNetError, Rollback, silentLogger, type CallOptions, type Logger } from '@net/types'
+import { ClosedError, isNetError, Rollback, silentLogger, Turns, type CallOptions, type Logger } from '@net/types'
 import { eventMessages, type FirewallEvent } from './events.ts'
 import { ForeignFirewalls } from './foreign/foreign-firewalls.ts'
 import { HeldFacts, type Difference } from './held-facts.ts'
@@ -14,6 +14,8 @@ export interface FirewallDeps {
   readonly netlink?: FirewallNetlink | undefined
   /** @defaultValue says nothing */
   readonly logger?: Logger | undefined
+  /** Borrowed: looking at many rules takes turns. @defaultValue those of its own */
+  readonly turns?: Turns | undefined
   /** Called with what happens without our doing, from the event loop. @defaultValue nobody is told */
   readonly onEvent?: ((event: FirewallEvent) => void) | undefined
 }
@@ -59,7 +61,10 @@ export async function openFirewall(options: FirewallOptions = {}, deps: Firewall
   held.apply(difference)
   opening.commit()
   foreign.look()
-  return new NftablesFirewall({ table: ownedTable, held, guard, foreign, logger, release })
+  return new NftablesFirewall({
+    ...{ table: ownedTable, held, guard, foreign, logger, release },
+    turns: deps.turns ?? new Turns(),
+  })
 }
 
 /** Has the table put in place whenever another program changes it. */
@@ -92,6 +97,7 @@ interface FirewallParts {
   readonly guard: TableGuard
   readonly foreign: ForeignFirewalls
   readonly logger: Logger
+  readonly turns: Turns
   readonly release: () => void
 }
 
@@ -119,6 +125,14 @@ class NftablesFirewall implements TableFirewall {
     held.apply(difference)
     // The old xtables tell nobody when they change: whoever makes a network learns of them then.
     if (difference.added.some(({ kind }) => kind === 'network')) foreign.look()
+  }
+
+  async inspect(facts: readonly FirewallFact[]): Promise<FirewallReport> {
+    if (this.#closed) throw new ClosedError('firewall')
+    // What they come to together: ranges of open ports that touch are one element.
+    const wanted = new HeldFacts()
+    wanted.apply(wanted.difference({ add: facts }))
+    return this.#parts.table.inspect(wanted.all(), this.#parts.turns)
   }
 
   /** After a change that failed: makes it true all the same, or throws with everything as it was. */

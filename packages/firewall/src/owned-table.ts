@@ -1,3 +1,4 @@
+import type { FirewallReport } from '@net/driverapi'
 import {
   addElements,
   deleteElements,
@@ -8,7 +9,7 @@ import {
   type NftablesSocket,
   type TableReference,
 } from '@net/netlink-ffi'
-import { isNetError } from '@net/types'
+import { isNetError, type Turns } from '@net/types'
 import { commitInParts, type Step } from './commit-in-parts.ts'
 import { elementsOf, isShifted, type PlacedElement } from './elements.ts'
 import {
@@ -19,6 +20,7 @@ import {
 } from './errors.ts'
 import type { CheckedFact } from './fact.ts'
 import type { Difference } from './held-facts.ts'
+import { inspectTable } from './inspect-table.ts'
 import { layoutOf, type LayoutStep } from './layout.ts'
 import { setIn, type SetName } from './sets.ts'
 import { fingerprintOf, holdsElements } from './table-state.ts'
@@ -101,6 +103,14 @@ export class OwnedTable {
       // Gone or changed while it was read. Whoever asks puts it in place, and meets the reason there if it lasts.
       return false
     }
+  }
+
+  /** What the kernel has, beside what `facts` call for. */
+  async inspect(facts: readonly CheckedFact[], turns: Turns): Promise<FirewallReport> {
+    const look = { netlink: this.#netlink, table: this.#table, turns }
+    const isAsMade = this.#placed?.fingerprint === this.#fingerprint()
+    const report = await inspectTable(look, facts.flatMap(elementsOf))
+    return isAsMade ? report : { ...report, missing: ['the chains and rules that were made', ...report.missing] }
   }
 
   /** Whether a change that made that generation came before the table was put in place last. */

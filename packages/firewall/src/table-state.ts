@@ -2,13 +2,14 @@ import type { NftablesSocket, NftElement, TableReference } from '@net/netlink-ff
 import type { PlacedElement } from './elements.ts'
 import { setIn, sets, type SetName } from './sets.ts'
 
-type Reader = Pick<NftablesSocket, 'findTable' | 'listChains' | 'listRules' | 'listSets' | 'listElements'>
+/** The slice of an nftables socket that a table is looked at with. */
+export type TableReader = Pick<NftablesSocket, 'findTable' | 'listChains' | 'listRules' | 'listSets' | 'listElements'>
 
 /**
  * What a table with its chains, rules and sets is known again by. The kernel gives handles out in order: nothing can be
  * taken away or put in without another text.
  */
-export function fingerprintOf(netlink: Reader, table: TableReference): string {
+export function fingerprintOf(netlink: TableReader, table: TableReference): string {
   const found = netlink.findTable(table)
   return [
     `table ${found?.handle ?? ''} ${found?.dormant ?? ''}`,
@@ -19,7 +20,7 @@ export function fingerprintOf(netlink: Reader, table: TableReference): string {
 }
 
 /** Whether the sets of the table hold these elements and no others. */
-export function holdsElements(netlink: Reader, table: TableReference, wanted: readonly PlacedElement[]): boolean {
+export function holdsElements(netlink: TableReader, table: TableReference, wanted: readonly PlacedElement[]): boolean {
   return (Object.keys(sets) as SetName[]).every((name) => {
     const expected = wanted.filter(({ set }) => set === name).map(textOf)
     // Where ranges end is an element of its own.

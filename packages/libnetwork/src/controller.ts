@@ -1,10 +1,14 @@
 import type { CallOptions } from '@net/types'
+import { configDriver, isConfigOnly } from './config-networks.ts'
 import type { Core } from './core.ts'
+import { describe, type ControllerDescription } from './describe.ts'
 import { deleteEndpoint } from './endpoint-operations.ts'
 import { Endpoint } from './endpoint.ts'
 import type { ControllerEvent, EventLog, EventsOptions } from './events.ts'
 import { attach, createSandbox, deleteSandbox } from './join-operations.ts'
+import { metricsOf, type MetricsOptions } from './metrics/controller-metrics.ts'
 import { createNetwork, deleteNetwork } from './network-operations.ts'
+import { matchesNetwork, type NetworkFilter } from './network-filter.ts'
 import { Network } from './network.ts'
 import {
   parseAttach,
@@ -71,15 +75,43 @@ export class Controller implements AsyncDisposable {
   /** Puts a container on a network: `createEndpoint`, `createSandbox` and `join`, all three or nothing. */
   async attach(request: AttachRequest, call?: CallOptions): Promise<Attachment> {
     return this.#core.run(async () => {
-      const entries = await attach(this.#core, parseAttach(request), call)
+      const checked = parseAttach(request)
+      const entries = await this.#core.meters.attach.time(() => attach(this.#core, checked, call))
       const sandbox = new Sandbox(this.#core, entries.sandbox)
       return { endpoint: new Endpoint(this.#core, entries.endpoint), sandbox, detach: () => sandbox.delete() }
     }, call)
   }
 
-  /** All networks, in the order of creation. */
-  networks(): Network[] {
-    return Array.from(this.#core.state.networks.values(), (entry) => new Network(this.#core, entry))
+  /** All networks, or those that a filter means, in the order of creation. */
+  networks(filter: NetworkFilter = {}): Network[] {
+    return [...this.#core.state.networks.values()]
+      .filter((entry) => matchesNetwork(entry, filter))
+      .map((entry) => new Network(this.#core, entry))
+  }
+
+  /** The endpoints of all networks, in the order of creation. */
+  endpoints(): Endpoint[] {
+    return Array.from(this.#core.state.endpoints.values(), (entry) => new Endpoint(this.#core, entry))
+  }
+
+  /** @throws `ERR_NO_SUCH_ENDPOINT` */
+  getEndpoint(id: string): Endpoint {
+    return new Endpoint(this.#core, this.#core.state.getEndpoint(id))
+  }
+
+  findEndpoint(id: string): Endpoint | undefined {
+    const entry = this.#core.state.endpoints.get(id)
+    return entry === undefined ? undefined : new Endpoint(this.#core, entry)
+  }
+
+  /** The types of network drivers. */
+  drivers(): readonly string[] {
+    return this.#core.drivers.types().filter((type) => type !== configDriver.type)
+  }
+
+  /** The names of address managers; plugins that were not asked for yet are not among them. */
+  ipamDrivers(): readonly string[] {
+    return [...this.#core.ipam.keys()]
   }
 
   /** All sandboxes, in the order of creation. */
@@ -117,6 +149,22 @@ export class Controller implements AsyncDisposable {
   }
 
   /**
+   * Everything it knows, and what the kernel has, side by side, with what differs between the two. Plain JSON, for
+   * people and for reports of what went wrong. It looks, and repairs nothing.
+   */
+  async describe(call?: CallOptions): Promise<ControllerDescription> {
+    return this.#core.run(() => describe(this.#core, this.id), call)
+  }
+
+  /**
+   * Numbers of networks, containers, events and resolvers, as the text of OpenMetrics 1.0
+   * ({@link OPEN_METRICS_CONTENT_TYPE}) that Prometheus and others read.
+   */
+  metrics(options: MetricsOptions = {}): string {
+    return metricsOf(this.#core, options)
+  }
+
+  /**
    * Waits for what runs, deletes every sandbox and network unless they are kept (`onClose`), and lets everything go.
    * Safe to call twice.
    * Whatever fails, the rest is done; the failures come out together as an `AggregateError`.
@@ -150,6 +198,10 @@ export class Controller implements AsyncDisposable {
     for (const endpoint of [...state.endpoints.values()]) {
       await attempt(() => deleteEndpoint(this.#core, endpoint, { force: true }))
     }
-    for (const network of [...state.networks.values()]) await attempt(() => deleteNetwork(this.#core, network))
+    // Those that others were made from come last.
+    const networks = [...state.networks.values()]
+    for (const network of [...networks.filter((one) => !isConfigOnly(one)), ...networks.filter(isConfigOnly)]) {
+      await attempt(() => deleteNetwork(this.#core, network))
+    }
   }
 }

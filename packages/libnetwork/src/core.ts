@@ -3,19 +3,34 @@ import type { IpamDriver } from '@net/ipamapi'
 import type { Executor } from '@net/osl'
 import type { PortAllocator } from '@net/portallocator'
 import { ClosedError, KeyedMutex, type CallOptions, type Logger, type Turns } from '@net/types'
+import type { KeyDesk } from './keys/key-desk.ts'
+import type { Meters } from './metrics/meters.ts'
 import type { HostResolver } from './names/host-resolver.ts'
 import type { NamingDeps } from './names/sandbox-naming.ts'
 import type { Records } from './records/records.ts'
 import { State } from './state.ts'
 
+/** What is meant where a request does not say. */
+export interface Defaults {
+  /** Type of driver. */
+  readonly driver: string
+  /** Name of a network. */
+  readonly network?: string | undefined
+  /** Name of the network by which sandboxes reach the outside that do not by any other. */
+  readonly gatewayNetwork: string
+}
+
 /** What the wiring supplies to a controller. */
 export interface CoreDeps {
+  readonly defaults: Defaults
   readonly drivers: DriverRegistry
   readonly ipam: ReadonlyMap<string, IpamDriver>
   readonly executor: Executor
   readonly ports: PortAllocator
   readonly records: Records
   readonly naming: NamingDeps
+  readonly keys: KeyDesk
+  readonly meters: Meters
   readonly hostNames?: HostResolver | undefined
   /** Folder of the namespaces. */
   readonly folder: string
@@ -25,12 +40,16 @@ export interface CoreDeps {
 
 /** What all operations of one controller share. */
 export class Core {
+  readonly defaults: Defaults
   readonly drivers: DriverRegistry
   readonly ipam: ReadonlyMap<string, IpamDriver>
   readonly executor: Executor
   readonly ports: PortAllocator
   readonly records: Records
   readonly naming: NamingDeps
+  /** Where runtimes hand namespaces over. */
+  readonly keys: KeyDesk
+  readonly meters: Meters
   /** Answers the host itself, where that is wanted. */
   readonly hostNames: HostResolver | undefined
   readonly folder: string
@@ -43,12 +62,15 @@ export class Core {
   #closing = false
 
   constructor(deps: CoreDeps) {
+    this.defaults = deps.defaults
     this.drivers = deps.drivers
     this.ipam = deps.ipam
     this.executor = deps.executor
     this.ports = deps.ports
     this.records = deps.records
     this.naming = deps.naming
+    this.keys = deps.keys
+    this.meters = deps.meters
     this.hostNames = deps.hostNames
     this.folder = deps.folder
     this.logger = deps.logger
@@ -72,6 +94,11 @@ export class Core {
     } finally {
       this.#running.delete(running)
     }
+  }
+
+  /** How many operations run. */
+  get underWay(): number {
+    return this.#running.size
   }
 
   /** Begins no more operations, and resolves once those that run are done. */

@@ -13,6 +13,7 @@ import {
 } from '@net/types'
 import type { Core } from './core.ts'
 import { BusyError, EndpointJoinedError, InvalidRequestError } from './errors.ts'
+import { settleGateway } from './gateway-network.ts'
 import { leaveLocked } from './join-operations.ts'
 import { routesOf } from './endpoint-routes.ts'
 import { releasePorts, takePorts } from './port-operations.ts'
@@ -109,9 +110,13 @@ export async function deleteEndpoint(
     const { containerId } = core.state.getSandbox(entry.record.sandboxId).record
     if (!options.force) throw new EndpointJoinedError(entry.record.name, containerId)
     if (entry.record.sandboxId !== sandboxId) throw new BusyError(`endpoint ${entry.record.name}`, 'being joined')
+    const sandbox = core.state.getSandbox(entry.record.sandboxId)
     await leaveLocked(core, entry)
+    await forgetEndpoint(core, entry)
+    await settleGateway(core, sandbox)
+  } else {
+    await forgetEndpoint(core, entry)
   }
-  await forgetEndpoint(core, entry)
 }
 
 /** The addresses that an endpoint has of its network's pools. */

@@ -1,7 +1,8 @@
-import type { PublishedPort } from '@net/driverapi'
+import type { PlannedRoute, PublishedPort } from '@net/driverapi'
 import type { CallOptions } from '@net/types'
 import type { Core } from './core.ts'
 import { deleteEndpoint } from './endpoint-operations.ts'
+import { planOf } from './gateways.ts'
 import { join, leave } from './join-operations.ts'
 import { publish, unpublish } from './port-operations.ts'
 import type { PortRequest } from './port-request.ts'
@@ -53,6 +54,26 @@ export class Endpoint {
   /** Id of the sandbox, while joined. */
   get sandboxId(): string | undefined {
     return this.#entry.record.sandboxId
+  }
+
+  /** Next hop of its default route for IPv4, while joined to a sandbox that has it from here. */
+  get gateway(): string | undefined {
+    return this.#gateways().ipv4
+  }
+
+  /** As {@link Endpoint.gateway}, for IPv6. */
+  get gateway6(): string | undefined {
+    return this.#gateways().ipv6
+  }
+
+  /** Routes that its sandbox has by way of it, besides those to its own network and the default ones. */
+  get routes(): readonly PlannedRoute[] {
+    return this.#entry.record.routes ?? []
+  }
+
+  #gateways(): { readonly ipv4?: string | undefined; readonly ipv6?: string | undefined } {
+    const sandbox = this.#core.state.findSandbox(this.sandboxId ?? '')
+    return sandbox === undefined ? {} : planOf(this.#core, this.#entry, sandbox).sandbox.gateways
   }
 
   /** What is published, with the host ports it got. */

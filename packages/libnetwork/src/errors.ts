@@ -34,6 +34,46 @@ export class ActiveEndpointsError extends NetError<'ERR_ACTIVE_ENDPOINTS'> {
   }
 }
 
+/** The network is nothing but settings for others. */
+export class ConfigOnlyError extends NetError<'ERR_CONFIG_ONLY'> {
+  constructor(network: string) {
+    super(`network ${network} is only there for its settings: it has no endpoints`, {
+      code: 'ERR_CONFIG_ONLY',
+      kind: 'forbidden',
+    })
+  }
+}
+
+/** A network that is only settings, or takes its settings from one, is asked for something besides. */
+export class ConfigConflictError extends NetError<'ERR_CONFIG_CONFLICT'> {
+  constructor(network: string, member: string) {
+    super(`network ${network} cannot have ${member} beside configOnly or configFrom`, {
+      code: 'ERR_CONFIG_CONFLICT',
+      kind: 'forbidden',
+    })
+  }
+}
+
+/** Settings cannot be deleted while there are networks that were made from them. */
+export class ConfigInUseError extends NetError<'ERR_CONFIG_IN_USE'> {
+  constructor(network: string, users: readonly string[]) {
+    super(`network ${network} is in use by networks: ${users.join(', ')}`, {
+      code: 'ERR_CONFIG_IN_USE',
+      kind: 'forbidden',
+    })
+  }
+}
+
+/** The driver's networks have another scope. */
+export class ScopeMismatchError extends NetError<'ERR_SCOPE_MISMATCH'> {
+  constructor(driver: string, scope: string, wanted: string) {
+    super(`networks of driver ${driver} are of scope ${scope}, not ${wanted}`, {
+      code: 'ERR_SCOPE_MISMATCH',
+      kind: 'forbidden',
+    })
+  }
+}
+
 /** The object is being made or unmade. */
 export class BusyError extends NetError<'ERR_BUSY'> {
   constructor(what: string, phase: string) {

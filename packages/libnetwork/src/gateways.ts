@@ -16,7 +16,11 @@ export function planOf(core: Core, entry: EndpointEntry, sandbox: SandboxEntry):
 }
 
 /** Next hops of the default routes of every family that an endpoint offers. Its ports, which may be many, do not matter. */
-function gatewaysOf(core: Core, { record }: EndpointEntry, sandbox: SandboxEntry): JoinPlan['sandbox']['gateways'] {
+export function gatewaysOf(
+  core: Core,
+  { record }: EndpointEntry,
+  sandbox: SandboxEntry,
+): JoinPlan['sandbox']['gateways'] {
   const network = core.state.getNetwork(record.networkId)
   const silent = { ...record, ports: [] }
   return core.drivers.get(network.record.driver).planEndpoint(network.record, silent, sandbox.record).sandbox.gateways
@@ -56,6 +60,18 @@ function priorityOf({ record }: EndpointEntry): number {
   return record.priority ?? 0
 }
 
+async function addGateways(
+  core: Core,
+  sandbox: SandboxEntry,
+  { entry, families }: { readonly entry: EndpointEntry; readonly families: readonly AddressFamily[] },
+): Promise<void> {
+  const { ipv4, ipv6 } = gatewaysOf(core, entry, sandbox)
+  await core.executor.addGateways(sandbox.record.key, {
+    ipv4: families.includes(4) ? ipv4 : undefined,
+    ipv6: families.includes(6) ? ipv6 : undefined,
+  })
+}
+
 /**
  * After the endpoint that served them left: the default routes pass to those of the highest priority, and of these to
  * those that joined first.
@@ -64,13 +80,32 @@ export async function electGateways(core: Core, sandbox: SandboxEntry): Promise<
   for (const entry of orderByGateway(core, sandbox)) {
     const families = electable(core, entry, sandbox)
     if (families.length === 0) continue
-    const { ipv4, ipv6 } = gatewaysOf(core, entry, sandbox)
-    await core.executor.addGateways(sandbox.record.key, {
-      ipv4: families.includes(4) ? ipv4 : undefined,
-      ipv6: families.includes(6) ? ipv6 : undefined,
-    })
+    if (!isAwaited(sandbox)) await addGateways(core, sandbox, { entry, families })
     takeGateways(core, entry, sandbox)
   }
+}
+
+/** Whether a sandbox has no namespace yet: somebody else is to bring one. */
+export function isAwaited({ record }: SandboxEntry): boolean {
+  return record.namespace === 'awaited'
+}
+
+/** Whether an endpoint has its interface, and not only its place in a sandbox. */
+export function isInPlace(core: Core, { record }: EndpointEntry): boolean {
+  return record.sandboxId !== undefined && !isAwaited(core.state.getSandbox(record.sandboxId))
+}
+
+/** What all sandboxes that have a namespace are to have, by their keys. */
+export async function joinsOf(core: Core): Promise<{ readonly key: string; readonly plan: JoinPlan }[]> {
+  const joins: { readonly key: string; readonly plan: JoinPlan }[] = []
+  for (const sandbox of core.state.sandboxes.values()) {
+    if (isAwaited(sandbox)) continue
+    await core.turns.take()
+    for (const entry of endpointsOf(core, sandbox)) {
+      joins.push({ key: sandbox.record.key, plan: planOf(core, entry, sandbox) })
+    }
+  }
+  return joins
 }
 
 /** The endpoints joined to a sandbox, in the order of joining. */

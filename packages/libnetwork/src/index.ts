@@ -5,10 +5,20 @@
  */
 
 export { Controller, type Attachment } from './controller.ts'
+export type {
+  ControllerDescription,
+  EndpointDescription,
+  NetworkDescription,
+  PoolLease,
+  SandboxDescription,
+} from './describe.ts'
 export { Endpoint } from './endpoint.ts'
 export {
   ActiveEndpointsError,
   BusyError,
+  ConfigConflictError,
+  ConfigInUseError,
+  ConfigOnlyError,
   ContainerHasSandboxError,
   ControllerRunningError,
   EndpointExistsError,
@@ -24,11 +34,15 @@ export {
   NoSuchSandboxError,
   PortNotPublishedError,
   RuntimeDirectoryError,
+  ScopeMismatchError,
 } from './errors.ts'
+export type { MetricsOptions } from './metrics/controller-metrics.ts'
+export { OPEN_METRICS_CONTENT_TYPE } from './metrics/open-metrics.ts'
 export type { HostResolverOptions } from './names/host-resolver.ts'
 export type { FilePaths } from './names/sandbox-files.ts'
 export type { ControllerEvent, EventPlace, EventsMissed, EventsOptions, Happening } from './events.ts'
 export { Network } from './network.ts'
+export type { NetworkFilter } from './network-filter.ts'
 export type { PortRequest } from './port-request.ts'
 export type {
   AttachRequest,

@@ -3,7 +3,10 @@ import { randomId, Rollback, shortId, type CallOptions } from '@net/types'
 import type { Core } from './core.ts'
 import { deleteEndpoint, isHeldByRecord, letEndpointGo, prepareEndpoint } from './endpoint-operations.ts'
 import { BusyError, EndpointJoinedError, EndpointNotJoinedError } from './errors.ts'
-import { electGateways, endpointsOf, planOf, takeGateways } from './gateways.ts'
+import { holdEndpoints } from './endpoint-locks.ts'
+import { isGatewayEndpoint, settleGateway } from './gateway-network.ts'
+import { electGateways, endpointsOf, isAwaited, planOf, takeGateways } from './gateways.ts'
+import { awaitKeys } from './keys/await-keys.ts'
 import { appear, updateNaming, vanish } from './names/naming-operations.ts'
 import { namingWishesOf } from './names/naming-request.ts'
 import { SandboxNaming } from './names/sandbox-naming.ts'
@@ -27,8 +30,10 @@ export async function createSandbox(
   using _lock = await core.locks.lock(id, call)
   await using rollback = new Rollback()
   const key = joinPath(core.folder, shortId(id))
+  const namespace =
+    request.key === undefined ? {} : ({ namespace: request.key === false ? 'awaited' : 'given' } as const)
   const entry: SandboxEntry = {
-    record: { id, containerId, hostname: wishes.hostname, domainname, phase: 'creating', key },
+    record: { id, containerId, hostname: wishes.hostname, domainname, phase: 'creating', key, ...namespace },
     naming: new SandboxNaming({ key, folder: `${key}.files` }, wishes, core.naming),
     endpoints: new Set(),
   }
@@ -39,11 +44,8 @@ export async function createSandbox(
   rollback.defer('keep sandbox', () => core.records.forget({ sandboxes: [entry] }))
   if (call?.attached === undefined) await core.records.keep({ sandboxes: [entry] }, call)
   else await core.records.keep({ sandboxes: [entry], endpoints: [call.attached] }, { ...call, phase: 'creating' })
-  await core.executor.createSandbox(key, call)
-  rollback.defer('create namespace', () => core.executor.deleteSandbox(key, []))
-  await core.turns.take(call)
-  rollback.defer('answer names', () => entry.naming.close())
-  await entry.naming.open()
+  if (request.key === false) await awaitKeys(core)
+  else await openNamespace(core, entry, { from: request.key, rollback }, call)
 
   entry.record = { ...entry.record, phase: 'ready' }
   rollback.commit()
@@ -51,19 +53,28 @@ export async function createSandbox(
   return entry
 }
 
+/** Makes the namespace of a sandbox, or takes the one that a runtime made, and begins to answer names in it. */
+async function openNamespace(
+  core: Core,
+  { record: { key }, naming }: SandboxEntry,
+  { from, rollback }: { readonly from: string | undefined; readonly rollback: Rollback },
+  call?: CallOptions,
+): Promise<void> {
+  if (from === undefined) await core.executor.createSandbox(key, call)
+  else await core.executor.adoptSandbox(from, key, call)
+  rollback.defer('create namespace', () => core.executor.deleteSandbox(key, []))
+  await core.turns.take(call)
+  rollback.defer('answer names', () => naming.close())
+  await naming.open()
+}
+
 /** Unmakes a sandbox with the endpoints joined to it. One that is gone already is no error. */
 export async function deleteSandbox(core: Core, sandbox: SandboxEntry): Promise<void> {
   using _lock = await core.locks.lock(sandbox.record.id)
   if (!core.state.sandboxes.has(sandbox.record.id)) return
   sandbox.record = { ...sandbox.record, phase: 'deleting' }
-  await using held = new Rollback()
   const endpoints = endpointsOf(core, sandbox)
-  for (const { record } of endpoints) {
-    const lock = await core.locks.lock(record.id)
-    held.defer(`hold endpoint ${record.name}`, () => {
-      lock[Symbol.dispose]()
-    })
-  }
+  await using _held = await holdEndpoints(core, endpoints)
   // What is recorded by nobody is removed when the store is opened next, should this not come to its end.
   try {
     const ours = endpoints.filter((endpoint) => isHeldByRecord(core, endpoint))
@@ -73,6 +84,7 @@ export async function deleteSandbox(core: Core, sandbox: SandboxEntry): Promise<
     throw error
   }
   for (const endpoint of endpoints) vanish(core, endpoint)
+  if (sandbox.record.namespace === 'given') await sandbox.naming.release()
   await sandbox.naming.close()
   await core.executor.deleteSandbox(
     sandbox.record.key,
@@ -91,7 +103,7 @@ export async function deleteSandbox(core: Core, sandbox: SandboxEntry): Promise<
 export async function renameSandbox(core: Core, sandbox: SandboxEntry, name: string): Promise<void> {
   using _lock = await core.locks.lock(sandbox.record.id)
   core.state.getSandbox(sandbox.record.id)
-  const endpoints = endpointsOf(core, sandbox)
+  const endpoints = endpointsOf(core, sandbox).filter((entry) => !isGatewayEndpoint(entry, sandbox))
   const before = endpoints.map(({ record }) => record.name)
   core.state.renameEndpoints(endpoints, name)
   try {
@@ -120,6 +132,21 @@ export async function join(
 ): Promise<void> {
   using _sandboxLock = await core.locks.lock(sandbox.record.id, call)
   using _endpointLock = await core.locks.lock(entry.record.id, call)
+  await using rollback = new Rollback()
+  await joinLocked(core, entry, sandbox, { priority, aliases }, call)
+  rollback.defer('join', () => leaveLocked(core, entry))
+  await settleGateway(core, sandbox, call)
+  rollback.commit()
+}
+
+/** As {@link join}, for whoever holds the locks of both. */
+export async function joinLocked(
+  core: Core,
+  entry: EndpointEntry,
+  sandbox: SandboxEntry,
+  { priority, aliases }: JoinWishes,
+  call?: CallOptions,
+): Promise<void> {
   core.state.getEndpoint(entry.record.id)
   core.state.getSandbox(sandbox.record.id)
   if (sandbox.record.phase !== 'ready') throw new BusyError(`sandbox ${sandbox.record.containerId}`, 'being deleted')
@@ -147,16 +174,26 @@ export async function join(
   entry.record = { ...before, sandboxId: sandbox.record.id, interfaceName, priority, sandboxAliases: aliases }
   takeGateways(core, entry, sandbox)
   sandbox.endpoints.add(before.id)
-  const plan = planOf(core, entry, sandbox)
   await core.records.keep(recordsOf(core, sandbox, entry), call)
+  if (!isAwaited(sandbox)) await putInPlace(core, entry, sandbox, { rollback, call })
+  rollback.commit()
+  core.logger.debug({ endpointId: before.id, sandboxId: sandbox.record.id, interfaceName }, 'endpoint joined')
+}
+
+/** Gives the sandbox the interface of an endpoint that joined it, and makes its names known. */
+async function putInPlace(
+  core: Core,
+  entry: EndpointEntry,
+  sandbox: SandboxEntry,
+  { rollback, call }: { readonly rollback: Rollback; readonly call: CallOptions | undefined },
+): Promise<void> {
+  const plan = planOf(core, entry, sandbox)
   await core.executor.join(sandbox.record.key, plan, call)
   rollback.defer('join', () => core.executor.leave(plan))
   rollback.defer('make names known', () => {
     vanish(core, entry)
   })
   await appear(core, entry, sandbox)
-  rollback.commit()
-  core.logger.debug({ endpointId: before.id, sandboxId: sandbox.record.id, interfaceName }, 'endpoint joined')
 }
 
 /** All whose records change when an endpoint joins a sandbox or leaves it: default routes pass between them. */
@@ -172,6 +209,7 @@ export async function leave(core: Core, entry: EndpointEntry, sandbox: SandboxEn
     throw new EndpointNotJoinedError(entry.record.name, sandbox.record.containerId)
   }
   await leaveLocked(core, entry)
+  await settleGateway(core, sandbox)
 }
 
 /** As {@link leave}, for whoever holds the endpoint's lock. */
@@ -214,7 +252,7 @@ export async function attach(
   request: AttachRequest,
   call?: CallOptions,
 ): Promise<{ endpoint: EndpointEntry; sandbox: SandboxEntry }> {
-  const network = core.state.getNetwork(idOf('network', request.network))
+  const network = core.state.getNetwork(idOf('network', request.network ?? core.defaults.network))
   await using rollback = new Rollback()
   const endpoint = await prepareEndpoint(core, network, request.endpoint, call)
   rollback.defer('create endpoint', () => deleteEndpoint(core, endpoint, { force: true }))

@@ -2,8 +2,10 @@ import type { Subnet } from '@net/driverapi'
 import type { IpamDriver } from '@net/ipamapi'
 import { NameTable } from '@net/resolver'
 import { isNetError, randomId, Rollback, type CallOptions } from '@net/types'
+import { applyConfig, createConfig, refuseInUse } from './config-networks.ts'
 import type { Core } from './core.ts'
-import { ActiveEndpointsError, NoSuchIpamDriverError } from './errors.ts'
+import { ActiveEndpointsError, NoSuchIpamDriverError, ScopeMismatchError } from './errors.ts'
+import { deleteEndpoint } from './endpoint-operations.ts'
 import type { CreateNetworkRequest } from './requests.ts'
 import type { NetworkEntry } from './state.ts'
 import { poolsOf, subnetsOf, takeSubnets } from './subnets.ts'
@@ -11,15 +13,20 @@ import { poolsOf, subnetsOf, takeSubnets } from './subnets.ts'
 /** Makes a network, or leaves nothing behind. */
 export async function createNetwork(
   core: Core,
-  request: CreateNetworkRequest,
+  asked: CreateNetworkRequest,
   call?: CallOptions,
 ): Promise<NetworkEntry> {
   call?.signal?.throwIfAborted()
-  const driver = core.drivers.get(request.driver ?? 'bridge')
-  const ipam = ipamOf(core, request.ipam?.driver ?? 'default')
-  const pools = poolsOf(request)
+  if (asked.configOnly === true) return createConfig(core, asked, call)
   const id = randomId()
   using _lock = await core.locks.lock(id, call)
+  const { request, config } = applyConfig(core, asked)
+  const driver = core.drivers.get(request.driver ?? core.defaults.driver)
+  if (request.scope !== undefined && request.scope !== driver.scope) {
+    throw new ScopeMismatchError(driver.type, driver.scope, request.scope)
+  }
+  const ipam = ipamOf(core, request.ipam?.driver ?? 'default')
+  const pools = poolsOf(request)
   const internal = request.internal ?? false
   const options = driver.checkNetwork({
     id,
@@ -42,6 +49,7 @@ export async function createNetwork(
       phase: 'creating',
       internal,
       labels: request.labels ?? {},
+      ...(config === undefined ? {} : { configFrom: config.record.id }),
       options,
     },
     ipam,
@@ -72,6 +80,15 @@ export async function createNetwork(
   return entry
 }
 
+/** Unmakes a network with all that is on it: endpoints leave their sandboxes first. */
+export async function forceDeleteNetwork(core: Core, entry: NetworkEntry): Promise<void> {
+  for (const id of [...entry.endpointsByName.values()]) {
+    const endpoint = core.state.endpoints.get(id)
+    if (endpoint !== undefined) await deleteEndpoint(core, endpoint, { force: true })
+  }
+  await deleteNetwork(core, entry)
+}
+
 /** Unmakes a network that nobody is on. One that is gone already is no error. */
 export async function deleteNetwork(core: Core, entry: NetworkEntry): Promise<void> {
   using _lock = await core.locks.lock(entry.record.id)
@@ -79,6 +96,7 @@ export async function deleteNetwork(core: Core, entry: NetworkEntry): Promise<vo
   if (entry.endpointsByName.size > 0) {
     throw new ActiveEndpointsError(entry.record.name, [...entry.endpointsByName.keys()])
   }
+  refuseInUse(core, entry)
   // From here on nobody can come onto it.
   entry.record = { ...entry.record, phase: 'deleting' }
   try {

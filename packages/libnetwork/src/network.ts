@@ -3,7 +3,9 @@ import type { CallOptions } from '@net/types'
 import type { Core } from './core.ts'
 import { createEndpoint } from './endpoint-operations.ts'
 import { Endpoint } from './endpoint.ts'
-import { deleteNetwork } from './network-operations.ts'
+import { NoSuchEndpointError } from './errors.ts'
+import { isConfigOnly } from './config-networks.ts'
+import { deleteNetwork, forceDeleteNetwork } from './network-operations.ts'
 import { parseCreateEndpoint, type CreateEndpointRequest } from './requests.ts'
 import type { NetworkEntry } from './state.ts'
 
@@ -29,6 +31,20 @@ export class Network {
   /** Type of its driver. */
   get driver(): string {
     return this.#entry.record.driver
+  }
+
+  get scope(): 'local' | 'global' {
+    return this.#core.drivers.get(this.driver).scope
+  }
+
+  /** It is nothing but settings for networks to be made from. */
+  get configOnly(): boolean {
+    return isConfigOnly(this.#entry)
+  }
+
+  /** Id of the network that its settings are from. */
+  get configFrom(): string | undefined {
+    return this.#entry.record.configFrom
   }
 
   get internal(): boolean {
@@ -74,8 +90,26 @@ export class Network {
     }, call)
   }
 
-  /** Deletes it. Safe to call twice. @throws `ERR_ACTIVE_ENDPOINTS`, naming them */
-  async delete(): Promise<void> {
-    await this.#core.run(() => deleteNetwork(this.#core, this.#entry))
+  /** @param idOrName of an endpoint on it @throws `ERR_NO_SUCH_ENDPOINT` */
+  getEndpoint(idOrName: string): Endpoint {
+    const endpoint = this.findEndpoint(idOrName)
+    if (endpoint === undefined) throw new NoSuchEndpointError(idOrName)
+    return endpoint
+  }
+
+  findEndpoint(idOrName: string): Endpoint | undefined {
+    const entry = this.#core.state.endpoints.get(this.#entry.endpointsByName.get(idOrName) ?? idOrName)
+    return entry?.record.networkId === this.id ? new Endpoint(this.#core, entry) : undefined
+  }
+
+  /**
+   * Deletes it. Safe to call twice.
+   *
+   * @throws `ERR_ACTIVE_ENDPOINTS`, naming them, unless `force`, which deletes them first; `ERR_CONFIG_IN_USE`, naming
+   *   the networks that were made from it
+   */
+  async delete(options: { readonly force?: boolean } = {}): Promise<void> {
+    const remove = options.force === true ? forceDeleteNetwork : deleteNetwork
+    await this.#core.run(() => remove(this.#core, this.#entry))
   }
 }

@@ -1,6 +1,7 @@
 import type { PublishedPort } from '@net/driverapi'
 import { formatAddress, formatPorts, parseAddress, Rollback, type CallOptions } from '@net/types'
 import type { Core } from './core.ts'
+import { isInPlace } from './gateways.ts'
 import { FamilyMismatchError, PortNotPublishedError } from './errors.ts'
 import { countOf, hostPortsOf, type PortRequest } from './port-request.ts'
 import { parsePorts } from './requests.ts'
@@ -60,7 +61,7 @@ export async function publish(
   })
   for (const publication of taken) entry.ports.set(publicationKey(publication.port), publication)
   await core.records.keep({ endpoints: [entry] }, call)
-  if (entry.record.sandboxId !== undefined) {
+  if (isInPlace(core, entry)) {
     await core.executor.changeFirewall({ add: driver.planPorts(network.record, entry.record, ports) }, call)
   }
   rollback.commit()
@@ -88,7 +89,7 @@ export async function unpublish(
   })
   for (const { port } of found) entry.ports.delete(publicationKey(port))
   await core.records.keep({ endpoints: [entry] }, call)
-  if (entry.record.sandboxId !== undefined) {
+  if (isInPlace(core, entry)) {
     const network = core.state.getNetwork(entry.record.networkId)
     const ports = Array.from(found, ({ port }) => port)
     const facts = core.drivers.get(network.record.driver).planPorts(network.record, entry.record, ports)

@@ -23,8 +23,14 @@ export interface PoolConfig {
 export interface CreateNetworkRequest {
   /** Unique in the controller. */
   readonly name: string
-  /** Type of its driver. @defaultValue 'bridge' */
+  /** Type of its driver. @defaultValue the controller's `defaultDriver` */
   readonly driver?: string | undefined
+  /** `local` to this host, or `global`, shared by several: as the driver's networks are. @defaultValue the driver's */
+  readonly scope?: 'local' | 'global' | undefined
+  /** It is nothing but settings (`ipam`, `ipv6`, `labels`, `options`) for networks to be made from. @defaultValue false */
+  readonly configOnly?: boolean | undefined
+  /** The network that it takes these settings from, its id or name: then it can have none of its own. */
+  readonly configFrom?: string | undefined
   readonly ipam?:
     { readonly driver?: string | undefined; readonly pools?: readonly PoolConfig[] | undefined } | undefined
   /** Whether it has IPv6 beside IPv4. @defaultValue true where an IPv6 pool is given, else false */
@@ -70,6 +76,11 @@ export interface CreateSandboxRequest {
   readonly extraHosts?: Readonly<Record<string, string>> | undefined
   /** Its resolver; `false` for none: programs then ask the host's servers. @defaultValue as on the host */
   readonly dns?: DnsRequest | false | undefined
+  /**
+   * Path of a network namespace that a runtime made, such as `/proc/PID/ns/net`: it is used, and lives as long as its
+   * processes. `false`: a runtime brings one later, by `setKey` or its hook. @defaultValue one of its own
+   */
+  readonly key?: string | false | undefined
 }
 
 /** What the resolver of a sandbox does otherwise than the host's. */
@@ -97,8 +108,8 @@ export interface JoinOptions {
 
 /** Endpoint, sandbox and join in one request. */
 export interface AttachRequest {
-  /** A network, its id or its name. */
-  readonly network: { readonly id: string } | string
+  /** A network, its id or its name. @defaultValue the controller's `defaultNetwork` */
+  readonly network?: { readonly id: string } | string | undefined
   readonly endpoint: CreateEndpointRequest
   readonly sandbox: CreateSandboxRequest
 }
@@ -115,6 +126,9 @@ const address = z.string().refine(isAddress, 'expected an IPv4 or IPv6 address')
 const createNetworkSchema: z.ZodType<CreateNetworkRequest> = z.strictObject({
   name,
   driver: z.string().optional(),
+  scope: z.enum(['local', 'global'], 'expected local or global').optional(),
+  configOnly: z.boolean().optional(),
+  configFrom: z.string().optional(),
   ipam: z
     .strictObject({
       driver: z.string().optional(),
@@ -173,6 +187,10 @@ const ndots = z
   .string()
   .refine((option) => !/^ndots(:|$)/.test(option) || /^ndots:[0-9]{1,2}$/.test(option), 'expected ndots:0 to ndots:15')
 
+const path = z
+  .string()
+  .refine((text) => text.startsWith('/') && text.length < 4_096 && !text.includes('\0'), 'expected an absolute path')
+
 const createSandboxSchema: z.ZodType<CreateSandboxRequest> = z.strictObject({
   containerId: name,
   hostname: hostname.optional(),
@@ -189,6 +207,7 @@ const createSandboxSchema: z.ZodType<CreateSandboxRequest> = z.strictObject({
       }),
     ])
     .optional(),
+  key: z.union([z.literal(false), path], 'expected an absolute path or false').optional(),
 })
 
 const joinSchema: z.ZodType<JoinOptions> = z.strictObject({
@@ -197,7 +216,7 @@ const joinSchema: z.ZodType<JoinOptions> = z.strictObject({
 })
 
 const attachSchema: z.ZodType<AttachRequest> = z.strictObject({
-  network: z.union([z.string(), z.custom<{ id: string }>(hasId)], 'expected a network, its id or its name'),
+  network: z.union([z.string(), z.custom<{ id: string }>(hasId)], 'expected a network, its id or its name').optional(),
   endpoint: createEndpointSchema,
   sandbox: createSandboxSchema,
 })
@@ -242,10 +261,13 @@ function parser<T>(what: string, schema: z.ZodType<T>): (request: T) => T {
 /** @throws InvalidRequestError (`ERR_INVALID_REQUEST`) */
 export const parseName = parser('name', name)
 
+/** @throws InvalidRequestError (`ERR_INVALID_REQUEST`) */
+export const parseKey = parser('key', path)
+
 /** Id of what a handle, or an id itself, stands for. @throws InvalidRequestError (`ERR_INVALID_REQUEST`) */
-export function idOf(what: string, handle: { readonly id: string } | string): string {
+export function idOf(what: string, handle: { readonly id: string } | string | undefined): string {
   if (typeof handle === 'string') return handle
-  if (hasId(handle)) return handle.id
+  if (handle !== undefined && hasId(handle)) return handle.id
   throw new InvalidRequestError(what, '', `expected a ${what} or its id, got ${typeof handle}`)
 }
 

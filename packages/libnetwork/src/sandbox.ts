@@ -1,13 +1,14 @@
 import type { LinkStatistics } from '@net/netlink-ffi'
 import type { SandboxProcess } from '@net/osl'
 import type { ResolverStatistics } from '@net/resolver'
-import { formatAddress, NotImplementedError, parseAddress } from '@net/types'
+import { formatAddress, NotImplementedError, parseAddress, type CallOptions } from '@net/types'
 import type { Core } from './core.ts'
 import { Endpoint } from './endpoint.ts'
 import { BusyError } from './errors.ts'
 import { deleteSandbox, renameSandbox } from './join-operations.ts'
+import { setKey } from './keys/set-key.ts'
 import type { FilePaths } from './names/sandbox-files.ts'
-import { parseName } from './requests.ts'
+import { parseKey, parseName } from './requests.ts'
 import { parseSpawn, type SpawnInSandboxOptions } from './spawn-request.ts'
 import type { SandboxEntry } from './state.ts'
 
@@ -41,7 +42,7 @@ export class Sandbox {
     return this.#entry.record.domainname
   }
 
-  /** Path of the network namespace: `nsenter --net=KEY`. */
+  /** Path of the network namespace: `nsenter --net=KEY`. Nothing is there while a runtime is yet to bring one. */
   get key(): string {
     return this.#entry.record.key
   }
@@ -83,7 +84,7 @@ export class Sandbox {
 
   /** Deletes it with the endpoints joined to it. Programs in it lose their network. Safe to call twice. */
   async delete(): Promise<void> {
-    await this.#core.run(() => deleteSandbox(this.#core, this.#entry))
+    await this.#core.run(() => this.#core.meters.detach.time(() => deleteSandbox(this.#core, this.#entry)))
   }
 
   /**
@@ -159,8 +160,13 @@ export class Sandbox {
     await this.#core.run(() => renameSandbox(this.#core, this.#entry, parseName(name)))
   }
 
-  /** @throws `ERR_NOT_IMPLEMENTED` */
-  setKey(): Promise<never> {
-    return Promise.reject(new NotImplementedError('sandbox.setKey()'))
+  /**
+   * Gives it the network namespace at `path`, which a runtime made, with the interfaces of the endpoints that joined
+   * before. It leaves the one that it has. All or nothing: where it fails, the sandbox waits for another one.
+   *
+   * @throws `ERR_INVALID_NAMESPACE`, `ERR_SANDBOX_NOT_FOUND` (nothing is at `path`), `ERR_NO_SUCH_SANDBOX`, …
+   */
+  async setKey(path: string, call?: CallOptions): Promise<void> {
+    await this.#core.run(() => setKey(this.#core, this.#entry, parseKey(path), call), call)
   }
 }

@@ -15,9 +15,15 @@ import { BoundFiles, FairSlots, type FairSlotsOptions } from '@net/resolver'
 import { openPortAllocator, type PortAllocatorOptions } from '@net/portallocator'
 import { Rollback, shortId, silentLogger, Turns, type Logger } from '@net/types'
 import { Controller } from './controller.ts'
-import { Core } from './core.ts'
+import { configDriver } from './config-networks.ts'
+import { Core, type Defaults } from './core.ts'
 import { ControllerRunningError, InvalidRequestError } from './errors.ts'
 import { EventLog, type Happening } from './events.ts'
+import { isAwaited } from './gateways.ts'
+import { awaitKeys } from './keys/await-keys.ts'
+import { KeyDesk } from './keys/key-desk.ts'
+import { Meters } from './metrics/meters.ts'
+import { ResolverTotals } from './metrics/resolver-totals.ts'
 import { openHostResolver, type HostResolverOptions } from './names/host-resolver.ts'
 import { HostResolvConf } from './names/host-resolv-conf.ts'
 import type { NamingDeps } from './names/sandbox-naming.ts'
@@ -36,6 +42,15 @@ export interface ControllerOptions extends KeepingOptions {
   readonly runtimeDirectory?: string | undefined
   /** Network drivers beside the built-in ones (`bridge`). */
   readonly drivers?: readonly NetworkDriver[] | undefined
+  /** Driver of networks that name none. @defaultValue 'bridge' */
+  readonly defaultDriver?: string | undefined
+  /** Name of the network of those who attach to none by name. @defaultValue they have to name one */
+  readonly defaultNetwork?: string | undefined
+  /**
+   * Name of the network by which sandboxes reach the outside whose own networks do not lead there. One of that name is
+   * used if it is there; else it is made when it is needed first. @defaultValue 'net_gateway'
+   */
+  readonly gatewayNetwork?: string | undefined
   /** Address managers beside the built-in ones (`default`, `null`). */
   readonly ipam?: readonly IpamDriver[] | undefined
   /** Pools that networks get when they name none: CIDR `base`, cut into subnets of prefix length `size`. */
@@ -78,7 +93,8 @@ export async function openController(options: ControllerOptions = {}): Promise<C
   const keeps = outlives(options)
   const logger = options.logger ?? silentLogger
   const turns = new Turns()
-  const deps = { drivers: driversOf(options), ipam: ipamOf(options, logger), logger, turns }
+  const drivers = driversOf(options)
+  const deps = { drivers, defaults: defaultsOf(options, drivers), ipam: ipamOf(options, logger), logger, turns }
 
   // Let go in the opposite order, whichever fails: the name last, so that a successor finds the host as it is left.
   const held = new Rollback()
@@ -96,12 +112,14 @@ export async function openController(options: ControllerOptions = {}): Promise<C
     held.defer('remember events', () => {
       events.close()
     })
+    const meters = new Meters()
     const onEvent = (event: Happening): void => {
+      meters.count(event)
       events.add(event)
     }
     const found = await survey(await records.load(turns), { ...deps, isSandbox, controllerId: id })
     const facts = [...(await factsOf(found, deps)), ...forwardingOf(stored)]
-    const firewall = await openFirewallOf(options, { id, facts }, { logger, onEvent })
+    const firewall = await openFirewallOf(options, { id, facts }, { logger, turns, onEvent })
     // Containers may live that need the rules, whether this opening succeeds or not.
     let isLeft = !found.isEmpty
     held.defer('open the firewall', () => (isLeft ? firewall.detach() : firewall.close()))
@@ -118,12 +136,25 @@ export async function openController(options: ControllerOptions = {}): Promise<C
     const { host, ...naming } = options.dns ?? {}
     const hostNames = host === undefined ? undefined : await openHostResolver(host, { logger })
     if (hostNames !== undefined) held.defer('answer the host', () => hostNames.close())
-    const parts = { ...deps, executor, ports, records, folder, naming: namingOf(naming, logger), hostNames }
+    const keys = new KeyDesk(folder, logger)
+    held.defer('listen for keys', () => keys.close())
+    const parts = {
+      ...deps,
+      executor,
+      ports,
+      records,
+      folder,
+      keys,
+      meters,
+      naming: namingOf(naming, logger),
+      hostNames,
+    }
     const core = new Core(parts)
     held.defer('answer names', async () => {
       for (const sandbox of core.state.sandboxes.values()) await sandbox.naming.detach()
     })
     await recover(core, found, onEvent)
+    if ([...core.state.sandboxes.values()].some(isAwaited)) await awaitKeys(core)
     isLeft = keeps
     logger.info({ controllerId: id }, 'controller opened')
     return new Controller(id, core, events, { keeps, release: () => held[Symbol.asyncDispose]() })
@@ -164,14 +195,23 @@ function namingOf({ resolvConf, slots, ...resolver }: ControllerDnsOptions, logg
     bound: new BoundFiles(),
     slots: new FairSlots(slots ?? { total: 1024, each: 256 }),
     resolver,
+    past: new ResolverTotals(),
     logger,
   }
 }
 
 function driversOf(options: ControllerOptions): DriverRegistry {
   const drivers = new DriverRegistry()
-  for (const driver of [bridgeDriver(), ...(options.drivers ?? [])]) drivers.add(driver)
+  for (const driver of [bridgeDriver(), configDriver, ...(options.drivers ?? [])]) drivers.add(driver)
   return drivers
+}
+
+function defaultsOf(options: ControllerOptions, drivers: DriverRegistry): Defaults {
+  return {
+    driver: drivers.get(options.defaultDriver?.trim() ?? 'bridge').type,
+    network: options.defaultNetwork?.trim(),
+    gatewayNetwork: options.gatewayNetwork?.trim() ?? 'net_gateway',
+  }
 }
 
 function ipamOf(options: ControllerOptions, logger: Logger): Map<string, IpamDriver> {

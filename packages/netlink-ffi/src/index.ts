@@ -25,6 +25,7 @@ export { watchFarEnds, type FarEndEvent } from './far-end-events.ts'
 export { watchInterfaces, type InterfaceEvent } from './interface-events.ts'
 export { encodedOnce, type NetlinkMessage } from './message.ts'
 export {
+  adoptNamespace,
   createNamespace,
   deleteNamespace,
   enterNewNamespace,

@@ -1,4 +1,4 @@
-import { closeSync, mkdirSync, openSync, rmSync, writeFileSync } from 'node:fs'
+import { closeSync, constants, mkdirSync, openSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { libc } from './libc.ts'
 import { check } from './netlink-socket.ts'
@@ -52,21 +52,45 @@ export function inNamespaceAt<T>(path: string, work: () => Synchronous<T>): T {
  * @throws SystemCallError (`ERR_SYSTEM_CALL`): EPERM without CAP_SYS_ADMIN
  */
 export function createNamespace<T>(path: string, work: () => Synchronous<T>): T {
+  return mountNamespace(path, work, () => check(libc().unshare(CLONE_NEWNET), 'unshare', 'CLONE_NEWNET'))
+}
+
+/**
+ * Keeps a namespace that somebody else made alive at `path`, too: that of a process, `/proc/PID/ns/net`, or one that is
+ * mounted at `from`. Then runs `work` in it. Nothing is left when any of it fails.
+ *
+ * @throws SystemCallError (`ERR_SYSTEM_CALL`): EINVAL when there is no network namespace at `from`
+ */
+export function adoptNamespace<T>(from: string, path: string, work: () => Synchronous<T>): T {
+  // Not to wait for the other end, should it be a pipe.
+  const fd = openSync(from, constants.O_RDONLY | constants.O_NONBLOCK)
+  try {
+    return mountNamespace(path, work, () => check(libc().setns(fd, CLONE_NEWNET), 'setns', from))
+  } finally {
+    closeSync(fd)
+  }
+}
+
+/** Mounts the namespace that `enter` brings the thread into on a new file at `path`, and runs `work` in it. */
+function mountNamespace<T>(path: string, work: () => Synchronous<T>, enter: () => void): T {
   mkdirSync(dirname(path), { recursive: true, mode: 0o755 })
   const home = openSync(OWN_NAMESPACE, 'r')
   try {
     // Fails when something is there: a namespace is never mounted over another.
     writeFileSync(path, '', { flag: 'wx', mode: 0o444 })
-    return inMountedNamespace(path, home, work)
+    return inMountedNamespace({ path, home, enter }, work)
   } finally {
     closeSync(home)
   }
 }
 
-/** Mounts a new namespace on the file at `path`, which goes when that or `work` fails. */
-function inMountedNamespace<T>(path: string, home: number, work: () => Synchronous<T>): T {
+/** Mounts the namespace on the file at `path`, which goes when that or `work` fails. */
+function inMountedNamespace<T>(
+  { path, home, enter }: { readonly path: string; readonly home: number; readonly enter: () => void },
+  work: () => Synchronous<T>,
+): T {
   try {
-    check(libc().unshare(CLONE_NEWNET), 'unshare', 'CLONE_NEWNET')
+    enter()
     try {
       check(libc().mount(OWN_NAMESPACE, path, 'none', MS_BIND), 'mount', path)
       return work()

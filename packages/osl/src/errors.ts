@@ -60,6 +60,17 @@ export class SandboxNotFoundError extends NetError<'ERR_SANDBOX_NOT_FOUND'> {
   }
 }
 
+/** What was given for a namespace is none that a sandbox can have. */
+export class InvalidNamespaceError extends NetError<'ERR_INVALID_NAMESPACE'> {
+  constructor(path: string, expected: string, cause?: unknown) {
+    super(`no namespace for a sandbox: ${path}: expected ${expected}`, {
+      code: 'ERR_INVALID_NAMESPACE',
+      kind: 'bad-request',
+      cause,
+    })
+  }
+}
+
 /** The process may not do this. */
 export class NotPermittedError extends NetError<'ERR_NOT_PERMITTED'> {
   constructor(what: string, cause: unknown) {

@@ -8,11 +8,15 @@ import {
 } from '@net/driverapi'
 import { ConntrackSocket, isOnLink, RouteSocket, type Link, type LinkStatistics } from '@net/netlink-ffi'
 import { Rollback, silentLogger, Turns, type CallOptions, type Logger } from '@net/types'
+import { adoptSandboxNamespace } from './adopt-namespace.ts'
 import { Announcer } from './announcer.ts'
 import { Bridges } from './bridges.ts'
 import type { DriftAnswer, DriftEvent } from './drift/drift-event.ts'
 import { DriftWatch } from './drift/drift-watch.ts'
 import { Forwarding, type ForwardingMemory } from './forwarding.ts'
+import { compare, type Difference } from './inspect/compare.ts'
+import type { HostReport } from './inspect/host-report.ts'
+import { readHost, type Wanted } from './inspect/read-host.ts'
 import { defaultRoutes, Interfaces } from './interfaces.ts'
 import { NeighbourTable, type NeighboursEvent } from './neighbour-table.ts'
 import { Reaper } from './reaper.ts'
@@ -209,6 +213,16 @@ export class Executor {
   }
 
   /**
+   * Has the sandbox at path `key` be the namespace that somebody else made at `from`. Deleting the sandbox lets it go.
+   *
+   * @throws `ERR_INVALID_NAMESPACE`, `ERR_SANDBOX_NOT_FOUND`, `ERR_SANDBOX_EXISTS`, `ERR_NOT_PERMITTED`
+   */
+  async adoptSandbox(from: string, key: string, call?: CallOptions): Promise<void> {
+    await this.#turns.take(call)
+    adoptSandboxNamespace(from, key, this.#logger)
+  }
+
+  /**
    * Takes a sandbox away together with what `plans` made in it. Its traffic ends before this resolves, and
    * its addresses can be given to others; its links vanish from the host shortly after, see {@link Executor.settle}.
    */
@@ -277,6 +291,22 @@ export class Executor {
     using inside = inSandbox(key, () => RouteSocket.open({ logger: this.#logger }))
     inside.apply(...defaultRoutes(gateways))
     this.#drift?.addGateways(key, gateways)
+  }
+
+  /**
+   * What the kernel has of what is wanted, and where the two differ. Changes nothing, and lets the event loop turn: what
+   * is done meanwhile may show as a difference.
+   */
+  async inspect(wanted: Omit<Wanted, 'owner'>): Promise<{ host: HostReport; differences: Difference[] }> {
+    const owned = { ...wanted, owner: this.#owner }
+    const facts = [
+      ...wanted.networks.flatMap(({ firewall }) => firewall),
+      ...wanted.joins.flatMap(({ plan }) => plan.firewall),
+      ...this.#forwarding.facts(),
+    ]
+    const firewall = await this.#firewall.inspect?.(facts)
+    const host = { ...(await readHost(owned, this.#routes, this.#turns)), firewall }
+    return { host, differences: compare(owned, host) }
   }
 
   /** Starts a program in a sandbox. @throws SystemCallError (`ERR_SYSTEM_CALL`), ClosedError (`ERR_CLOSED`) */

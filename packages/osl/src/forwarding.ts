@@ -1,4 +1,4 @@
-import { NETWORK_LINK_GROUP, type Firewall } from '@net/driverapi'
+import { NETWORK_LINK_GROUP, type Firewall, type FirewallFact } from '@net/driverapi'
 import type { RouteSocket } from '@net/netlink-ffi'
 import { Mutex, type AddressFamily, type CallOptions, type Logger } from '@net/types'
 import { readSysctl, writeSysctls } from './sysctl.ts'
@@ -39,6 +39,11 @@ export class Forwarding {
     this.#logger = logger
     this.#memory = memory
     this.#switchedOn = new Set(memory?.switchedOn)
+  }
+
+  /** What the packet rules were told. */
+  facts(): FirewallFact[] {
+    return Array.from(this.#switchedOn, (family) => ({ kind: 'forwarding', family }))
   }
 
   /** Has the host forward packets of these families. @throws SysctlError (`ERR_SYSCTL`), and what the firewall throws */

@@ -1,6 +1,7 @@
 import type { EndpointNames } from '@net/resolver'
 import { withoutPrefixLength } from '@net/types'
 import type { Core } from '../core.ts'
+import { isGatewayEndpoint } from '../gateway-network.ts'
 import { orderByGateway } from '../gateways.ts'
 import type { EndpointEntry, SandboxEntry } from '../state.ts'
 import type { NamingView } from './sandbox-naming.ts'
@@ -23,6 +24,7 @@ export async function adoptNaming(core: Core, sandbox: SandboxEntry): Promise<vo
 
 /** Makes the names of an endpoint known on its network. */
 export function introduce(core: Core, entry: EndpointEntry, sandbox: SandboxEntry): void {
+  if (isGatewayEndpoint(entry, sandbox)) return
   core.state.getNetwork(entry.record.networkId).names.add(namesOf(entry, sandbox))
 }
 
@@ -33,12 +35,13 @@ export async function updateNaming(core: Core, sandbox: SandboxEntry): Promise<v
 
 function viewOf(core: Core, sandbox: SandboxEntry): NamingView {
   const endpoints = orderByGateway(core, sandbox)
+  const named = endpoints.filter((entry) => !isGatewayEndpoint(entry, sandbox))
   return {
-    networks: endpoints.map(({ record }) => ({
+    networks: named.map(({ record }) => ({
       table: core.state.getNetwork(record.networkId).names,
       aliases: record.sandboxAliases,
     })),
-    addresses: endpoints.flatMap((endpoint) => addressesOf(endpoint)),
+    addresses: named.flatMap((endpoint) => addressesOf(endpoint)),
     gateways: endpoints.flatMap(({ record, gatewayFor }) => {
       const { ipv4, ipv6 } = core.state.getNetwork(record.networkId).record
       return [...(gatewayFor.includes(4) ? gatewayOf(ipv4) : []), ...(gatewayFor.includes(6) ? gatewayOf(ipv6) : [])]

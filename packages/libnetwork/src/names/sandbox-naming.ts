@@ -18,7 +18,8 @@ import {
   type ResolverStatistics,
 } from '@net/resolver'
 import { inSandbox } from '@net/osl'
-import type { Logger } from '@net/types'
+import { isNetError, type Logger } from '@net/types'
+import type { ResolverTotals } from '../metrics/resolver-totals.ts'
 import { HostNameSource } from './host-name-source.ts'
 import type { HostResolvConf } from './host-resolv-conf.ts'
 import { SandboxFiles, type FilePaths, type FileTexts } from './sandbox-files.ts'
@@ -49,6 +50,8 @@ export interface NamingDeps {
   readonly slots: FairSlots
   /** What is the same for all their resolvers. */
   readonly resolver: Pick<ResolverOptions, 'serverTimeoutMs' | 'timeoutMs' | 'cacheEntries' | 'logQuestions'>
+  /** What resolvers did that are closed. */
+  readonly past: ResolverTotals
   readonly logger: Logger
 }
 
@@ -115,17 +118,24 @@ export class SandboxNaming {
     this.#view = view
     this.names.setNetworks(view.networks)
     await this.open()
+    await this.adoptFiles()
+  }
+
+  /** Knows the files of an earlier process again, and brings them up to date. */
+  async adoptFiles(): Promise<void> {
     const { names } = ownHostRecord('127.0.0.1', this.wishes.hostname, this.wishes.domainname)
-    await this.#files.adopt(names.join(' '), this.#ownRecords(view.addresses))
+    await this.#files.adopt(names.join(' '), this.#ownRecords(this.#view.addresses))
     await this.#files.changeResolvConf(this.#resolvConf())
   }
 
   /** Answers no more, until somebody adopts it: everything stays as it is. Safe to call twice. */
   async detach(): Promise<void> {
-    this.#unfollow?.()
-    await this.#following
-    await this.#resolver?.close({ leaveRules: true })
-    this.#resolver = undefined
+    await this.#fallSilent({ leaveRules: true })
+  }
+
+  /** Answers no more, and leaves nothing in the namespace, which lives on without us. The files stay. Safe to call twice. */
+  async release(): Promise<void> {
+    await this.#fallSilent({ leaveRules: false })
   }
 
   /** Says where the sandbox is now. */
@@ -166,6 +176,16 @@ export class SandboxNaming {
   async close(): Promise<void> {
     await this.detach()
     await this.#files.delete()
+  }
+
+  async #fallSilent(how: { readonly leaveRules: boolean }): Promise<void> {
+    this.#unfollow?.()
+    await this.#following
+    const resolver = this.#resolver
+    if (resolver === undefined) return
+    this.#resolver = undefined
+    await resolver.close(how)
+    this.#deps.past.add(resolver.statistics())
   }
 
   /** Hands what is wanted now to the resolver. */
@@ -226,14 +246,21 @@ export class SandboxNaming {
   }
 }
 
-/** Whether programs in the namespace at `key` can have `::1`. */
+/** Whether programs in the namespace at `key` can have `::1`; of one that is yet to come, as on the host. */
 function hasIpv6(key: string): boolean {
-  return inSandbox(key, () => {
-    try {
-      return readFileSync('/proc/sys/net/ipv6/conf/lo/disable_ipv6', 'utf8').trim() === '0'
-    } catch {
-      // A kernel without IPv6.
-      return false
-    }
-  })
+  try {
+    return inSandbox(key, hasIpv6Here)
+  } catch (error) {
+    if (isNetError(error, 'ERR_SANDBOX_NOT_FOUND')) return hasIpv6Here()
+    throw error
+  }
+}
+
+function hasIpv6Here(): boolean {
+  try {
+    return readFileSync('/proc/sys/net/ipv6/conf/lo/disable_ipv6', 'utf8').trim() === '0'
+  } catch {
+    // A kernel without IPv6.
+    return false
+  }
 }

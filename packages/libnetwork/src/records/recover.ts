@@ -2,14 +2,14 @@ import { readdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import type { NetworkPlan, NetworkRecord, PublishedPort } from '@net/driverapi'
 import type { PortLease } from '@net/portallocator'
-import type { Restored } from '@net/osl'
 import { isNetError } from '@net/types'
 import type { Core } from '../core.ts'
 import { heldAddresses } from '../endpoint-operations.ts'
 import type { Happening } from '../events.ts'
-import { electGateways, endpointsOf, planOf } from '../gateways.ts'
+import { settleGateway } from '../gateway-network.ts'
+import { electGateways, endpointsOf, isAwaited, joinsOf } from '../gateways.ts'
 import { adoptNaming, introduce } from '../names/naming-operations.ts'
-import { publicationKey, type EndpointEntry } from '../state.ts'
+import { publicationKey, type EndpointEntry, type SandboxEntry } from '../state.ts'
 import { replayEndpoint, replayNetwork, replaySandbox } from './replay.ts'
 import type { Recovery } from './recovery-events.ts'
 import type { Survey } from './survey.ts'
@@ -42,7 +42,7 @@ export async function recover(core: Core, found: Survey, tell: (event: Happening
   await removeGone(core, found)
   await core.executor.restore({
     networks: Array.from(core.state.networks.values(), ({ record }) => planNetwork(core, record)),
-    joins: await planJoins(core),
+    joins: await joinsOf(core),
     // Links of records that cannot be read look like nobody's.
     keepStrangers: refused.length > 0,
   })
@@ -61,17 +61,6 @@ export async function recover(core: Core, found: Survey, tell: (event: Happening
 
 function planNetwork(core: Core, record: NetworkRecord): NetworkPlan {
   return core.drivers.get(record.driver).planNetwork(record)
-}
-
-async function planJoins(core: Core): Promise<Restored['joins']> {
-  const joins: Restored['joins'][number][] = []
-  for (const sandbox of core.state.sandboxes.values()) {
-    await core.turns.take()
-    for (const entry of endpointsOf(core, sandbox)) {
-      joins.push({ key: sandbox.record.key, plan: planOf(core, entry, sandbox) })
-    }
-  }
-  return joins
 }
 
 /** Who is in which sandbox, in the order of joining. */
@@ -155,18 +144,27 @@ async function removeStrangers(core: Core): Promise<void> {
 async function answerAgain(core: Core, tell: (event: Happening) => void): Promise<void> {
   for (const sandbox of core.state.sandboxes.values()) {
     await core.turns.take()
-    for (const entry of endpointsOf(core, sandbox)) introduce(core, entry, sandbox)
+    if (isAwaited(sandbox)) await awaitAgain(core, sandbox)
+    else for (const entry of endpointsOf(core, sandbox)) introduce(core, entry, sandbox)
   }
   for (const sandbox of core.state.sandboxes.values()) {
+    if (isAwaited(sandbox)) continue
     await core.turns.take()
     try {
       await electGateways(core, sandbox)
       await adoptNaming(core, sandbox)
+      await settleGateway(core, sandbox)
     } catch (error) {
       // The others are not to suffer for it.
       tell({ kind: 'names-lost', containerId: sandbox.record.containerId, error: asError(error) })
     }
   }
+}
+
+/** A namespace that was being brought when the process died is to be brought again. */
+async function awaitAgain(core: Core, { record, naming }: SandboxEntry): Promise<void> {
+  await core.executor.deleteSandbox(record.key, [])
+  await naming.adoptFiles()
 }
 
 function asError(error: unknown): Error {

@@ -61,6 +61,7 @@ export const networkForm: z.ZodType<StoredNetwork> = z.strictObject({
     labels: texts,
     ipv4: subnet.optional(),
     ipv6: subnet.optional(),
+    configFrom: id.optional(),
     options: z.unknown(),
   }),
   ipam: z.string(),
@@ -105,6 +106,7 @@ export const sandboxForm: z.ZodType<StoredSandbox> = z.strictObject({
     hostname: z.string(),
     domainname: z.string().optional(),
     key: z.string(),
+    namespace: z.enum(['given', 'awaited']).optional(),
   }),
   wishes: z.strictObject({
     hostname: z.string(),

@@ -80,7 +80,7 @@ export async function factsOf(
   for (const { record } of endpoints) {
     const network = networkOf.get(record.networkId)
     const sandbox = sandboxOf.get(record.sandboxId ?? '')
-    if (network === undefined || sandbox === undefined) continue
+    if (network === undefined || sandbox === undefined || sandbox.namespace === 'awaited') continue
     await turns.take()
     facts.push(...drivers.get(network.driver).planEndpoint(network, record, sandbox).firewall)
   }
@@ -95,10 +95,11 @@ async function surveySandboxes(
   for (const sandbox of stored) {
     await turns.take()
     const { record } = sandbox
+    const isThere = (): boolean => record.namespace === 'awaited' || isSandbox(record.key)
     // What is done there is done as root: unmounting, deleting folders.
     if (!record.key.endsWith(`/${controllerId}/${shortId(record.id)}`)) {
       found.refused.push({ key: `sandboxes/${record.id}`, error: new Error(`${record.key} is no path of ours`) })
-    } else if (record.phase === 'ready' && isSandbox(record.key)) found.living.push(sandbox)
+    } else if (record.phase === 'ready' && isThere()) found.living.push(sandbox)
     else found.gone.push(sandbox)
   }
   return found

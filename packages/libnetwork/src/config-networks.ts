@@ -1,0 +1,97 @@
+import type { NetworkDriver } from '@net/driverapi'
+import { nullIpam } from '@net/ipam'
+import { NameTable } from '@net/resolver'
+import { randomId, Rollback, type CallOptions } from '@net/types'
+import type { Core } from './core.ts'
+import { BusyError, ConfigConflictError, ConfigInUseError, ConfigOnlyError, NoSuchNetworkError } from './errors.ts'
+import type { CreateNetworkRequest } from './requests.ts'
+import type { NetworkEntry } from './state.ts'
+import { poolsOf } from './subnets.ts'
+
+/** The settings that networks made from one take over. */
+export type NetworkSettings = Pick<CreateNetworkRequest, 'ipam' | 'ipv6' | 'labels' | 'options'>
+
+const SETTINGS = ['ipam', 'ipv6', 'labels', 'options'] as const
+const TYPE = 'config-only'
+
+/** The driver of networks that are nothing but settings for others: the kernel knows nothing of them. */
+export const configDriver: NetworkDriver = {
+  type: TYPE,
+  scope: 'local',
+  checkNetwork: ({ name }) => {
+    throw new ConfigOnlyError(name)
+  },
+  checkEndpoint: ({ name }) => {
+    throw new ConfigOnlyError(name)
+  },
+  nameInterface: () => '',
+  planNetwork: () => ({ links: [], sysctls: [], firewall: [] }),
+  planEndpoint: () => ({ sandbox: { links: [], gateways: {} }, firewall: [], ports: [] }),
+  planPorts: () => [],
+  describe: () => ({}),
+}
+
+/** Whether a network is nothing but settings. */
+export function isConfigOnly({ record }: NetworkEntry): boolean {
+  return record.driver === TYPE
+}
+
+/** Keeps settings for networks to come, under the name of a network. */
+export async function createConfig(
+  core: Core,
+  request: CreateNetworkRequest,
+  call?: CallOptions,
+): Promise<NetworkEntry> {
+  const { name, labels = {} } = request
+  if (request.internal === true) throw new ConfigConflictError(name, 'internal')
+  if (request.scope !== undefined) throw new ConfigConflictError(name, 'scope')
+  if (request.configFrom !== undefined) throw new ConfigConflictError(name, 'configFrom')
+  poolsOf(request)
+  const id = randomId()
+  using _lock = await core.locks.lock(id, call)
+  await using rollback = new Rollback()
+  const entry: NetworkEntry = {
+    record: {
+      ...{ id, name, driver: TYPE, phase: 'ready', internal: false, labels },
+      options: Object.fromEntries(SETTINGS.flatMap((key) => (request[key] === undefined ? [] : [[key, request[key]]]))),
+    },
+    ...{ ipam: nullIpam(), pools: [], prefixes: [], names: new NameTable(name), endpointsByName: new Map() },
+  }
+  core.state.addNetwork(entry)
+  rollback.defer('record network', () => {
+    core.state.removeNetwork(entry)
+  })
+  await core.records.keep({ networks: [entry] }, call)
+  rollback.commit()
+  return entry
+}
+
+/**
+ * The request with the settings of the network that it names in `configFrom`, and that network.
+ *
+ * @throws ConfigConflictError (`ERR_CONFIG_CONFLICT`), NoSuchNetworkError (`ERR_NO_SUCH_NETWORK`), BusyError (`ERR_BUSY`)
+ */
+export function applyConfig(
+  core: Core,
+  request: CreateNetworkRequest,
+): { readonly request: CreateNetworkRequest; readonly config?: NetworkEntry } {
+  const { name, configFrom } = request
+  if (configFrom === undefined) return { request }
+  const asked = SETTINGS.find((key) => request[key] !== undefined)
+  if (asked !== undefined) throw new ConfigConflictError(name, asked)
+  const config = core.state.findNetwork(configFrom)
+  if (config === undefined || !isConfigOnly(config)) throw new NoSuchNetworkError(configFrom)
+  if (config.record.phase !== 'ready') throw new BusyError(`network ${config.record.name}`, 'being deleted')
+  // Written by createConfig, after the request was checked.
+  return { request: { ...request, ...(config.record.options as NetworkSettings) }, config }
+}
+
+/** @throws ConfigInUseError (`ERR_CONFIG_IN_USE`), naming the networks that were made from it */
+export function refuseInUse(core: Core, { record }: NetworkEntry): void {
+  const users = [...core.state.networks.values()].filter((network) => network.record.configFrom === record.id)
+  if (users.length === 0) return
+  throw new ConfigInUseError(
+    record.name,
+    users.map((user) => user.record.name),
+  )
+}

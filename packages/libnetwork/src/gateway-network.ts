@@ -1,0 +1,76 @@
+import { Rollback, type CallOptions } from '@net/types'
+import type { Core } from './core.ts'
+import { forgetEndpoint, prepareEndpoint } from './endpoint-operations.ts'
+import { endpointsOf, gatewaysOf } from './gateways.ts'
+import { joinLocked, leaveLocked } from './join-operations.ts'
+import { createNetwork } from './network-operations.ts'
+import type { EndpointEntry, NetworkEntry, SandboxEntry } from './state.ts'
+
+// libnetwork: docker_gwbridge.
+
+/** Any other endpoint that offers a default route serves it. */
+const PRIORITY = Number.MIN_SAFE_INTEGER
+
+/** Whether an endpoint is there only so that its sandbox reaches the outside. It has no names, and comes and goes by itself. */
+export function isGatewayEndpoint({ record }: EndpointEntry, sandbox: SandboxEntry): boolean {
+  return record.name === nameFor(sandbox)
+}
+
+/** Of the whole id: of shortened ones two could be alike. */
+function nameFor({ record }: SandboxEntry): string {
+  return `gateway_${record.id}`
+}
+
+/**
+ * Gives a sandbox an endpoint on the gateway network where it needs one, and takes it away where it does not. Whoever
+ * calls holds the lock of the sandbox.
+ */
+export async function settleGateway(core: Core, sandbox: SandboxEntry, call?: CallOptions): Promise<void> {
+  const gateway = endpointsOf(core, sandbox).find((entry) => isGatewayEndpoint(entry, sandbox))
+  const isNeeded = needsGateway(core, sandbox)
+  if (isNeeded && gateway === undefined) await addGateway(core, sandbox, call)
+  if (!isNeeded && gateway !== undefined) {
+    using _lock = await core.locks.lock(gateway.record.id)
+    await leaveLocked(core, gateway)
+    await forgetEndpoint(core, gateway)
+  }
+}
+
+/** Whether a sandbox is on a network that needs another to reach the outside, and on none that reaches it. */
+function needsGateway(core: Core, sandbox: SandboxEntry): boolean {
+  const others = endpointsOf(core, sandbox).filter((entry) => {
+    const { internal } = core.state.getNetwork(entry.record.networkId).record
+    return !internal && !isGatewayEndpoint(entry, sandbox)
+  })
+  const isServed = others.some((entry) => {
+    const { ipv4, ipv6 } = gatewaysOf(core, entry, sandbox)
+    return ipv4 !== undefined || ipv6 !== undefined
+  })
+  return !isServed && others.some((entry) => lacksGateway(core, entry))
+}
+
+function lacksGateway(core: Core, { record }: EndpointEntry): boolean {
+  const { driver } = core.state.getNetwork(record.networkId).record
+  return core.drivers.get(driver).needsGatewayNetwork === true
+}
+
+async function addGateway(core: Core, sandbox: SandboxEntry, call?: CallOptions): Promise<void> {
+  const network = await gatewayNetwork(core, call)
+  await using rollback = new Rollback()
+  const entry = await prepareEndpoint(core, network, { name: nameFor(sandbox) }, call)
+  rollback.defer('create gateway endpoint', () => forgetEndpoint(core, entry))
+  using _lock = await core.locks.lock(entry.record.id, call)
+  await joinLocked(core, entry, sandbox, { priority: PRIORITY }, call)
+  rollback.commit()
+}
+
+/** The network of that name, which may be there already, of the user's making; else one is made. */
+async function gatewayNetwork(core: Core, call?: CallOptions): Promise<NetworkEntry> {
+  using _lock = await core.locks.lock('gateway network', call)
+  const name = core.defaults.gatewayNetwork
+  // Containers that meet only there are strangers.
+  const options = { 'com.docker.network.bridge.enable_icc': 'false' }
+  return (
+    core.state.findNetwork(name) ?? (await createNetwork(core, { name, driver: 'bridge', ipv6: false, options }, call))
+  )
+}

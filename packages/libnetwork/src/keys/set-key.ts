@@ -1,0 +1,74 @@
+import { Rollback, type CallOptions } from '@net/types'
+import type { Core } from '../core.ts'
+import { holdEndpoints } from '../endpoint-locks.ts'
+import { BusyError } from '../errors.ts'
+import { endpointsOf, isAwaited, planOf } from '../gateways.ts'
+import { introduce, updateNaming, vanish } from '../names/naming-operations.ts'
+import type { SandboxEntry } from '../state.ts'
+
+/**
+ * Has a sandbox be in the namespace at `path`, which a runtime made, with the interfaces of all its endpoints. It is
+ * taken out of the one that it has. Where that fails the sandbox waits for another, and nothing is left in this one.
+ */
+export async function setKey(core: Core, sandbox: SandboxEntry, path: string, call?: CallOptions): Promise<void> {
+  using _lock = await core.locks.lock(sandbox.record.id, call)
+  core.state.getSandbox(sandbox.record.id)
+  const { phase, containerId } = sandbox.record
+  if (phase !== 'ready') throw new BusyError(`sandbox ${containerId}`, 'being deleted')
+  await using _held = await holdEndpoints(core, endpointsOf(core, sandbox))
+  if (!isAwaited(sandbox)) await takeOut(core, sandbox)
+  await putIn(core, sandbox, path, call)
+  core.logger.debug({ sandboxId: sandbox.record.id, containerId, path }, 'sandbox got its namespace')
+}
+
+/** Leaves the namespace that a sandbox has. */
+async function takeOut(core: Core, sandbox: SandboxEntry): Promise<void> {
+  const { key } = sandbox.record
+  const endpoints = endpointsOf(core, sandbox)
+  await keepNamespace(core, sandbox, 'awaited')
+  for (const endpoint of endpoints) vanish(core, endpoint)
+  await sandbox.naming.release()
+  for (const endpoint of endpoints) await core.executor.leave(planOf(core, endpoint, sandbox))
+  await core.executor.deleteSandbox(key, [])
+}
+
+/**
+ * The record comes last here: should the process die before, the sandbox goes on waiting, and what was made of it in
+ * the namespace is nobody's.
+ */
+async function putIn(core: Core, sandbox: SandboxEntry, path: string, call?: CallOptions): Promise<void> {
+  const { key } = sandbox.record
+  await using rollback = new Rollback()
+  await core.executor.adoptSandbox(path, key, call)
+  rollback.defer('take the namespace', () => core.executor.deleteSandbox(key, []))
+  rollback.defer('answer names', () => sandbox.naming.release())
+  await sandbox.naming.open()
+  for (const endpoint of endpointsOf(core, sandbox)) {
+    const plan = planOf(core, endpoint, sandbox)
+    await core.executor.join(key, plan, call)
+    rollback.defer('join', () => core.executor.leave(plan))
+    rollback.defer('make names known', () => {
+      vanish(core, endpoint)
+    })
+    introduce(core, endpoint, sandbox)
+  }
+  await updateNaming(core, sandbox)
+  await keepNamespace(core, sandbox, 'given', call)
+  rollback.commit()
+}
+
+async function keepNamespace(
+  core: Core,
+  sandbox: SandboxEntry,
+  namespace: 'given' | 'awaited',
+  call?: CallOptions,
+): Promise<void> {
+  const before = sandbox.record
+  sandbox.record = { ...before, namespace }
+  try {
+    await core.records.keep({ sandboxes: [sandbox] }, call)
+  } catch (error) {
+    sandbox.record = before
+    throw error
+  }
+}

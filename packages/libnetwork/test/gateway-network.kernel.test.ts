@@ -1,0 +1,127 @@
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { NetworkDriver } from '@net/driverapi'
+import { describeKernel, enterFreshHost, ipIn } from '@net/netlink-ffi/testing'
+import { afterEach, beforeEach, expect, it } from 'vitest'
+import { openController, type Controller, type Network, type Sandbox } from '../src/index.ts'
+import { expectNothingLeft, fetchFrom, plain, serve, spoiledDriver, traces, type Traces } from './lab.ts'
+
+await enterFreshHost()
+
+/** Networks that lead nowhere, as those of an overlay do. */
+const inland: NetworkDriver = {
+  ...spoiledDriver({ join: (plan) => ({ ...plan, sandbox: { ...plan.sandbox, gateways: {} } }) }),
+  type: 'inland',
+  needsGatewayNetwork: true,
+}
+
+let before: Traces
+let folder: string
+let net: Controller
+let network: Network
+
+const open = async (): Promise<Controller> => {
+  net = await openController({ drivers: [inland], stateDirectory: join(folder, 'state'), onClose: 'keep' })
+  return net
+}
+beforeEach(async () => {
+  before = traces()
+  folder = mkdtempSync(join(tmpdir(), 'gateway-'))
+  network = await (await open()).createNetwork({ name: 'inland', driver: 'inland' })
+})
+afterEach(async () => {
+  await net.close()
+  net = await openController({ drivers: [inland], stateDirectory: join(folder, 'state'), onClose: 'delete' })
+  await expectNothingLeft(net, before)
+  rmSync(folder, { recursive: true })
+})
+
+/** Networks of the endpoints of a sandbox, in the order of joining. */
+const networksOf = (sandbox: Sandbox): string[] =>
+  sandbox.endpoints().map(({ networkId }) => net.getNetwork(networkId).name)
+
+/** Next hop of the sandbox' default route. */
+function hopOf({ key }: Sandbox): string | undefined {
+  return (ipIn(key, 'route', 'show', 'default') as { gateway: string }[])[0]?.gateway
+}
+
+const attach = (name: string) => net.attach({ network, endpoint: { name }, sandbox: { containerId: name } })
+
+describeKernel('a sandbox whose networks lead nowhere', () => {
+  it('reaches the outside by the gateway network, on which it has no name', async () => {
+    const { sandbox } = await attach('web')
+    const other = await attach('other')
+
+    const gateway = net.getNetwork('net_gateway')
+    expect(networksOf(sandbox)).toEqual(['inland', 'net_gateway'])
+    expect(hopOf(sandbox)).toBe(plain(gateway.ipv4?.gateway))
+    const [, endpoint] = sandbox.endpoints()
+    expect(readFileSync(sandbox.files.hosts, 'utf8')).not.toContain(plain(endpoint?.address))
+    expect(await other.sandbox.resolveName('web')).toEqual([plain(sandbox.endpoints()[0]?.address)])
+    expect(await other.sandbox.resolveName(endpoint?.name ?? '')).toEqual([])
+    // Who meets only there is a stranger.
+    await using _server = await serve(sandbox, 'hello')
+    expect(await fetchFrom(other.sandbox, `http://${plain(endpoint?.address)}/`, 700)).toMatch(/^failed/)
+    expect(await fetchFrom(other.sandbox, 'http://web/')).toBe('hello')
+    expect((await net.describe()).differences).toEqual([])
+  })
+
+  it('has no place on it as long as another network leads out', async () => {
+    const { sandbox } = await attach('web')
+    const bridge = await net.createNetwork({ name: 'bridge' })
+    const endpoint = await bridge.createEndpoint({ name: 'web' })
+
+    await endpoint.join(sandbox)
+    expect(networksOf(sandbox)).toEqual(['inland', 'bridge'])
+    expect(hopOf(sandbox)).toBe(plain(bridge.ipv4?.gateway))
+
+    await endpoint.leave(sandbox)
+    expect(networksOf(sandbox)).toEqual(['inland', 'net_gateway'])
+    expect(hopOf(sandbox)).toBe(plain(net.getNetwork('net_gateway').ipv4?.gateway))
+  })
+
+  it('has none once it is on no such network, or only on internal ones', async () => {
+    const { sandbox, endpoint } = await attach('web')
+    await endpoint.delete({ force: true })
+    expect(sandbox.endpoints()).toEqual([])
+
+    const internal = await net.createNetwork({ name: 'internal', driver: 'inland', internal: true })
+    await (await internal.createEndpoint({ name: 'web' })).join(sandbox)
+    expect(networksOf(sandbox)).toEqual(['internal'])
+    expect(net.getNetwork('net_gateway').endpoints()).toEqual([])
+  })
+
+  it('uses a network of that name that is there', async () => {
+    const made = await net.createNetwork({ name: 'net_gateway', ipam: { pools: [{ pool: '10.9.0.0/24' }] } })
+    const { sandbox, endpoint } = await attach('web')
+
+    expect(hopOf(sandbox)).toBe('10.9.0.1')
+    expect(made.endpoints()).toHaveLength(1)
+    await sandbox.rename('shop')
+    expect(endpoint.name).toBe('shop')
+    await sandbox.delete()
+    expect(made.endpoints()).toEqual([])
+  })
+
+  it('has it after a restart', async () => {
+    await attach('web')
+    const before = JSON.stringify((await net.describe()).host)
+    await net.close()
+
+    await open()
+    expect(networksOf(net.getSandbox('web'))).toEqual(['inland', 'net_gateway'])
+    expect(JSON.stringify((await net.describe()).host)).toBe(before)
+  })
+
+  it('is not joined where the gateway network cannot be had', async () => {
+    // All of its addresses are taken: the network's own, the host's, and one.
+    const full = await net.createNetwork({ name: 'net_gateway', ipam: { pools: [{ pool: '10.9.0.0/30' }] } })
+    await full.createEndpoint({ name: 'last' })
+
+    await expect(attach('web')).rejects.toMatchObject({ code: 'ERR_NO_ADDRESS_AVAILABLE' })
+
+    expect([net.sandboxes(), network.endpoints()]).toEqual([[], []])
+    expect((await net.describe()).differences).toEqual([])
+  })
+})

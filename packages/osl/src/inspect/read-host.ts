@@ -1,0 +1,95 @@
+import type { JoinPlan, NetworkPlan } from '@net/driverapi'
+import { RouteSocket, type InterfaceAddress, type Link } from '@net/netlink-ffi'
+import { isNetError, type Turns } from '@net/types'
+import { inSandbox } from '../sandbox-namespace.ts'
+import { readSysctl } from '../sysctl.ts'
+import type { HostLinkReport, HostReport, LinkReport, SandboxReport } from './host-report.ts'
+
+/** What is to be on a host. */
+export interface Wanted {
+  /** What links bear as their alias. */
+  readonly owner: string
+  readonly networks: readonly NetworkPlan[]
+  readonly joins: readonly { readonly key: string; readonly plan: JoinPlan }[]
+  /** Where the namespaces of sandboxes are to be. */
+  readonly keys: readonly string[]
+}
+
+/** Reads what there is of what is wanted, a sandbox at a time. `routes` is the host's. */
+export async function readHost(wanted: Wanted, routes: RouteSocket, turns: Turns): Promise<HostReport> {
+  const sysctls = readSysctls(wanted.networks)
+  await turns.take()
+  const links = readLinks(wanted, routes)
+  const sandboxes: SandboxReport[] = []
+  for (const key of wanted.keys) {
+    await turns.take()
+    sandboxes.push(readSandbox(key))
+  }
+  return { links, sandboxes, sysctls }
+}
+
+function readSysctls(networks: readonly NetworkPlan[]): Record<string, string> {
+  const all = networks.flatMap(({ sysctls }) => sysctls.map(({ path }) => [path, readSysctl(path)] as const))
+  return Object.fromEntries(all.flatMap(([path, value]) => (value === undefined ? [] : [[path, value]])))
+}
+
+function readLinks({ owner, networks, joins }: Wanted, routes: RouteSocket): HostLinkReport[] {
+  const named = new Set([
+    ...networks.flatMap(({ links }) => links.map(({ name }) => name)),
+    ...joins.flatMap(({ plan }) => plan.sandbox.links.map(({ create }) => create.hostName)),
+  ])
+  const all = routes.listLinks()
+  const nameOf = new Map(all.map(({ index, name }) => [index, name]))
+  const addresses = addressesByLink(routes.listAddresses())
+  return all
+    .filter(({ name, alias }) => alias === owner || named.has(name))
+    .map((link) => ({
+      ...reportLink(link, addresses),
+      index: link.index,
+      owner: link.alias,
+      master: link.master === undefined ? undefined : nameOf.get(link.master),
+    }))
+    .sort((one, other) => one.name.localeCompare(other.name))
+}
+
+function readSandbox(key: string): SandboxReport {
+  try {
+    using routes = inSandbox(key, () => RouteSocket.open())
+    const links = routes.listLinks()
+    const nameOf = new Map(links.map(({ index, name }) => [index, name]))
+    const addresses = addressesByLink(routes.listAddresses())
+    return {
+      key,
+      inside: {
+        links: links.filter(({ name }) => name !== 'lo').map((link) => reportLink(link, addresses)),
+        routes: routes
+          .listRoutes()
+          .filter(({ destination }) => !isLinkLocal(destination))
+          .map(({ destination, gateway, index = 0 }) => ({ destination, gateway, link: nameOf.get(index) })),
+      },
+    }
+  } catch (error) {
+    // What is at the path is no namespace: a mount that is gone leaves an empty file.
+    if (isNetError(error, 'ERR_SANDBOX_NOT_FOUND') || isNetError(error, 'ERR_SYSTEM_CALL')) return { key }
+    throw error
+  }
+}
+
+function reportLink(
+  { index, name, kind, up, mtu, macAddress }: Link,
+  addresses: ReadonlyMap<number, readonly string[]>,
+): LinkReport {
+  return { name, kind, up, mtu, macAddress, addresses: addresses.get(index) ?? [] }
+}
+
+function addressesByLink(all: readonly InterfaceAddress[]): Map<number, string[]> {
+  const byLink = new Map<number, string[]>()
+  for (const { index, address } of all) {
+    if (!isLinkLocal(address)) byLink.set(index, [...(byLink.get(index) ?? []), address])
+  }
+  return byLink
+}
+
+function isLinkLocal(cidr: string): boolean {
+  return cidr.startsWith('fe80:') || cidr.startsWith('ff00:')
+}
