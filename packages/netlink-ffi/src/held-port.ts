@@ -3,7 +3,7 @@ import { addressToBytes, checkPort, parseAddress, type Address } from '@net/type
 import { viewOf } from './attributes.ts'
 import { isErrno } from './errors.ts'
 import { libc } from './libc.ts'
-import { check } from './netlink-socket.ts'
+import { check, setOption } from './netlink-socket.ts'
 import { AF_INET, AF_INET6 } from './rtnetlink/address.ts'
 import { littleEndian } from './writer.ts'
 
@@ -13,8 +13,7 @@ const IPPROTO_IPV6 = 41
 const IPV6_V6ONLY = 26
 const SOL_SOCKET = 1
 const SO_RCVBUF = 8
-const ZERO = new Uint8Array(Int32Array.of(0).buffer)
-const ONE = new Uint8Array(Int32Array.of(1).buffer)
+const SO_REUSEPORT = 15
 const socketTypes = { tcp: [1, 6], udp: [2, 17], sctp: [1, 132] } as const
 
 /** A port of the calling thread's namespace that no other program can bind meanwhile. */
@@ -25,7 +24,8 @@ export interface HeldPort extends Disposable {
 
 /**
  * Binds a socket to a port and neither listens nor reads: nobody else gets the port. Without an
- * address, every address of both families (of IPv4 alone where the kernel has no IPv6).
+ * address, every address of both families (of IPv4 alone where the kernel has no IPv6). One that `isShared` leaves
+ * the port to sockets that say the same of themselves (SO_REUSEPORT) and are of the same user.
  *
  * @throws SystemCallError (`ERR_SYSTEM_CALL`): EADDRINUSE, EADDRNOTAVAIL (no address of this host),
  *   EPROTONOSUPPORT (SCTP, where the kernel lacks it), EMFILE
@@ -34,6 +34,8 @@ export function holdPort(request: {
   readonly protocol: keyof typeof socketTypes
   readonly port: number
   readonly address?: string | undefined
+  /** @defaultValue false */
+  readonly isShared?: boolean | undefined
 }): HeldPort {
   checkPort(request.port)
   const fd = request.address === undefined ? holdAny(request) : holdAddress(request, parseAddress(request.address))
@@ -68,12 +70,12 @@ function bindSocket(request: PortRequest, address: Address, reach: 'both familie
   const fd = check(libc().socket(family, type | SOCK_CLOEXEC, protocol), 'socket', about)
   try {
     if (address.family === 6) {
-      const onlyV6 = reach === 'one family' ? ONE : ZERO
-      check(libc().setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, onlyV6, 4), 'setsockopt', about)
+      setOption(fd, IPPROTO_IPV6, IPV6_V6ONLY, reach === 'one family' ? 1 : 0)
     }
+    if (request.isShared === true) setOption(fd, SOL_SOCKET, SO_REUSEPORT, 1)
     // What is sent to a port before its rules are there, or past them, waits in the kernel for nobody: as little of it
     // as the kernel allows.
-    if (request.protocol === 'udp') check(libc().setsockopt(fd, SOL_SOCKET, SO_RCVBUF, ONE, 4), 'setsockopt', about)
+    if (request.protocol === 'udp') setOption(fd, SOL_SOCKET, SO_RCVBUF, 1)
     const socketAddress = encodeSocketAddress(address, request.port)
     check(libc().bind(fd, socketAddress, socketAddress.length), 'bind', about)
     return fd

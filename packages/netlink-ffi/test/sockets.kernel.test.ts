@@ -2,8 +2,17 @@ import { closeSync } from 'node:fs'
 import { once } from 'node:events'
 import { createServer, Socket, type AddressInfo } from 'node:net'
 import { expect, it } from 'vitest'
-import { connectStream, DatagramBatch, DatagramSocket, isErrno, listenStream } from '../src/index.ts'
-import { describeKernel, enterFreshHost } from '../src/testing/index.ts'
+import {
+  AnsweringSocket,
+  connectStream,
+  DatagramBatch,
+  DatagramSocket,
+  holdPort,
+  isErrno,
+  listenStream,
+  type HeldPort,
+} from '../src/index.ts'
+import { describeKernel, enterFreshHost, ip } from '../src/testing/index.ts'
 
 await enterFreshHost()
 
@@ -128,5 +137,67 @@ describeKernel('a stream socket', () => {
     }
 
     expect(isErrno(refusal, 'EADDRINUSE')).toBe(true)
+  })
+})
+
+describeKernel('an answering socket', () => {
+  it.each([
+    ['127.0.0.2', '0.0.0.0'],
+    ['fd00::2', '::'],
+  ])('answers from %s, which was asked, though it is bound to %s', async (asked, address) => {
+    ip('addr', 'replace', 'fd00::2/128', 'dev', 'lo', 'nodad')
+    using server = AnsweringSocket.bind({ address, port: 0 }, { isOnlyIpv6: true })
+    // Connected, so that it hears nobody but whom it asked.
+    using client = DatagramSocket.connect({ address: asked, port: server.localAddress.port })
+    client.send(new Uint8Array(60_000).fill(7))
+
+    const question = server.receive()!
+    expect(question.payload).toEqual(new Uint8Array(60_000).fill(7))
+    expect(server.answer(Uint8Array.of(1, 2), question.origin)).toBe(true)
+
+    await readable(client)
+    expect(client.receive()).toEqual(Uint8Array.of(1, 2))
+    expect(server.receive()).toBeUndefined()
+  })
+
+  it('tells those apart who ask from other sockets or ask other addresses', () => {
+    using server = AnsweringSocket.bind({ address: '0.0.0.0', port: 0 })
+    const { port } = server.localAddress
+    const clients = ['127.0.0.1', '127.0.0.1', '127.0.0.2'].map((address) => DatagramSocket.connect({ address, port }))
+    for (const client of [...clients, ...clients]) client.send(Uint8Array.of(1))
+
+    const keys = Array.from({ length: 6 }, () => server.receive()?.origin.key)
+
+    expect(new Set(keys).size).toBe(3)
+    expect(keys.slice(3)).toEqual(keys.slice(0, 3))
+    for (const client of clients) client.close()
+  })
+})
+
+describeKernel('a shared port', () => {
+  it.each(['before', 'after'] as const)('is held %s a server of the same sort has it on one address', (when) => {
+    const port = 20_000 + Math.floor(Math.random() * 10_000)
+    const listen = (): Disposable => {
+      const { fd } = listenStream({ address: '::1', port }, { isShared: true })
+      const udp = AnsweringSocket.bind({ address: '::1', port }, { isShared: true })
+      return {
+        [Symbol.dispose]: () => {
+          udp.close()
+          closeSync(fd)
+        },
+      }
+    }
+    const hold = (): HeldPort[] =>
+      (['tcp', 'udp'] as const).map((protocol) => holdPort({ protocol, port, isShared: true }))
+
+    const before = when === 'before' ? hold() : []
+    using _servers = listen()
+    const held = [...before, ...(when === 'after' ? hold() : [])]
+
+    // Others are refused as ever.
+    expect(() => listenStream({ address: '::', port })).toThrow('bind: EADDRINUSE')
+    expect(() => listenStream({ address: '127.0.0.1', port })).toThrow('bind: EADDRINUSE')
+    expect(() => DatagramSocket.bind({ address: '0.0.0.0', port })).toThrow('bind: EADDRINUSE')
+    for (const one of held) one.close()
   })
 })
