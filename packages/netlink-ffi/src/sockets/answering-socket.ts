@@ -86,6 +86,11 @@ export class AnsweringSocket {
     return new AnsweringSocket(fd)
   }
 
+  /** Its descriptor, for handing it over. It stays ours. */
+  get fd(): number {
+    return this.#live()
+  }
+
   /** Where it is bound. */
   get localAddress(): SocketAddress {
     return localAddressOf(this.#live())
