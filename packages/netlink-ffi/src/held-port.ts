@@ -22,21 +22,32 @@ export interface HeldPort extends Disposable {
   close(): void
 }
 
+/** A held port that can be left to others for a moment. */
+export interface SharablePort extends HeldPort {
+  /**
+   * Whether sockets of the same user that are shared as well (SO_REUSEPORT) may be bound to the port from now on, on
+   * other addresses. Those that are stay.
+   */
+  setShared(isShared: boolean): void
+}
+
+/** Which port to hold. */
+export interface HoldPortRequest {
+  readonly protocol: keyof typeof socketTypes
+  readonly port: number
+  readonly address?: string | undefined
+  /** Begin with {@link SharablePort.setShared}: beside shared sockets that are bound already. @defaultValue false */
+  readonly isShared?: boolean | undefined
+}
+
 /**
  * Binds a socket to a port and neither listens nor reads: nobody else gets the port. Without an
- * address, every address of both families (of IPv4 alone where the kernel has no IPv6). One that `isShared` leaves
- * the port to sockets that say the same of themselves (SO_REUSEPORT) and are of the same user.
+ * address, every address of both families (of IPv4 alone where the kernel has no IPv6).
  *
  * @throws SystemCallError (`ERR_SYSTEM_CALL`): EADDRINUSE, EADDRNOTAVAIL (no address of this host),
  *   EPROTONOSUPPORT (SCTP, where the kernel lacks it), EMFILE
  */
-export function holdPort(request: {
-  readonly protocol: keyof typeof socketTypes
-  readonly port: number
-  readonly address?: string | undefined
-  /** @defaultValue false */
-  readonly isShared?: boolean | undefined
-}): HeldPort {
+export function holdPort(request: HoldPortRequest): SharablePort {
   checkPort(request.port)
   const fd = request.address === undefined ? holdAny(request) : holdAddress(request, parseAddress(request.address))
   let closed = false
@@ -45,12 +56,13 @@ export function holdPort(request: {
     closed = true
     closeSync(fd)
   }
-  return { close, [Symbol.dispose]: close }
+  const setShared = (isShared: boolean): void => {
+    if (!closed) setOption(fd, SOL_SOCKET, SO_REUSEPORT, isShared ? 1 : 0)
+  }
+  return { setShared, close, [Symbol.dispose]: close }
 }
 
-type PortRequest = Parameters<typeof holdPort>[0]
-
-function holdAny(request: PortRequest): number {
+function holdAny(request: HoldPortRequest): number {
   try {
     return bindSocket(request, { family: 6, value: 0n }, 'both families')
   } catch (error) {
@@ -59,11 +71,11 @@ function holdAny(request: PortRequest): number {
   }
 }
 
-function holdAddress(request: PortRequest, address: Address): number {
+function holdAddress(request: HoldPortRequest, address: Address): number {
   return bindSocket(request, address, 'one family')
 }
 
-function bindSocket(request: PortRequest, address: Address, reach: 'both families' | 'one family'): number {
+function bindSocket(request: HoldPortRequest, address: Address, reach: 'both families' | 'one family'): number {
   const [type, protocol] = socketTypes[request.protocol]
   const family = address.family === 4 ? AF_INET : AF_INET6
   const about = `${request.protocol} port ${request.port}`

@@ -20,7 +20,7 @@ export {
   ValueOutOfRangeError,
 } from './errors.ts'
 export { holdName, isNameHeld, type HeldName } from './held-name.ts'
-export { holdPort, type HeldPort } from './held-port.ts'
+export { holdPort, type HeldPort, type HoldPortRequest, type SharablePort } from './held-port.ts'
 export { watchInterfaces, type InterfaceEvent } from './interface-events.ts'
 export { encodedOnce, type NetlinkMessage } from './message.ts'
 export {

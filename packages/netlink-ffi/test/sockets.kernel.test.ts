@@ -1,7 +1,7 @@
 import { closeSync } from 'node:fs'
 import { once } from 'node:events'
 import { createServer, Socket, type AddressInfo } from 'node:net'
-import { expect, it } from 'vitest'
+import { beforeEach, expect, it } from 'vitest'
 import {
   AnsweringSocket,
   connectStream,
@@ -10,7 +10,6 @@ import {
   holdPort,
   isErrno,
   listenStream,
-  type HeldPort,
 } from '../src/index.ts'
 import { describeKernel, enterFreshHost, ip } from '../src/testing/index.ts'
 
@@ -174,27 +173,45 @@ describeKernel('an answering socket', () => {
   })
 })
 
-describeKernel('a shared port', () => {
-  it.each(['before', 'after'] as const)('is held %s a server of the same sort has it on one address', (when) => {
-    const port = 20_000 + Math.floor(Math.random() * 10_000)
-    const listen = (): Disposable => {
-      const { fd } = listenStream({ address: '::1', port }, { isShared: true })
-      const udp = AnsweringSocket.bind({ address: '::1', port }, { isShared: true })
-      return {
-        [Symbol.dispose]: () => {
-          udp.close()
-          closeSync(fd)
-        },
-      }
+describeKernel('a held port', () => {
+  let port: number
+  beforeEach(() => {
+    port = 20_000 + Math.floor(Math.random() * 10_000)
+  })
+
+  /** A shared server of each protocol on one address. */
+  const serve = (address: string): Disposable => {
+    const { fd } = listenStream({ address, port }, { isShared: true })
+    const udp = AnsweringSocket.bind({ address, port }, { isShared: true })
+    return {
+      [Symbol.dispose]: () => {
+        udp.close()
+        closeSync(fd)
+      },
     }
-    const hold = (): HeldPort[] =>
-      (['tcp', 'udp'] as const).map((protocol) => holdPort({ protocol, port, isShared: true }))
+  }
 
-    const before = when === 'before' ? hold() : []
-    using _servers = listen()
-    const held = [...before, ...(when === 'after' ? hold() : [])]
+  it('is left to shared sockets for a moment', () => {
+    const held = (['tcp', 'udp'] as const).map((protocol) => holdPort({ protocol, port }))
+    expect(() => serve('::1')).toThrow('bind: EADDRINUSE')
 
-    // Others are refused as ever.
+    for (const one of held) one.setShared(true)
+    using _server = serve('::1')
+    for (const one of held) one.setShared(false)
+
+    expect(() => serve('127.0.0.1')).toThrow('bind: EADDRINUSE')
+    expect(() => holdPort({ protocol: 'tcp', port, isShared: true })).toThrow('bind: EADDRINUSE')
+    expect(() => DatagramSocket.bind({ address: '0.0.0.0', port })).toThrow('bind: EADDRINUSE')
+    for (const one of held) one.close()
+  })
+
+  it('is taken beside shared sockets that are there, and keeps others out', () => {
+    using _server = serve('::1')
+    expect(() => holdPort({ protocol: 'tcp', port })).toThrow('bind: EADDRINUSE')
+
+    const held = (['tcp', 'udp'] as const).map((protocol) => holdPort({ protocol, port, isShared: true }))
+    for (const one of held) one.setShared(false)
+
     expect(() => listenStream({ address: '::', port })).toThrow('bind: EADDRINUSE')
     expect(() => listenStream({ address: '127.0.0.1', port })).toThrow('bind: EADDRINUSE')
     expect(() => DatagramSocket.bind({ address: '0.0.0.0', port })).toThrow('bind: EADDRINUSE')
