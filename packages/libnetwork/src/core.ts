@@ -3,6 +3,7 @@ import type { IpamDriver } from '@net/ipamapi'
 import type { Executor } from '@net/osl'
 import type { PortAllocator } from '@net/portallocator'
 import { ClosedError, KeyedMutex, type CallOptions, type Logger, type Turns } from '@net/types'
+import type { LoopbackPorts } from './loopback/loopback-ports.ts'
 import type { HostResolver } from './names/host-resolver.ts'
 import type { NamingDeps } from './names/sandbox-naming.ts'
 import type { Records } from './records/records.ts'
@@ -14,6 +15,7 @@ export interface CoreDeps {
   readonly ipam: ReadonlyMap<string, IpamDriver>
   readonly executor: Executor
   readonly ports: PortAllocator
+  readonly loopback?: LoopbackPorts | undefined
   readonly records: Records
   readonly naming: NamingDeps
   readonly hostNames?: HostResolver | undefined
@@ -29,6 +31,8 @@ export class Core {
   readonly ipam: ReadonlyMap<string, IpamDriver>
   readonly executor: Executor
   readonly ports: PortAllocator
+  /** Leads ports of `::1` to containers, where that is wanted. */
+  readonly loopback: LoopbackPorts | undefined
   readonly records: Records
   readonly naming: NamingDeps
   /** Answers the host itself, where that is wanted. */
@@ -47,6 +51,7 @@ export class Core {
     this.ipam = deps.ipam
     this.executor = deps.executor
     this.ports = deps.ports
+    this.loopback = deps.loopback
     this.records = deps.records
     this.naming = deps.naming
     this.hostNames = deps.hostNames

@@ -26,6 +26,7 @@ export {
   RuntimeDirectoryError,
 } from './errors.ts'
 export type { HostResolverOptions } from './names/host-resolver.ts'
+export type { ProxyLost, UserlandProxy } from './loopback/loopback-ports.ts'
 export type { FilePaths } from './names/sandbox-files.ts'
 export type { ControllerEvent, EventPlace, EventsMissed, EventsOptions, Happening } from './events.ts'
 export { Network } from './network.ts'

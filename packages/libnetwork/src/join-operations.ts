@@ -74,10 +74,9 @@ export async function deleteSandbox(core: Core, sandbox: SandboxEntry): Promise<
   }
   for (const endpoint of endpoints) vanish(core, endpoint)
   await sandbox.naming.close()
-  await core.executor.deleteSandbox(
-    sandbox.record.key,
-    endpoints.map((endpoint) => planOf(core, endpoint, sandbox)),
-  )
+  const plans = endpoints.map((endpoint) => planOf(core, endpoint, sandbox))
+  await core.executor.deleteSandbox(sandbox.record.key, plans)
+  await core.loopback?.remove(plans.flatMap(({ firewall }) => firewall))
   for (const endpoint of endpoints) {
     sandbox.endpoints.delete(endpoint.record.id)
     endpoint.record = { ...endpoint.record, sandboxId: undefined }
@@ -151,6 +150,8 @@ export async function join(
   await core.records.keep(recordsOf(core, sandbox, entry), call)
   await core.executor.join(sandbox.record.key, plan, call)
   rollback.defer('join', () => core.executor.leave(plan))
+  await core.loopback?.add(plan.firewall, call)
+  rollback.defer('lead ::1 there', () => core.loopback?.remove(plan.firewall))
   rollback.defer('make names known', () => {
     vanish(core, entry)
   })
@@ -198,6 +199,7 @@ export async function leaveLocked(core: Core, entry: EndpointEntry): Promise<voi
   await core.records.keep(recordsOf(core, sandbox, entry))
   await core.executor.leave(plan)
   rollback.commit()
+  await core.loopback?.remove(plan.firewall)
   try {
     await electGateways(core, sandbox)
   } catch (error) {

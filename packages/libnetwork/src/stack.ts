@@ -18,11 +18,12 @@ import { Controller } from './controller.ts'
 import { Core } from './core.ts'
 import { ControllerRunningError, InvalidRequestError } from './errors.ts'
 import { EventLog, type Happening } from './events.ts'
+import { openLoopbackPorts, type UserlandProxy } from './loopback/loopback-ports.ts'
 import { openHostResolver, type HostResolverOptions } from './names/host-resolver.ts'
 import { HostResolvConf } from './names/host-resolv-conf.ts'
 import type { NamingDeps } from './names/sandbox-naming.ts'
 import { recover } from './records/recover.ts'
-import { openStore, outlives, type KeepingOptions } from './records/open-store.ts'
+import { isKept, openStore, outlives, type KeepingOptions } from './records/open-store.ts'
 import { Records } from './records/records.ts'
 import type { StoredController } from './records/stored-forms.ts'
 import { factsOf, survey } from './records/survey.ts'
@@ -54,6 +55,11 @@ export interface ControllerOptions extends KeepingOptions {
    * it, or put it right as well. @defaultValue 'repair'
    */
   readonly drift?: DriftAnswer | undefined
+  /**
+   * Whether a proxy process leads published ports of `::1` to containers, the one address of the host that packet rules
+   * do not. @defaultValue 'off'
+   */
+  readonly userlandProxy?: UserlandProxy | undefined
   readonly logger?: Logger | undefined
 }
 
@@ -104,7 +110,13 @@ export async function openController(options: ControllerOptions = {}): Promise<C
     const firewall = await openFirewallOf(options, { id, facts }, { logger, onEvent })
     held.defer('open the firewall', () => (keeps ? firewall.detach() : firewall.close()))
     const folder = createFolder(id, options.runtimeDirectory, held)
-    const ports = openPortAllocator(options.ports, { turns })
+    const loopback = await openLoopbackPorts(
+      options.userlandProxy ?? 'off',
+      { folder, outlives: isKept(options) },
+      { logger, onEvent },
+    )
+    held.defer('lead ports of ::1', () => loopback?.close())
+    const ports = openPortAllocator(options.ports, { turns, ...loopback?.portDeps })
     held.defer('open the port allocator', () => ports.close())
     const forwarding: ForwardingMemory = {
       switchedOn: stored.forwarding,
@@ -116,7 +128,7 @@ export async function openController(options: ControllerOptions = {}): Promise<C
     const { host, ...naming } = options.dns ?? {}
     const hostNames = host === undefined ? undefined : await openHostResolver(host, { logger })
     if (hostNames !== undefined) held.defer('answer the host', () => hostNames.close())
-    const parts = { ...deps, executor, ports, records, folder, naming: namingOf(naming, logger), hostNames }
+    const parts = { ...deps, executor, ports, loopback, records, folder, naming: namingOf(naming, logger), hostNames }
     const core = new Core(parts)
     held.defer('answer names', async () => {
       for (const sandbox of core.state.sandboxes.values()) await sandbox.naming.detach()
@@ -145,9 +157,11 @@ function openFirewallOf(
     : openFirewall({ table: `net_${shortId(id)}`, owner: id, foreignFirewall, facts }, deps)
 }
 
-function refuseWhatIsNone({ firewall = 'nftables', drift = 'repair' }: ControllerOptions): void {
+function refuseWhatIsNone(options: ControllerOptions): void {
+  const { firewall = 'nftables', drift = 'repair', userlandProxy = 'off' } = options
   checkChoice('firewall', firewall, ['nftables', 'iptables'])
   checkChoice('drift', drift, ['off', 'report', 'repair'])
+  checkChoice('userlandProxy', userlandProxy, ['auto', 'off'])
 }
 
 function checkChoice(member: string, value: string, choices: readonly string[]): void {

@@ -1,6 +1,6 @@
 import { ClosedError, isNetError, Mutex, silentLogger, type CallOptions, type Logger } from '@net/types'
 import { ControlConnection } from './control/control-connection.ts'
-import { createControlFolder } from './control/control-folder.ts'
+import { createControlFolder, removeControlFolder } from './control/control-folder.ts'
 import { FORWARDS_PER_MESSAGE } from './control/messages.ts'
 import { ProxyStartError } from './errors.ts'
 import { checkForward, forwardKey, isSameForward, type Forward } from './forward.ts'
@@ -18,6 +18,13 @@ export interface ProxyProcessOptions {
 
 /** What the wiring supplies to a {@link ProxyProcess}. */
 export interface ProxyProcessDeps {
+  /**
+   * Called before the process binds the ports of these forwards (SO_REUSEPORT), for whoever holds them; what it returns
+   * is disposed of when that is done.
+   */
+  readonly makeRoom?: ((forwards: readonly Forward[]) => Disposable) | undefined
+  /** Told when the process ends though it is needed: what is asked for next starts another. */
+  readonly onLost?: (() => void) | undefined
   readonly logger?: Logger | undefined
 }
 
@@ -35,6 +42,7 @@ export class ProxyProcess implements AsyncDisposable {
   readonly #folder: string
   readonly #outlives: boolean
   readonly #startTimeoutMs: number
+  readonly #deps: ProxyProcessDeps
   readonly #logger: Logger
   readonly #lock = new Mutex()
   readonly #wanted = new Map<string, Forward>()
@@ -44,11 +52,12 @@ export class ProxyProcess implements AsyncDisposable {
   #closed = false
 
   /** Use {@link openProxyProcess}. */
-  constructor(options: ProxyProcessOptions, { logger = silentLogger }: ProxyProcessDeps) {
+  constructor(options: ProxyProcessOptions, deps: ProxyProcessDeps) {
     this.#folder = options.folder
     this.#outlives = options.outlives ?? true
     this.#startTimeoutMs = options.startTimeoutMs ?? 16_000
-    this.#logger = logger
+    this.#deps = deps
+    this.#logger = deps.logger ?? silentLogger
   }
 
   /** Id of the process, while there is one. */
@@ -100,11 +109,12 @@ export class ProxyProcess implements AsyncDisposable {
     if (this.#connection === undefined) await this.#connect()
   }
 
-  /** Lets the process go on alone, if it outlives this one. Safe to call twice. */
+  /** Lets the process go on alone, if it outlives this one; where there is none, its folder goes. Safe to call twice. */
   async close(): Promise<void> {
     this.#closed = true
     using _lock = await this.#lock.lock()
-    await this.#connection?.close()
+    if (this.#connection === undefined) removeControlFolder(this.#folder)
+    else await this.#connection.close()
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -127,7 +137,7 @@ export class ProxyProcess implements AsyncDisposable {
     } catch (error) {
       if (connection === undefined || !isNetError(error, 'ERR_PROXY_GONE')) throw error
       // It had been killed, and we were the first to notice.
-      await connection.closed
+      await connection.untilClosed()
       await this.#settleAnew()
     }
   }
@@ -150,13 +160,16 @@ export class ProxyProcess implements AsyncDisposable {
       await this.#exchange(connection, differing.slice(from, from + FORWARDS_PER_MESSAGE))
     }
     // Its last forward gone, it ends: whoever comes next finds nobody.
-    if (this.#there.size === 0 && differing.length > 0) await connection.closed
+    if (this.#there.size === 0 && differing.length > 0) await connection.untilClosed()
   }
 
   async #exchange(connection: ControlConnection, keys: readonly string[]): Promise<void> {
     const remove = keys.flatMap((key) => this.#there.get(key) ?? [])
     const add = keys.flatMap((key) => this.#wanted.get(key) ?? [])
-    await connection.change({ remove, add })
+    {
+      using _room = this.#deps.makeRoom?.([...remove, ...add])
+      await connection.change({ remove, add })
+    }
     for (const key of keys) this.#there.delete(key)
     for (const forward of add) this.#there.set(forwardKey(forward), forward)
   }
@@ -200,6 +213,7 @@ export class ProxyProcess implements AsyncDisposable {
     this.#there.clear()
     if (this.#wanted.size === 0 || this.#closed) return
     this.#logger.warn({ proxyPid: connection.pid }, 'userland proxy ended though it is needed')
+    this.#deps.onLost?.()
   }
 }
 

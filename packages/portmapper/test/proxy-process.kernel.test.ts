@@ -80,6 +80,8 @@ describeKernel('a proxy process', () => {
     await proxy.change({ remove: [forward(8081)] })
     await expect.poll(() => isAlive(pid)).toBe(false)
     expect(readdirSync(folder)).toEqual([])
+    await proxy.close()
+    expect(existsSync(folder)).toBe(false)
   })
 
   it('serves all of many forwards, and ranges', async () => {

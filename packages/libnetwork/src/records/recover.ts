@@ -51,7 +51,10 @@ export interface NamesLost {
  * and what nobody wants goes. The packet rules are in place before. Traffic of containers that live is not touched.
  */
 export async function recover(core: Core, found: Survey, tell: (event: Happening) => void): Promise<void> {
-  if (found.isEmpty) return
+  if (found.isEmpty) {
+    await core.loopback?.restore([])
+    return
+  }
   const refused = [...found.refused]
   const tried = async (key: string, work: () => Promise<unknown>): Promise<void> => {
     try {
@@ -71,14 +74,16 @@ export async function recover(core: Core, found: Survey, tell: (event: Happening
   joinAgain(core, found)
   for (const entry of core.state.endpoints.values()) await holdPorts(core, entry, tell)
   await removeGone(core, found)
+  const joins = Array.from(core.state.sandboxes.values()).flatMap((sandbox) =>
+    endpointsOf(core, sandbox).map((entry) => ({ key: sandbox.record.key, plan: planOf(core, entry, sandbox) })),
+  )
   await core.executor.restore({
     networks: Array.from(core.state.networks.values(), ({ record }) => planNetwork(core, record)),
-    joins: Array.from(core.state.sandboxes.values()).flatMap((sandbox) =>
-      endpointsOf(core, sandbox).map((entry) => ({ key: sandbox.record.key, plan: planOf(core, entry, sandbox) })),
-    ),
+    joins,
     // Links of records that cannot be read look like nobody's.
     keepStrangers: refused.length > 0,
   })
+  await core.loopback?.restore(joins.flatMap(({ plan }) => plan.firewall))
   if (refused.length === 0) await removeStrangers(core)
   await answerAgain(core, tell)
   for (const { key, error } of refused) tell({ kind: 'record-refused', key, error })

@@ -75,6 +75,12 @@ export class ControlConnection {
     await this.#ask({ do: 'change', ...change })
   }
 
+  /** Waits for the end of the process, which is under way. */
+  async untilClosed(): Promise<void> {
+    this.#socket.ref()
+    await this.closed
+  }
+
   /** The process goes on. Safe to call twice. */
   async close(): Promise<void> {
     this.#socket.destroy()

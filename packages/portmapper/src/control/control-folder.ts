@@ -1,4 +1,5 @@
-import { closeSync, constants, mkdirSync, openSync } from 'node:fs'
+import { closeSync, constants, mkdirSync, openSync, rmSync } from 'node:fs'
+import { ProxyStartError } from '../errors.ts'
 
 /** The socket's name in its folder. */
 const NAME = 'control'
@@ -11,9 +12,22 @@ export interface ControlFolder extends Disposable {
   close(): void
 }
 
-/** Makes the folder, which nobody else may enter, where it is not there. */
+/**
+ * Makes the folder, which nobody else may enter, where it is not there.
+ *
+ * @throws ProxyStartError (`ERR_PROXY_START`)
+ */
 export function createControlFolder(path: string): void {
-  mkdirSync(path, { recursive: true, mode: 0o700 })
+  try {
+    mkdirSync(path, { recursive: true, mode: 0o700 })
+  } catch (cause) {
+    throw new ProxyStartError(cause instanceof Error ? cause.message : String(cause), cause)
+  }
+}
+
+/** Removes the folder, and the socket of a process that was killed. One that is not there is no error. */
+export function removeControlFolder(path: string): void {
+  rmSync(path, { recursive: true, force: true })
 }
 
 /** Opens the folder at `path`; undefined where there is none. */
@@ -33,7 +47,7 @@ function openDirectory(path: string): number | undefined {
   try {
     return openSync(path, constants.O_RDONLY | constants.O_DIRECTORY)
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
+    if (['ENOENT', 'ENOTDIR'].includes((error as NodeJS.ErrnoException).code ?? '')) return undefined
     throw error
   }
 }
