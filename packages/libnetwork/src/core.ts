@@ -4,6 +4,7 @@ import type { Executor } from '@net/osl'
 import type { PortAllocator } from '@net/portallocator'
 import { ClosedError, KeyedMutex, type CallOptions, type Logger, type Turns } from '@net/types'
 import type { KeyDesk } from './keys/key-desk.ts'
+import type { LoopbackPorts } from './loopback/loopback-ports.ts'
 import type { Meters } from './metrics/meters.ts'
 import type { HostResolver } from './names/host-resolver.ts'
 import type { NamingDeps } from './names/sandbox-naming.ts'
@@ -27,6 +28,7 @@ export interface CoreDeps {
   readonly ipam: ReadonlyMap<string, IpamDriver>
   readonly executor: Executor
   readonly ports: PortAllocator
+  readonly loopback?: LoopbackPorts | undefined
   readonly records: Records
   readonly naming: NamingDeps
   readonly keys: KeyDesk
@@ -45,6 +47,8 @@ export class Core {
   readonly ipam: ReadonlyMap<string, IpamDriver>
   readonly executor: Executor
   readonly ports: PortAllocator
+  /** Leads ports of `::1` to containers, where that is wanted. */
+  readonly loopback: LoopbackPorts | undefined
   readonly records: Records
   readonly naming: NamingDeps
   /** Where runtimes hand namespaces over. */
@@ -67,6 +71,7 @@ export class Core {
     this.ipam = deps.ipam
     this.executor = deps.executor
     this.ports = deps.ports
+    this.loopback = deps.loopback
     this.records = deps.records
     this.naming = deps.naming
     this.keys = deps.keys

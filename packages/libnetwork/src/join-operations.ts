@@ -86,10 +86,9 @@ export async function deleteSandbox(core: Core, sandbox: SandboxEntry): Promise<
   for (const endpoint of endpoints) vanish(core, endpoint)
   if (sandbox.record.namespace === 'given') await sandbox.naming.release()
   await sandbox.naming.close()
-  await core.executor.deleteSandbox(
-    sandbox.record.key,
-    endpoints.map((endpoint) => planOf(core, endpoint, sandbox)),
-  )
+  const plans = endpoints.map((endpoint) => planOf(core, endpoint, sandbox))
+  await core.executor.deleteSandbox(sandbox.record.key, plans)
+  await core.loopback?.remove(plans.flatMap(({ firewall }) => firewall))
   for (const endpoint of endpoints) {
     sandbox.endpoints.delete(endpoint.record.id)
     endpoint.record = { ...endpoint.record, sandboxId: undefined }
@@ -190,6 +189,8 @@ async function putInPlace(
   const plan = planOf(core, entry, sandbox)
   await core.executor.join(sandbox.record.key, plan, call)
   rollback.defer('join', () => core.executor.leave(plan))
+  await core.loopback?.add(plan.firewall, call)
+  rollback.defer('lead ::1 there', () => core.loopback?.remove(plan.firewall))
   rollback.defer('make names known', () => {
     vanish(core, entry)
   })
@@ -236,6 +237,7 @@ export async function leaveLocked(core: Core, entry: EndpointEntry): Promise<voi
   await core.records.keep(recordsOf(core, sandbox, entry))
   await core.executor.leave(plan)
   rollback.commit()
+  await core.loopback?.remove(plan.firewall)
   try {
     await electGateways(core, sandbox)
   } catch (error) {

@@ -62,7 +62,10 @@ export async function publish(
   for (const publication of taken) entry.ports.set(publicationKey(publication.port), publication)
   await core.records.keep({ endpoints: [entry] }, call)
   if (isInPlace(core, entry)) {
-    await core.executor.changeFirewall({ add: driver.planPorts(network.record, entry.record, ports) }, call)
+    const facts = driver.planPorts(network.record, entry.record, ports)
+    await core.executor.changeFirewall({ add: facts }, call)
+    rollback.defer('publish ports', () => core.executor.changeFirewall({ remove: facts }))
+    await core.loopback?.add(facts, call)
   }
   rollback.commit()
 
@@ -94,6 +97,7 @@ export async function unpublish(
     const ports = Array.from(found, ({ port }) => port)
     const facts = core.drivers.get(network.record.driver).planPorts(network.record, entry.record, ports)
     await core.executor.changeFirewall({ remove: facts }, call)
+    await core.loopback?.remove(facts)
   }
   rollback.commit()
   await release(core, [...found])

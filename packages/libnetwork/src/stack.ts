@@ -22,13 +22,14 @@ import { EventLog, type Happening } from './events.ts'
 import { isAwaited } from './gateways.ts'
 import { awaitKeys } from './keys/await-keys.ts'
 import { KeyDesk } from './keys/key-desk.ts'
+import { openLoopbackPorts, type UserlandProxy } from './loopback/loopback-ports.ts'
 import { Meters } from './metrics/meters.ts'
 import { ResolverTotals } from './metrics/resolver-totals.ts'
 import { openHostResolver, type HostResolverOptions } from './names/host-resolver.ts'
 import { HostResolvConf } from './names/host-resolv-conf.ts'
 import type { NamingDeps } from './names/sandbox-naming.ts'
 import { recover } from './records/recover.ts'
-import { openStore, outlives, type KeepingOptions } from './records/open-store.ts'
+import { isKept, openStore, outlives, type KeepingOptions } from './records/open-store.ts'
 import { Records } from './records/records.ts'
 import type { StoredController } from './records/stored-forms.ts'
 import { factsOf, survey } from './records/survey.ts'
@@ -69,6 +70,11 @@ export interface ControllerOptions extends KeepingOptions {
    * it, or put it right as well. @defaultValue 'repair'
    */
   readonly drift?: DriftAnswer | undefined
+  /**
+   * Whether a proxy process leads published ports of `::1` to containers, the one address of the host that packet rules
+   * do not. @defaultValue 'off'
+   */
+  readonly userlandProxy?: UserlandProxy | undefined
   readonly logger?: Logger | undefined
 }
 
@@ -124,7 +130,13 @@ export async function openController(options: ControllerOptions = {}): Promise<C
     let isLeft = !found.isEmpty
     held.defer('open the firewall', () => (isLeft ? firewall.detach() : firewall.close()))
     const folder = createFolder(id, options.runtimeDirectory, held)
-    const ports = openPortAllocator(options.ports, { turns })
+    const loopback = await openLoopbackPorts(
+      options.userlandProxy ?? 'off',
+      { folder, outlives: isKept(options) },
+      { logger, onEvent },
+    )
+    held.defer('lead ports of ::1', () => loopback?.close())
+    const ports = openPortAllocator(options.ports, { turns, ...loopback?.portDeps })
     held.defer('open the port allocator', () => ports.close())
     const forwarding: ForwardingMemory = {
       switchedOn: stored.forwarding,
@@ -142,6 +154,7 @@ export async function openController(options: ControllerOptions = {}): Promise<C
       ...deps,
       executor,
       ports,
+      loopback,
       records,
       folder,
       keys,
@@ -179,9 +192,11 @@ function openFirewallOf(
     : openFirewall({ table: `net_${shortId(id)}`, owner: id, foreignFirewall, facts }, deps)
 }
 
-function refuseWhatIsNone({ firewall = 'nftables', drift = 'repair' }: ControllerOptions): void {
+function refuseWhatIsNone(options: ControllerOptions): void {
+  const { firewall = 'nftables', drift = 'repair', userlandProxy = 'off' } = options
   checkChoice('firewall', firewall, ['nftables', 'iptables'])
   checkChoice('drift', drift, ['off', 'report', 'repair'])
+  checkChoice('userlandProxy', userlandProxy, ['auto', 'off'])
 }
 
 function checkChoice(member: string, value: string, choices: readonly string[]): void {

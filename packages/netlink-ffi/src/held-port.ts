@@ -3,7 +3,7 @@ import { addressToBytes, checkPort, parseAddress, type Address } from '@net/type
 import { viewOf } from './attributes.ts'
 import { isErrno } from './errors.ts'
 import { libc } from './libc.ts'
-import { check } from './netlink-socket.ts'
+import { check, setOption } from './netlink-socket.ts'
 import { AF_INET, AF_INET6 } from './rtnetlink/address.ts'
 import { littleEndian } from './writer.ts'
 
@@ -13,14 +13,31 @@ const IPPROTO_IPV6 = 41
 const IPV6_V6ONLY = 26
 const SOL_SOCKET = 1
 const SO_RCVBUF = 8
-const ZERO = new Uint8Array(Int32Array.of(0).buffer)
-const ONE = new Uint8Array(Int32Array.of(1).buffer)
+const SO_REUSEPORT = 15
 const socketTypes = { tcp: [1, 6], udp: [2, 17], sctp: [1, 132] } as const
 
 /** A port of the calling thread's namespace that no other program can bind meanwhile. */
 export interface HeldPort extends Disposable {
   /** Safe to call twice. */
   close(): void
+}
+
+/** A held port that can be left to others for a moment. */
+export interface SharablePort extends HeldPort {
+  /**
+   * Whether sockets of the same user that are shared as well (SO_REUSEPORT) may be bound to the port from now on, on
+   * other addresses. Those that are stay.
+   */
+  setShared(isShared: boolean): void
+}
+
+/** Which port to hold. */
+export interface HoldPortRequest {
+  readonly protocol: keyof typeof socketTypes
+  readonly port: number
+  readonly address?: string | undefined
+  /** Begin with {@link SharablePort.setShared}: beside shared sockets that are bound already. @defaultValue false */
+  readonly isShared?: boolean | undefined
 }
 
 /**
@@ -30,11 +47,7 @@ export interface HeldPort extends Disposable {
  * @throws SystemCallError (`ERR_SYSTEM_CALL`): EADDRINUSE, EADDRNOTAVAIL (no address of this host),
  *   EPROTONOSUPPORT (SCTP, where the kernel lacks it), EMFILE
  */
-export function holdPort(request: {
-  readonly protocol: keyof typeof socketTypes
-  readonly port: number
-  readonly address?: string | undefined
-}): HeldPort {
+export function holdPort(request: HoldPortRequest): SharablePort {
   checkPort(request.port)
   const fd = request.address === undefined ? holdAny(request) : holdAddress(request, parseAddress(request.address))
   let closed = false
@@ -43,12 +56,13 @@ export function holdPort(request: {
     closed = true
     closeSync(fd)
   }
-  return { close, [Symbol.dispose]: close }
+  const setShared = (isShared: boolean): void => {
+    if (!closed) setOption(fd, SOL_SOCKET, SO_REUSEPORT, isShared ? 1 : 0)
+  }
+  return { setShared, close, [Symbol.dispose]: close }
 }
 
-type PortRequest = Parameters<typeof holdPort>[0]
-
-function holdAny(request: PortRequest): number {
+function holdAny(request: HoldPortRequest): number {
   try {
     return bindSocket(request, { family: 6, value: 0n }, 'both families')
   } catch (error) {
@@ -57,23 +71,23 @@ function holdAny(request: PortRequest): number {
   }
 }
 
-function holdAddress(request: PortRequest, address: Address): number {
+function holdAddress(request: HoldPortRequest, address: Address): number {
   return bindSocket(request, address, 'one family')
 }
 
-function bindSocket(request: PortRequest, address: Address, reach: 'both families' | 'one family'): number {
+function bindSocket(request: HoldPortRequest, address: Address, reach: 'both families' | 'one family'): number {
   const [type, protocol] = socketTypes[request.protocol]
   const family = address.family === 4 ? AF_INET : AF_INET6
   const about = `${request.protocol} port ${request.port}`
   const fd = check(libc().socket(family, type | SOCK_CLOEXEC, protocol), 'socket', about)
   try {
     if (address.family === 6) {
-      const onlyV6 = reach === 'one family' ? ONE : ZERO
-      check(libc().setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, onlyV6, 4), 'setsockopt', about)
+      setOption(fd, IPPROTO_IPV6, IPV6_V6ONLY, reach === 'one family' ? 1 : 0)
     }
+    if (request.isShared === true) setOption(fd, SOL_SOCKET, SO_REUSEPORT, 1)
     // What is sent to a port before its rules are there, or past them, waits in the kernel for nobody: as little of it
     // as the kernel allows.
-    if (request.protocol === 'udp') check(libc().setsockopt(fd, SOL_SOCKET, SO_RCVBUF, ONE, 4), 'setsockopt', about)
+    if (request.protocol === 'udp') setOption(fd, SOL_SOCKET, SO_RCVBUF, 1)
     const socketAddress = encodeSocketAddress(address, request.port)
     check(libc().bind(fd, socketAddress, socketAddress.length), 'bind', about)
     return fd

@@ -412,7 +412,8 @@ function enlargeBuffers(fd: number, bytes: number): void {
   }
 }
 
-function setOption(fd: number, level: number, option: number, value: number): void {
+/** Sets an option of a socket that is a number. @throws SystemCallError (`ERR_SYSTEM_CALL`) */
+export function setOption(fd: number, level: number, option: number, value: number): void {
   check(libc().setsockopt(fd, level, option, int32(value), 4), 'setsockopt')
 }
 

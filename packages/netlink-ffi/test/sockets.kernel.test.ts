@@ -1,9 +1,17 @@
 import { closeSync } from 'node:fs'
 import { once } from 'node:events'
 import { createServer, Socket, type AddressInfo } from 'node:net'
-import { expect, it } from 'vitest'
-import { connectStream, DatagramBatch, DatagramSocket, isErrno, listenStream } from '../src/index.ts'
-import { describeKernel, enterFreshHost } from '../src/testing/index.ts'
+import { beforeEach, expect, it } from 'vitest'
+import {
+  AnsweringSocket,
+  connectStream,
+  DatagramBatch,
+  DatagramSocket,
+  holdPort,
+  isErrno,
+  listenStream,
+} from '../src/index.ts'
+import { describeKernel, enterFreshHost, ip } from '../src/testing/index.ts'
 
 await enterFreshHost()
 
@@ -128,5 +136,85 @@ describeKernel('a stream socket', () => {
     }
 
     expect(isErrno(refusal, 'EADDRINUSE')).toBe(true)
+  })
+})
+
+describeKernel('an answering socket', () => {
+  it.each([
+    ['127.0.0.2', '0.0.0.0'],
+    ['fd00::2', '::'],
+  ])('answers from %s, which was asked, though it is bound to %s', async (asked, address) => {
+    ip('addr', 'replace', 'fd00::2/128', 'dev', 'lo', 'nodad')
+    using server = AnsweringSocket.bind({ address, port: 0 }, { isOnlyIpv6: true })
+    // Connected, so that it hears nobody but whom it asked.
+    using client = DatagramSocket.connect({ address: asked, port: server.localAddress.port })
+    client.send(new Uint8Array(60_000).fill(7))
+
+    const question = server.receive()!
+    expect(question.payload).toEqual(new Uint8Array(60_000).fill(7))
+    expect(server.answer(Uint8Array.of(1, 2), question.origin)).toBe(true)
+
+    await readable(client)
+    expect(client.receive()).toEqual(Uint8Array.of(1, 2))
+    expect(server.receive()).toBeUndefined()
+  })
+
+  it('tells those apart who ask from other sockets or ask other addresses', () => {
+    using server = AnsweringSocket.bind({ address: '0.0.0.0', port: 0 })
+    const { port } = server.localAddress
+    const clients = ['127.0.0.1', '127.0.0.1', '127.0.0.2'].map((address) => DatagramSocket.connect({ address, port }))
+    for (const client of [...clients, ...clients]) client.send(Uint8Array.of(1))
+
+    const keys = Array.from({ length: 6 }, () => server.receive()?.origin.key)
+
+    expect(new Set(keys).size).toBe(3)
+    expect(keys.slice(3)).toEqual(keys.slice(0, 3))
+    for (const client of clients) client.close()
+  })
+})
+
+describeKernel('a held port', () => {
+  let port: number
+  beforeEach(() => {
+    port = 20_000 + Math.floor(Math.random() * 10_000)
+  })
+
+  /** A shared server of each protocol on one address. */
+  const serve = (address: string): Disposable => {
+    const { fd } = listenStream({ address, port }, { isShared: true })
+    const udp = AnsweringSocket.bind({ address, port }, { isShared: true })
+    return {
+      [Symbol.dispose]: () => {
+        udp.close()
+        closeSync(fd)
+      },
+    }
+  }
+
+  it('is left to shared sockets for a moment', () => {
+    const held = (['tcp', 'udp'] as const).map((protocol) => holdPort({ protocol, port }))
+    expect(() => serve('::1')).toThrow('bind: EADDRINUSE')
+
+    for (const one of held) one.setShared(true)
+    using _server = serve('::1')
+    for (const one of held) one.setShared(false)
+
+    expect(() => serve('127.0.0.1')).toThrow('bind: EADDRINUSE')
+    expect(() => holdPort({ protocol: 'tcp', port, isShared: true })).toThrow('bind: EADDRINUSE')
+    expect(() => DatagramSocket.bind({ address: '0.0.0.0', port })).toThrow('bind: EADDRINUSE')
+    for (const one of held) one.close()
+  })
+
+  it('is taken beside shared sockets that are there, and keeps others out', () => {
+    using _server = serve('::1')
+    expect(() => holdPort({ protocol: 'tcp', port })).toThrow('bind: EADDRINUSE')
+
+    const held = (['tcp', 'udp'] as const).map((protocol) => holdPort({ protocol, port, isShared: true }))
+    for (const one of held) one.setShared(false)
+
+    expect(() => listenStream({ address: '::', port })).toThrow('bind: EADDRINUSE')
+    expect(() => listenStream({ address: '127.0.0.1', port })).toThrow('bind: EADDRINUSE')
+    expect(() => DatagramSocket.bind({ address: '0.0.0.0', port })).toThrow('bind: EADDRINUSE')
+    for (const one of held) one.close()
   })
 })

@@ -1,4 +1,4 @@
-import { holdPort, listBoundSockets } from '@net/netlink-ffi'
+import { holdPort, listBoundSockets, type HeldPort, type HoldPortRequest } from '@net/netlink-ffi'
 import { Turns } from '@net/types'
 import { DescriptorRoom, type Descriptors } from './descriptor-room.ts'
 import { InvalidHoldError } from './errors.ts'
@@ -24,11 +24,14 @@ export interface PortAllocatorOptions {
   readonly holdAtMost?: number | undefined
 }
 
+/** Holds a port of the host. Throws as the `holdPort` of @net/netlink-ffi does. */
+export type HoldPort = (request: HoldPortRequest) => HeldPort
+
 /** What the wiring supplies to a PortAllocator. */
 export interface PortAllocatorDeps {
   readonly turns?: Turns | undefined
   /** Holds a port of the host. @defaultValue a bound socket of the namespace that `take` is called in */
-  readonly holdPort?: typeof holdPort | undefined
+  readonly holdPort?: HoldPort | undefined
   /** Tells of the sockets of other programs. @defaultValue what the kernel says of the namespace that `take` is called in */
   readonly listBoundSockets?: typeof listBoundSockets | undefined
   /** How many descriptors this process may have. @defaultValue its RLIMIT_NOFILE, raised where that is allowed */

@@ -1,8 +1,9 @@
-import { isErrno, type HeldPort, type holdPort } from '@net/netlink-ffi'
+import { isErrno, type HeldPort } from '@net/netlink-ffi'
 import type { CallOptions, Protocol, Turns } from '@net/types'
 import type { DescriptorRoom } from './descriptor-room.ts'
 import { DescriptorLimitError, NotHostAddressError } from './errors.ts'
 import { EVERY_ADDRESS } from './host-address.ts'
+import type { HoldPort } from './options.ts'
 
 /** Ports in a row, on one address or on all. */
 export interface Ports {
@@ -28,11 +29,11 @@ const STRIDE = 16
 
 /** Holds ports by bound sockets, which are opened and closed while the event loop turns. */
 export class PortHolder {
-  readonly #hold: typeof holdPort
+  readonly #hold: HoldPort
   readonly #room: DescriptorRoom
   readonly #turns: Turns
 
-  constructor(hold: typeof holdPort, room: DescriptorRoom, turns: Turns) {
+  constructor(hold: HoldPort, room: DescriptorRoom, turns: Turns) {
     this.#hold = hold
     this.#room = room
     this.#turns = turns

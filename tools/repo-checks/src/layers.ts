@@ -3,7 +3,7 @@ export const layers: readonly (readonly string[])[] = [
   ['types'],
   ['bitseq', 'netlink-ffi', 'datastore', 'driverapi'],
   ['ipamapi', 'datastore-lmdb', 'datastore-etcd', 'idm', 'portallocator', 'firewall', 'osl'],
-  ['ipam'],
+  ['ipam', 'portmapper'],
   ['drivers-bridge', 'resolver'],
   ['libnetwork'],
 ]

@@ -16,9 +16,15 @@ export interface KeepingOptions {
   readonly stores?: { readonly local?: Store | undefined } | undefined
 }
 
+/** Whether there are records to go by when the process ends without a word. */
+export function isKept({ stateDirectory, stores }: KeepingOptions): boolean {
+  return stateDirectory !== undefined || stores?.local !== undefined
+}
+
 /** Whether networks and sandboxes outlive the controller. */
-export function outlives({ onClose, stateDirectory, stores }: KeepingOptions): boolean {
-  const hasStore = stateDirectory !== undefined || stores?.local !== undefined
+export function outlives(options: KeepingOptions): boolean {
+  const { onClose, stateDirectory, stores } = options
+  const hasStore = isKept(options)
   if (stateDirectory !== undefined && stores?.local !== undefined) {
     throw new InvalidRequestError(
       'controller',

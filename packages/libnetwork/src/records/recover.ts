@@ -19,7 +19,10 @@ import type { Survey } from './survey.ts'
  * and what nobody wants goes. The packet rules are in place before. Traffic of containers that live is not touched.
  */
 export async function recover(core: Core, found: Survey, tell: (event: Happening) => void): Promise<void> {
-  if (found.isEmpty) return
+  if (found.isEmpty) {
+    await core.loopback?.restore([])
+    return
+  }
   const refused = [...found.refused]
   const tried = async (key: string, work: () => Promise<unknown>): Promise<void> => {
     await core.turns.take()
@@ -40,12 +43,14 @@ export async function recover(core: Core, found: Survey, tell: (event: Happening
   joinAgain(core, found)
   for (const entry of core.state.endpoints.values()) await holdPorts(core, entry, tell)
   await removeGone(core, found)
+  const joins = await joinsOf(core)
   await core.executor.restore({
     networks: Array.from(core.state.networks.values(), ({ record }) => planNetwork(core, record)),
-    joins: await joinsOf(core),
+    joins,
     // Links of records that cannot be read look like nobody's.
     keepStrangers: refused.length > 0,
   })
+  await core.loopback?.restore(joins.flatMap(({ plan }) => plan.firewall))
   if (refused.length === 0) await removeStrangers(core)
   await answerAgain(core, tell)
   for (const { key, error } of refused) tell({ kind: 'record-refused', key, error })

@@ -1,12 +1,18 @@
 import koffi from 'koffi'
 import { libc } from '../libc.ts'
 import { errnoName, SystemCallError } from '../errors.ts'
-import { check } from '../netlink-socket.ts'
+import { check, setOption } from '../netlink-socket.ts'
+import { AF_INET6 } from '../rtnetlink/address.ts'
 import { decodeSocketAddress, SOCKET_ADDRESS_BYTES, type SocketAddress } from './socket-address.ts'
 
 // asm-generic/socket.h, linux/net.h
 const SOCK_NONBLOCK = 0o4000
 const SOCK_CLOEXEC = 0o2000000
+const SOL_SOCKET = 1
+const SO_REUSEPORT = 15
+// linux/in.h, linux/in6.h
+const IPPROTO_IPV6 = 41
+const IPV6_V6ONLY = 26
 
 /** The calls that move several datagrams at once, and one to somewhere. Each returns -1 on failure. */
 export interface DatagramCalls {
@@ -39,6 +45,23 @@ function load(): DatagramCalls {
 /** A socket that never waits and is not handed on to programs started from here. */
 export function openSocket(family: number, type: number, about: string): number {
   return check(libc().socket(family, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), 'socket', about)
+}
+
+/** With whom a listening socket has its address. */
+export interface ListenOptions {
+  /**
+   * Let sockets of the same user that say the same of themselves have the port too, on other addresses
+   * (SO_REUSEPORT). @defaultValue false
+   */
+  readonly isShared?: boolean | undefined
+  /** Every address of IPv6 (`::`) is none of IPv4. @defaultValue false */
+  readonly isOnlyIpv6?: boolean | undefined
+}
+
+/** Prepares a socket of `family` for being bound. */
+export function applyListenOptions(fd: number, family: number, options: ListenOptions): void {
+  if (options.isShared === true) setOption(fd, SOL_SOCKET, SO_REUSEPORT, 1)
+  if (options.isOnlyIpv6 === true && family === AF_INET6) setOption(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1)
 }
 
 /** Connects, or begins to: of a stream, success is known once it can be written. */

@@ -1,10 +1,13 @@
 import { closeSync } from 'node:fs'
 import { libc } from '../libc.ts'
-import { check } from '../netlink-socket.ts'
-import { beginConnect, localAddressOf, openSocket } from './native.ts'
+import { check, setOption } from '../netlink-socket.ts'
+import { applyListenOptions, beginConnect, localAddressOf, openSocket, type ListenOptions } from './native.ts'
 import { encodeSocketAddress, familyOf, type SocketAddress } from './socket-address.ts'
 
+// asm-generic/socket.h
 const SOCK_STREAM = 1
+const SOL_SOCKET = 1
+const SO_REUSEADDR = 2
 const BACKLOG = 128
 
 /**
@@ -13,8 +16,14 @@ const BACKLOG = 128
  *
  * @throws SystemCallError (`ERR_SYSTEM_CALL`): EADDRINUSE, EADDRNOTAVAIL, EMFILE
  */
-export function listenStream(at: SocketAddress): { readonly fd: number; readonly localAddress: SocketAddress } {
+export function listenStream(
+  at: SocketAddress,
+  options: ListenOptions = {},
+): { readonly fd: number; readonly localAddress: SocketAddress } {
   return withSocket(at, (fd, address, about) => {
+    // Connections of an earlier server that have not quite ended (TIME_WAIT) are not in the way.
+    setOption(fd, SOL_SOCKET, SO_REUSEADDR, 1)
+    applyListenOptions(fd, familyOf(at.address), options)
     check(libc().bind(fd, address, address.length), 'bind', about)
     check(libc().listen(fd, BACKLOG), 'listen', about)
     return { fd, localAddress: localAddressOf(fd) }

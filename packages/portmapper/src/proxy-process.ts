@@ -1,0 +1,237 @@
+import { ClosedError, isNetError, Mutex, silentLogger, type CallOptions, type Logger } from '@net/types'
+import { ControlConnection } from './control/control-connection.ts'
+import { createControlFolder, removeControlFolder } from './control/control-folder.ts'
+import { FORWARDS_PER_MESSAGE } from './control/messages.ts'
+import { ProxyStartError } from './errors.ts'
+import { checkForward, forwardKey, isSameForward, type Forward } from './forward.ts'
+import { startProcess } from './start-process.ts'
+
+/** What can be chosen about a {@link ProxyProcess}. */
+export interface ProxyProcessOptions {
+  /** Folder of the process' control socket: made when it is needed, and nobody else may enter it. */
+  readonly folder: string
+  /** Whether the process goes on when this one ends without a word. @defaultValue true */
+  readonly outlives?: boolean | undefined
+  /** How long the process may take to start. @defaultValue 16000 */
+  readonly startTimeoutMs?: number | undefined
+}
+
+/** What the wiring supplies to a {@link ProxyProcess}. */
+export interface ProxyProcessDeps {
+  /**
+   * Called before the process binds the ports of these forwards (SO_REUSEPORT), for whoever holds them; what it returns
+   * is disposed of when that is done.
+   */
+  readonly makeRoom?: ((forwards: readonly Forward[]) => Disposable) | undefined
+  /** Told when the process ends though it is needed: what is asked for next starts another. */
+  readonly onLost?: (() => void) | undefined
+  readonly logger?: Logger | undefined
+}
+
+/** What is to be different. */
+export interface ForwardChange {
+  readonly add?: readonly Forward[]
+  readonly remove?: readonly Forward[]
+}
+
+/**
+ * The one process that serves all forwards of a controller. It is started when the first is wanted, ends by itself
+ * after the last, and one that was killed is started again by whatever is asked for next.
+ */
+export class ProxyProcess implements AsyncDisposable {
+  readonly #folder: string
+  readonly #outlives: boolean
+  readonly #startTimeoutMs: number
+  readonly #deps: ProxyProcessDeps
+  readonly #logger: Logger
+  readonly #lock = new Mutex()
+  readonly #wanted = new Map<string, Forward>()
+  /** What the process serves. */
+  readonly #there = new Map<string, Forward>()
+  #connection: ControlConnection | undefined
+  #closed = false
+
+  /** Use {@link openProxyProcess}. */
+  constructor(options: ProxyProcessOptions, deps: ProxyProcessDeps) {
+    this.#folder = options.folder
+    this.#outlives = options.outlives ?? true
+    this.#startTimeoutMs = options.startTimeoutMs ?? 16_000
+    this.#deps = deps
+    this.#logger = deps.logger ?? silentLogger
+  }
+
+  /** Id of the process, while there is one. */
+  get pid(): number | undefined {
+    return this.#connection?.pid
+  }
+
+  /** What the process serves. */
+  get forwards(): readonly Forward[] {
+    return [...this.#there.values()]
+  }
+
+  /**
+   * Serves these and no others. Asking for the same again does nothing, but for starting a process that was killed.
+   *
+   * @throws `ERR_INVALID_FORWARD`, `ERR_PROXY_START`, `ERR_PROXY_TIMEOUT`, `ERR_PROXY_REFUSED`, `ERR_PROXY_GONE`, `ERR_CLOSED`
+   */
+  async apply(forwards: readonly Forward[], call?: CallOptions): Promise<void> {
+    const wanted = keyed(forwards)
+    using _lock = await this.#enter(call)
+    this.#wanted.clear()
+    for (const [key, forward] of wanted) this.#wanted.set(key, forward)
+    await this.#settle()
+  }
+
+  /** Serves some more or fewer: all of it, or nothing is changed. Throws as {@link ProxyProcess.apply} does. */
+  async change({ add = [], remove = [] }: ForwardChange, call?: CallOptions): Promise<void> {
+    const [added, removed] = [keyed(add), keyed(remove)]
+    using _lock = await this.#enter(call)
+    const keys = [...removed.keys(), ...added.keys()]
+    const before = keys.map((key) => [key, this.#wanted.get(key)] as const)
+    for (const key of removed.keys()) this.#wanted.delete(key)
+    for (const [key, forward] of added) this.#wanted.set(key, forward)
+    try {
+      await this.#settle(keys)
+    } catch (error) {
+      for (const [key, forward] of before) {
+        if (forward === undefined) this.#wanted.delete(key)
+        else this.#wanted.set(key, forward)
+      }
+      await this.#restore(keys)
+      throw error
+    }
+  }
+
+  /** Connects to a process that serves already. */
+  async adopt(): Promise<void> {
+    using _lock = await this.#enter()
+    if (this.#connection === undefined) await this.#connect()
+  }
+
+  /** Lets the process go on alone, if it outlives this one; where there is none, its folder goes. Safe to call twice. */
+  async close(): Promise<void> {
+    this.#closed = true
+    using _lock = await this.#lock.lock()
+    if (this.#connection === undefined) removeControlFolder(this.#folder)
+    else await this.#connection.close()
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close()
+  }
+
+  async #enter(call?: CallOptions): Promise<Disposable> {
+    const lock = await this.#lock.lock(call)
+    if (!this.#closed) return lock
+    lock[Symbol.dispose]()
+    throw new ClosedError('proxy process')
+  }
+
+  /** Makes the process serve what is wanted, at these keys or at all. */
+  async #settle(keys?: readonly string[]): Promise<void> {
+    const connection = this.#connection
+    try {
+      if (connection === undefined) await this.#settleAnew()
+      else await this.#bring(connection, new Set(keys ?? this.#allKeys()))
+    } catch (error) {
+      if (connection === undefined || !isNetError(error, 'ERR_PROXY_GONE')) throw error
+      // It had been killed, and we were the first to notice.
+      await connection.untilClosed()
+      await this.#settleAnew()
+    }
+  }
+
+  /** As {@link ProxyProcess.#settle}, with a process that is new to us: it may serve anything, or nothing. */
+  async #settleAnew(): Promise<void> {
+    const connection = (await this.#connect()) ?? (await this.#start())
+    if (connection !== undefined) await this.#bring(connection, new Set(this.#allKeys()))
+  }
+
+  #allKeys(): string[] {
+    return [...this.#there.keys(), ...this.#wanted.keys()]
+  }
+
+  async #bring(connection: ControlConnection, keys: ReadonlySet<string>): Promise<void> {
+    const differing = [...keys].filter((key) => !isSameForward(this.#there.get(key), this.#wanted.get(key)))
+    // Those that only go are last: a process that serves nothing ends.
+    differing.sort((one, other) => Number(this.#wanted.has(other)) - Number(this.#wanted.has(one)))
+    for (let from = 0; from < differing.length; from += FORWARDS_PER_MESSAGE) {
+      await this.#exchange(connection, differing.slice(from, from + FORWARDS_PER_MESSAGE))
+    }
+    // Its last forward gone, it ends: whoever comes next finds nobody.
+    if (this.#there.size === 0 && differing.length > 0) await connection.untilClosed()
+  }
+
+  async #exchange(connection: ControlConnection, keys: readonly string[]): Promise<void> {
+    const remove = keys.flatMap((key) => this.#there.get(key) ?? [])
+    const add = keys.flatMap((key) => this.#wanted.get(key) ?? [])
+    {
+      using _room = this.#deps.makeRoom?.([...remove, ...add])
+      await connection.change({ remove, add })
+    }
+    for (const key of keys) this.#there.delete(key)
+    for (const forward of add) this.#there.set(forwardKey(forward), forward)
+  }
+
+  /** After a change that failed. What fails again is done by whatever is asked for next. */
+  async #restore(keys: readonly string[]): Promise<void> {
+    try {
+      await this.#settle(keys)
+    } catch (error) {
+      this.#logger.warn({ error }, 'userland proxy does not serve what it served')
+    }
+  }
+
+  async #start(): Promise<ControlConnection | undefined> {
+    if (this.#wanted.size === 0) return undefined
+    createControlFolder(this.#folder)
+    const args = ['--control', this.#folder, ...(this.#outlives ? [] : ['--ends-with-client'])]
+    await startProcess(args, { timeoutMs: this.#startTimeoutMs })
+    const connection = await this.#connect()
+    if (connection === undefined) throw new ProxyStartError('it ended at once')
+    this.#logger.info({ proxyPid: connection.pid }, 'userland proxy started')
+    return connection
+  }
+
+  async #connect(): Promise<ControlConnection | undefined> {
+    const connection = await ControlConnection.connect(this.#folder)
+    if (connection === undefined) return undefined
+    const forwards = await connection.list()
+    this.#connection = connection
+    this.#there.clear()
+    for (const [key, forward] of keyed(forwards)) this.#there.set(key, forward)
+    void connection.closed.then(() => {
+      this.#forget(connection)
+    })
+    return connection
+  }
+
+  #forget(connection: ControlConnection): void {
+    if (this.#connection !== connection) return
+    this.#connection = undefined
+    this.#there.clear()
+    if (this.#wanted.size === 0 || this.#closed) return
+    this.#logger.warn({ proxyPid: connection.pid }, 'userland proxy ended though it is needed')
+    this.#deps.onLost?.()
+  }
+}
+
+/**
+ * Opens the proxy process of a folder: one that an earlier process of ours started is found again, with what it serves.
+ * None is started yet.
+ *
+ * @throws `ERR_PROXY_GONE`
+ */
+export async function openProxyProcess(
+  options: ProxyProcessOptions,
+  deps: ProxyProcessDeps = {},
+): Promise<ProxyProcess> {
+  const proxy = new ProxyProcess(options, deps)
+  await proxy.adopt()
+  return proxy
+}
+
+function keyed(forwards: readonly Forward[]): Map<string, Forward> {
+  return new Map(forwards.map(checkForward).map((forward) => [forwardKey(forward), forward]))
+}
