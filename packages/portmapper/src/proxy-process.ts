@@ -187,9 +187,10 @@ export class ProxyProcess implements AsyncDisposable {
     if (this.#wanted.size === 0) return undefined
     createControlFolder(this.#folder)
     const args = ['--control', this.#folder, ...(this.#outlives ? [] : ['--ends-with-client'])]
-    await startProcess(args, { timeoutMs: this.#startTimeoutMs })
+    const failure = await failureOf(startProcess(args, { timeoutMs: this.#startTimeoutMs }))
+    // One that a killed predecessor of ours began to start may have been there first: it does as well.
     const connection = await this.#connect()
-    if (connection === undefined) throw new ProxyStartError('it ended at once')
+    if (connection === undefined) throw failure ?? new ProxyStartError('it ended at once')
     this.#logger.info({ proxyPid: connection.pid }, 'userland proxy started')
     return connection
   }
@@ -230,6 +231,15 @@ export async function openProxyProcess(
   const proxy = new ProxyProcess(options, deps)
   await proxy.adopt()
   return proxy
+}
+
+async function failureOf(work: Promise<void>): Promise<Error | undefined> {
+  try {
+    await work
+    return undefined
+  } catch (error) {
+    return error instanceof Error ? error : new Error(String(error))
+  }
 }
 
 function keyed(forwards: readonly Forward[]): Map<string, Forward> {

@@ -4,6 +4,7 @@ import { mkdtempSync, readdirSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { listBoundSockets } from '@net/netlink-ffi'
 import { describeKernel, enterFreshHost, ip, ipIn, nftRuleset } from '@net/netlink-ffi/testing'
 import { expect, it } from 'vitest'
 import { openController, type Controller, type Endpoint } from '../../src/index.ts'
@@ -14,7 +15,7 @@ await enterFreshHost()
 /** `NET_KILLS=2000 npx vitest run --project kernel packages/libnetwork/test/crash` is the long run. */
 const KILLS = Number(process.env.NET_KILLS ?? 5)
 /** A kill falls between the first step of the workload and some dozens of operations later. */
-const LATEST_MS = 120
+const LATEST_MS = { off: 120, auto: 500 } // a proxy takes its time to start
 const WORKLOAD = fileURLToPath(new URL('workload.mjs', import.meta.url))
 
 interface Said {
@@ -132,7 +133,7 @@ function compareWithHost(controller: Controller, folder: string): void {
   )
   expect(own.length - bridges.length).toBe(joined.length)
   const keys = controller.sandboxes().map(({ key }) => key)
-  const held = readdirSync(join(folder, 'run', controller.id)).filter((name) => !name.endsWith('.files'))
+  const held = readdirSync(join(folder, 'run', controller.id)).filter((name) => !/^proxy$|\.files$/.test(name))
   expect(held.map((name) => join(folder, 'run', controller.id, name)).sort()).toEqual(keys.sort())
   for (const { sandbox, endpoint } of joined) {
     const [link] = ipIn(sandbox.key, 'addr', 'show', endpoint.interfaceName ?? '') as {
@@ -156,6 +157,12 @@ function publishedPorts(): string[] {
   return elements.map(([{ concat }]) => `${concat[0]} ${concat[1]}`)
 }
 
+/** The ports that somebody serves at `::1`. */
+function proxiedPorts(): string[] {
+  const sockets = (['tcp', 'udp'] as const).flatMap(listBoundSockets)
+  return sockets.flatMap(({ protocol, address, port }) => (address === '::1' ? `${protocol} ${port}` : [])).sort()
+}
+
 describeKernel('a process that is killed at any moment', () => {
   it(`loses nothing and leaks nothing, ${KILLS} times`, { timeout: 30_000 + KILLS * 5_000 }, async () => {
     const before = traces()
@@ -164,8 +171,11 @@ describeKernel('a process that is killed at any moment', () => {
     const ledger = new Ledger()
     let acknowledged = 0
     for (let kill = 0; kill < KILLS; kill++) {
-      acknowledged += await runAndKill(places, kill, ledger)
-      const controller = await openController(places)
+      // With and without, in turns: what one leaves, the other finds.
+      const userlandProxy = kill % 2 === 0 ? 'off' : 'auto'
+      acknowledged += await runAndKill({ ...places, userlandProxy }, kill, ledger)
+      const controller = await openController({ ...places, userlandProxy })
+      expect(proxiedPorts()).toEqual(userlandProxy === 'off' ? [] : publishedPorts().sort())
       await refuseNothing(controller)
       ledger.compare(controller)
       compareWithHost(controller, folder)
@@ -196,18 +206,19 @@ async function refuseNothing(controller: Controller): Promise<void> {
 
 /** Runs the workload and kills it; how many operations it was told to be done. */
 async function runAndKill(
-  { stateDirectory, runtimeDirectory }: { stateDirectory: string; runtimeDirectory: string },
+  places: { stateDirectory: string; runtimeDirectory: string; userlandProxy: 'off' | 'auto' },
   seed: number,
   ledger: Ledger,
 ): Promise<number> {
-  const child = spawn(process.execPath, [WORKLOAD, stateDirectory, runtimeDirectory, String(seed + 1)], {
+  const { stateDirectory, runtimeDirectory, userlandProxy } = places
+  const child = spawn(process.execPath, [WORKLOAD, stateDirectory, runtimeDirectory, String(seed + 1), userlandProxy], {
     stdio: ['ignore', 'pipe', 'inherit'],
   })
   let output = ''
   let timer: NodeJS.Timeout | undefined
   child.stdout.on('data', (chunk: Buffer) => {
     output += chunk.toString()
-    timer ??= setTimeout(() => child.kill('SIGKILL'), Math.random() * LATEST_MS)
+    timer ??= setTimeout(() => child.kill('SIGKILL'), Math.random() * LATEST_MS[userlandProxy])
   })
   await once(child, 'close')
   clearTimeout(timer)
