@@ -80,7 +80,7 @@ export class ProxyProcess implements AsyncDisposable {
     using _lock = await this.#enter(call)
     this.#wanted.clear()
     for (const [key, forward] of wanted) this.#wanted.set(key, forward)
-    await this.#settle()
+    await this.#settle(undefined, call)
   }
 
   /** Serves some more or fewer: all of it, or nothing is changed. Throws as {@link ProxyProcess.apply} does. */
@@ -92,7 +92,7 @@ export class ProxyProcess implements AsyncDisposable {
     for (const key of removed.keys()) this.#wanted.delete(key)
     for (const [key, forward] of added) this.#wanted.set(key, forward)
     try {
-      await this.#settle(keys)
+      await this.#settle(keys, call)
     } catch (error) {
       for (const [key, forward] of before) {
         if (forward === undefined) this.#wanted.delete(key)
@@ -103,7 +103,7 @@ export class ProxyProcess implements AsyncDisposable {
     }
   }
 
-  /** Connects to a process that serves already. */
+  /** Connects to a process that serves already. @internal {@link openProxyProcess} does. */
   async adopt(): Promise<void> {
     using _lock = await this.#enter()
     if (this.#connection === undefined) await this.#connect()
@@ -129,46 +129,46 @@ export class ProxyProcess implements AsyncDisposable {
   }
 
   /** Makes the process serve what is wanted, at these keys or at all. */
-  async #settle(keys?: readonly string[]): Promise<void> {
+  async #settle(keys?: readonly string[], call?: CallOptions): Promise<void> {
     const connection = this.#connection
     try {
-      if (connection === undefined) await this.#settleAnew()
-      else await this.#bring(connection, new Set(keys ?? this.#allKeys()))
+      if (connection === undefined) await this.#settleAnew(call)
+      else await this.#bring(connection, new Set(keys ?? this.#allKeys()), call)
     } catch (error) {
       if (connection === undefined || !isNetError(error, 'ERR_PROXY_GONE')) throw error
       // It had been killed, and we were the first to notice.
       await connection.untilClosed()
-      await this.#settleAnew()
+      await this.#settleAnew(call)
     }
   }
 
   /** As {@link ProxyProcess.#settle}, with a process that is new to us: it may serve anything, or nothing. */
-  async #settleAnew(): Promise<void> {
-    const connection = (await this.#connect()) ?? (await this.#start())
-    if (connection !== undefined) await this.#bring(connection, new Set(this.#allKeys()))
+  async #settleAnew(call?: CallOptions): Promise<void> {
+    const connection = (await this.#connect(call)) ?? (await this.#start())
+    if (connection !== undefined) await this.#bring(connection, new Set(this.#allKeys()), call)
   }
 
   #allKeys(): string[] {
     return [...this.#there.keys(), ...this.#wanted.keys()]
   }
 
-  async #bring(connection: ControlConnection, keys: ReadonlySet<string>): Promise<void> {
+  async #bring(connection: ControlConnection, keys: ReadonlySet<string>, call?: CallOptions): Promise<void> {
     const differing = [...keys].filter((key) => !isSameForward(this.#there.get(key), this.#wanted.get(key)))
     // Those that only go are last: a process that serves nothing ends.
     differing.sort((one, other) => Number(this.#wanted.has(other)) - Number(this.#wanted.has(one)))
     for (let from = 0; from < differing.length; from += FORWARDS_PER_MESSAGE) {
-      await this.#exchange(connection, differing.slice(from, from + FORWARDS_PER_MESSAGE))
+      await this.#exchange(connection, differing.slice(from, from + FORWARDS_PER_MESSAGE), call)
     }
     // Its last forward gone, it ends: whoever comes next finds nobody.
     if (this.#there.size === 0 && differing.length > 0) await connection.untilClosed()
   }
 
-  async #exchange(connection: ControlConnection, keys: readonly string[]): Promise<void> {
+  async #exchange(connection: ControlConnection, keys: readonly string[], call?: CallOptions): Promise<void> {
     const remove = keys.flatMap((key) => this.#there.get(key) ?? [])
     const add = keys.flatMap((key) => this.#wanted.get(key) ?? [])
     {
       using _room = this.#deps.makeRoom?.([...remove, ...add])
-      await connection.change({ remove, add })
+      await connection.change({ remove, add }, call)
     }
     for (const key of keys) this.#there.delete(key)
     for (const forward of add) this.#there.set(forwardKey(forward), forward)
@@ -187,17 +187,18 @@ export class ProxyProcess implements AsyncDisposable {
     if (this.#wanted.size === 0) return undefined
     createControlFolder(this.#folder)
     const args = ['--control', this.#folder, ...(this.#outlives ? [] : ['--ends-with-client'])]
-    await startProcess(args, { timeoutMs: this.#startTimeoutMs })
+    const failure = await failureOf(startProcess(args, { timeoutMs: this.#startTimeoutMs }))
+    // One that a killed predecessor of ours began to start may have been there first: it does as well.
     const connection = await this.#connect()
-    if (connection === undefined) throw new ProxyStartError('it ended at once')
+    if (connection === undefined) throw failure ?? new ProxyStartError('it ended at once')
     this.#logger.info({ proxyPid: connection.pid }, 'userland proxy started')
     return connection
   }
 
-  async #connect(): Promise<ControlConnection | undefined> {
+  async #connect(call?: CallOptions): Promise<ControlConnection | undefined> {
     const connection = await ControlConnection.connect(this.#folder)
     if (connection === undefined) return undefined
-    const forwards = await connection.list()
+    const forwards = await connection.list(call)
     this.#connection = connection
     this.#there.clear()
     for (const [key, forward] of keyed(forwards)) this.#there.set(key, forward)
@@ -230,6 +231,15 @@ export async function openProxyProcess(
   const proxy = new ProxyProcess(options, deps)
   await proxy.adopt()
   return proxy
+}
+
+async function failureOf(work: Promise<void>): Promise<Error | undefined> {
+  try {
+    await work
+    return undefined
+  } catch (error) {
+    return error instanceof Error ? error : new Error(String(error))
+  }
 }
 
 function keyed(forwards: readonly Forward[]): Map<string, Forward> {

@@ -2,10 +2,11 @@ import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import type { Readable } from 'node:stream'
 import { text } from 'node:stream/consumers'
+import { fileURLToPath } from 'node:url'
 import { ProxyStartError, ProxyTimeoutError } from './errors.ts'
 
 /** From the sources and from what is built of them, which lie in folders side by side. */
-const PROGRAM = new URL('../dist/main.js', import.meta.url).pathname
+const PROGRAM = fileURLToPath(new URL('../dist/main.js', import.meta.url))
 /** The descriptor that a proxy says on whether it serves. */
 const STATUS = 3
 

@@ -166,6 +166,19 @@ describeKernel('a proxy process', () => {
     other.close()
   })
 
+  it('can be given up waiting for, and is asked again', async () => {
+    await proxy.apply([forward(8080)])
+    const { pid = 0 } = proxy
+    process.kill(pid, 'SIGSTOP')
+    const given = proxy.apply([forward(8080), forward(8081)], { signal: AbortSignal.timeout(100) })
+
+    await expect(given.finally(() => process.kill(pid, 'SIGCONT'))).rejects.toMatchObject({ name: 'TimeoutError' })
+
+    await proxy.apply([forward(8080), forward(8082)])
+    expect([await answers(8080), await answers(8082), proxy.pid]).toEqual(['hello', 'hello', pid])
+    await expect(answers(8081)).rejects.toMatchObject({ code: 'ECONNREFUSED' })
+  })
+
   it('is nobody else’s to control', async () => {
     await proxy.apply([forward(8080)])
 

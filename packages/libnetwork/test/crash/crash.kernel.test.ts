@@ -8,14 +8,14 @@ import { describeKernel, enterFreshHost } from '@net/netlink-ffi/testing'
 import { expect, it } from 'vitest'
 import { openController, type Controller } from '../../src/index.ts'
 import { traces } from '../lab.ts'
-import { compareWithHost, refuseNothing, textsOf } from './host-check.ts'
+import { compareWithHost, proxiedPorts, refuseNothing, textsOf } from './host-check.ts'
 
 await enterFreshHost()
 
 /** `NET_KILLS=2000 npx vitest run --project kernel packages/libnetwork/test/crash` is the long run. */
 const KILLS = Number(process.env.NET_KILLS ?? 5)
 /** A kill falls between the first step of the workload and some dozens of operations later. */
-const LATEST_MS = 120
+const LATEST_MS = { off: 120, auto: 500 } // a proxy takes its time to start
 const WORKLOAD = fileURLToPath(new URL('workload.mjs', import.meta.url))
 
 interface Said {
@@ -117,8 +117,11 @@ describeKernel('a process that is killed at any moment', () => {
     const ledger = new Ledger()
     let acknowledged = 0
     for (let kill = 0; kill < KILLS; kill++) {
-      acknowledged += await runAndKill(places, kill, ledger)
-      const controller = await openController(places)
+      // With and without, in turns: what one leaves, the other finds.
+      const userlandProxy = kill % 2 === 0 ? 'off' : 'auto'
+      acknowledged += await runAndKill({ ...places, userlandProxy }, kill, ledger)
+      const controller = await openController({ ...places, userlandProxy })
+      expect(proxiedPorts()).toEqual(userlandProxy === 'off' ? [] : publishedPorts().sort())
       await refuseNothing(controller)
       ledger.compare(controller)
       compareWithHost(controller, folder)
@@ -140,18 +143,19 @@ describeKernel('a process that is killed at any moment', () => {
 
 /** Runs the workload and kills it; how many operations it was told to be done. */
 async function runAndKill(
-  { stateDirectory, runtimeDirectory }: { stateDirectory: string; runtimeDirectory: string },
+  places: { stateDirectory: string; runtimeDirectory: string; userlandProxy: 'off' | 'auto' },
   seed: number,
   ledger: Ledger,
 ): Promise<number> {
-  const child = spawn(process.execPath, [WORKLOAD, stateDirectory, runtimeDirectory, String(seed + 1)], {
+  const { stateDirectory, runtimeDirectory, userlandProxy } = places
+  const child = spawn(process.execPath, [WORKLOAD, stateDirectory, runtimeDirectory, String(seed + 1), userlandProxy], {
     stdio: ['ignore', 'pipe', 'inherit'],
   })
   let output = ''
   let timer: NodeJS.Timeout | undefined
   child.stdout.on('data', (chunk: Buffer) => {
     output += chunk.toString()
-    timer ??= setTimeout(() => child.kill('SIGKILL'), Math.random() * LATEST_MS)
+    timer ??= setTimeout(() => child.kill('SIGKILL'), Math.random() * LATEST_MS[userlandProxy])
   })
   await once(child, 'close')
   clearTimeout(timer)

@@ -1,5 +1,6 @@
 import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
+import { listBoundSockets } from '@net/netlink-ffi'
 import { ip, ipIn, nftRuleset } from '@net/netlink-ffi/testing'
 import { expect } from 'vitest'
 import type { Controller, Endpoint } from '../../src/index.ts'
@@ -21,7 +22,7 @@ export function compareWithHost(controller: Controller, folder: string): void {
   )
   expect(own.length - bridges.length).toBe(joined.length)
   const keys = controller.sandboxes().map(({ key }) => key)
-  const held = readdirSync(join(folder, 'run', controller.id)).filter((name) => !name.endsWith('.files'))
+  const held = readdirSync(join(folder, 'run', controller.id)).filter((name) => !/^proxy$|\.files$/.test(name))
   expect(held.map((name) => join(folder, 'run', controller.id, name)).sort()).toEqual(keys.sort())
   for (const { sandbox, endpoint } of joined) {
     const [link] = ipIn(sandbox.key, 'addr', 'show', endpoint.interfaceName ?? '') as {
@@ -60,4 +61,10 @@ export function textsOf(endpoint: Endpoint): string[] {
     .ports()
     .map(({ protocol, hostPort }) => `${protocol} ${hostPort}`)
     .sort()
+}
+
+/** The ports that somebody serves at `::1`. */
+export function proxiedPorts(): string[] {
+  const sockets = (['tcp', 'udp'] as const).flatMap(listBoundSockets)
+  return sockets.flatMap(({ protocol, address, port }) => (address === '::1' ? `${protocol} ${port}` : [])).sort()
 }

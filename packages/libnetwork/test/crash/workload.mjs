@@ -6,7 +6,7 @@
  */
 import { openController } from '@net/libnetwork'
 
-const [stateDirectory, runtimeDirectory, seed] = process.argv.slice(2)
+const [stateDirectory, runtimeDirectory, seed, userlandProxy] = process.argv.slice(2)
 let state = Number(seed)
 /** A number from 0 to below `limit`: the same ones for the same seed. */
 const random = (limit) => {
@@ -16,7 +16,7 @@ const random = (limit) => {
 const pick = (list) => list[random(list.length)]
 const say = (sign, what) => process.stdout.write(`${sign} ${JSON.stringify(what)}\n`)
 
-const controller = await openController({ stateDirectory, runtimeDirectory })
+const controller = await openController({ stateDirectory, runtimeDirectory, userlandProxy })
 say('=', { id: controller.id })
 let count = 0
 const textsOf = (ports) => ports.map(({ protocol, hostPort }) => `${protocol} ${hostPort}`)

@@ -1,5 +1,6 @@
 import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
+import type { CallOptions } from '@net/types'
 import { ProxyGoneError, ProxyRefusedError } from '../errors.ts'
 import type { Forward } from '../forward.ts'
 import { openControlFolder } from './control-folder.ts'
@@ -61,18 +62,23 @@ export class ControlConnection {
   }
 
   /** @throws `ERR_PROXY_REFUSED`, `ERR_PROXY_GONE` */
-  async list(): Promise<Forward[]> {
+  async list(call?: CallOptions): Promise<Forward[]> {
     const forwards: Forward[] = []
     for (;;) {
-      const page = await this.#ask({ do: 'list', from: forwards.length })
+      const page = await this.#ask({ do: 'list', from: forwards.length }, call)
       forwards.push(...page)
       if (page.length < FORWARDS_PER_MESSAGE) return forwards
     }
   }
 
-  /** Removes forwards and adds others: all of it or nothing. @throws `ERR_PROXY_REFUSED`, `ERR_PROXY_GONE` */
-  async change(change: ControlChange): Promise<void> {
-    await this.#ask({ do: 'change', ...change })
+  /**
+   * Removes forwards and adds others: all of it or nothing. Whoever gives up waiting does not know which, and is
+   * disconnected.
+   *
+   * @throws `ERR_PROXY_REFUSED`, `ERR_PROXY_GONE`
+   */
+  async change(change: ControlChange, call?: CallOptions): Promise<void> {
+    await this.#ask({ do: 'change', ...change }, call)
   }
 
   /** Waits for the end of the process, which is under way. */
@@ -87,10 +93,27 @@ export class ControlConnection {
     await this.closed
   }
 
-  async #ask(question: Question): Promise<readonly Forward[]> {
+  async #ask(question: Question, call?: CallOptions): Promise<readonly Forward[]> {
+    const signal = call?.signal
+    signal?.throwIfAborted()
+    const giveUp = (): void => {
+      this.#socket.destroy()
+    }
+    signal?.addEventListener('abort', giveUp, { once: true })
+    const reply = await this.#exchange(question)
+    signal?.removeEventListener('abort', giveUp)
+    signal?.throwIfAborted()
+    if (reply === undefined) throw new ProxyGoneError()
+    this.#pid = reply.pid
+    if (reply.error !== undefined) throw new ProxyRefusedError(reply.error)
+    return reply.forwards
+  }
+
+  /** The answer, or undefined where there comes none. */
+  #exchange(question: Question): Promise<ControlReply | undefined> {
     const id = this.#asked++
     const request: ControlRequest = { ...question, id }
-    const reply = await new Promise<ControlReply | undefined>((resolve) => {
+    return new Promise((resolve) => {
       if (this.#socket.destroyed) {
         resolve(undefined)
         return
@@ -98,10 +121,6 @@ export class ControlConnection {
       this.#waiting.set(id, resolve)
       this.#socket.ref().write(formatMessage(request))
     })
-    if (reply === undefined) throw new ProxyGoneError()
-    this.#pid = reply.pid
-    if (reply.error !== undefined) throw new ProxyRefusedError(reply.error)
-    return reply.forwards
   }
 
   async #read(): Promise<void> {

@@ -100,6 +100,9 @@ export class ControlServer {
 
   async #answer(socket: Socket, request: ControlRequest): Promise<void> {
     using _lock = await this.#changes.lock()
+    if (socket.destroyed) return
+    // One has a say at a time: what an earlier one asked for and gave up waiting for is not to happen after this.
+    for (const other of this.#clients) if (other !== socket) other.destroy()
     const reply = await this.#carryOut(request)
     const isRead = socket.write(formatMessage(reply))
     // Hung up on as soon as the answer is sent: a further request would be lost.
