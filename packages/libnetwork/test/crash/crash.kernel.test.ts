@@ -8,7 +8,7 @@ import { describeKernel, enterFreshHost } from '@net/netlink-ffi/testing'
 import { expect, it } from 'vitest'
 import { openController, type Controller } from '../../src/index.ts'
 import { traces } from '../lab.ts'
-import { compareWithHost, proxiedPorts, refuseNothing, textsOf } from './host-check.ts'
+import { compareWithHost, proxiedPorts, publishedPorts, refuseNothing, textsOf } from './host-check.ts'
 
 await enterFreshHost()
 

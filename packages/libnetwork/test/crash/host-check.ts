@@ -38,7 +38,7 @@ export function compareWithHost(controller: Controller, folder: string): void {
 }
 
 /** The ports that IPv4 packets are led by, as `nft` tells. */
-function publishedPorts(): string[] {
+export function publishedPorts(): string[] {
   const { nftables } = nftRuleset() as {
     nftables: { map?: { name: string; elem?: [{ concat: [string, number] }, unknown][] } }[]
   }
