@@ -1,5 +1,5 @@
 import { isDomainName } from '@net/resolver'
-import { InvalidAddressError, parseAddress } from '@net/types'
+import { isAddress } from '@net/types'
 import { z } from 'zod'
 import { InvalidRequestError } from './errors.ts'
 import { problemOfPorts, type PortRequest } from './port-request.ts'
@@ -220,16 +220,6 @@ const attachSchema: z.ZodType<AttachRequest> = z.strictObject({
   endpoint: createEndpointSchema,
   sandbox: createSandboxSchema,
 })
-
-function isAddress(text: string): boolean {
-  try {
-    parseAddress(text)
-    return true
-  } catch (error) {
-    if (error instanceof InvalidAddressError) return false
-    throw error
-  }
-}
 
 function hasId(value: unknown): boolean {
   return typeof (value as { id?: unknown } | undefined | null)?.id === 'string'

@@ -1,4 +1,4 @@
-import { formatAddress, formatPorts, InvalidAddressError, parseAddress, type Protocol } from '@net/types'
+import { formatAddress, formatPorts, isAddress, parseAddress, type Protocol } from '@net/types'
 import { z } from 'zod'
 import { InvalidForwardError } from './errors.ts'
 
@@ -67,14 +67,4 @@ export function formatForward({ protocol, port, count = 1, ...forward }: Forward
 
 function endsInRange({ port, containerPort, count = 1 }: Forward): boolean {
   return Math.max(port, containerPort) + count - 1 <= LAST_PORT && (port > 0 || count === 1)
-}
-
-function isAddress(text: string): boolean {
-  try {
-    parseAddress(text)
-    return true
-  } catch (error) {
-    if (error instanceof InvalidAddressError) return false
-    throw error
-  }
 }

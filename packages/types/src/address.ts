@@ -41,6 +41,17 @@ export function parseAddress(text: string): Address {
   return address
 }
 
+/** Whether a text is an address that {@link parseAddress} takes. */
+export function isAddress(text: string): boolean {
+  try {
+    parseAddress(text)
+    return true
+  } catch (error) {
+    if (error instanceof InvalidAddressError) return false
+    throw error
+  }
+}
+
 /** Most addresses are spelled plainly and read here, on the way of every attach; ip-num judges the rest. */
 function readAddress(text: string): Address {
   const plain = text.includes(':') ? readPlainIpv6(text) : readPlainIpv4(text)

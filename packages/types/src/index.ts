@@ -13,6 +13,7 @@ export {
   containsAddress,
   formatAddress,
   formatCidr,
+  isAddress,
   networkOf,
   parseAddress,
   parseCidr,
