@@ -214,15 +214,17 @@ function elementMessages(
   facts: readonly CheckedFact[],
   messagesOf: typeof addElements,
 ): NetlinkMessage[] {
-  return [...bySet(facts.flatMap(elementsOf))].flatMap(([name, elements]) => messagesOf(setIn(table, name), elements))
+  return [...bySet(facts)].flatMap(([name, elements]) => messagesOf(setIn(table, name), elements))
 }
 
-function bySet(elements: readonly PlacedElement[]): Map<SetName, PlacedElement[]> {
+function bySet(facts: readonly CheckedFact[]): Map<SetName, PlacedElement[]> {
   const groups = new Map<SetName, PlacedElement[]>()
-  for (const element of elements) {
-    const group = groups.get(element.set)
-    if (group === undefined) groups.set(element.set, [element])
-    else group.push(element)
+  for (const fact of facts) {
+    for (const element of elementsOf(fact)) {
+      const group = groups.get(element.set)
+      if (group === undefined) groups.set(element.set, [element])
+      else group.push(element)
+    }
   }
   return groups
 }

@@ -2,6 +2,7 @@ import { execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtempSync, readFileSync, readlinkSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
+import { fileURLToPath } from 'node:url'
 import { join } from 'node:path'
 import type { Firewall, JoinPlan, NetworkPlan } from '@net/driverapi'
 import { describeKernel, enterFreshHost, ip, ipIn } from '@net/netlink-ffi/testing'
@@ -325,6 +326,22 @@ describeKernel('links that somebody else has his hands on', () => {
 
     expect(JSON.stringify(state())).not.toContain('10.20.0.1')
     expect(events).toEqual([])
+  })
+
+  it('are watched on the host alone by a process that may not listen to sandboxes', async () => {
+    await open()
+    const script = `
+      import { Executor } from '@net/osl'
+      const firewall = { change: async () => {}, close: async () => {} }
+      const logger = { warn: (fields, message) => console.log(message), debug() {}, info() {}, error() {} }
+      await Executor.open({ owner: 'net:test' }, { firewall, logger }).close()
+    `
+    const command = ['--bounding-set=-net_broadcast', process.execPath, '--input-type=module', '-e', script]
+    const cwd = fileURLToPath(new URL('.', import.meta.url))
+
+    const said = execFileSync('setpriv', command, { cwd, encoding: 'utf8' })
+
+    expect(said).toMatch('it takes CAP_NET_BROADCAST')
   })
 
   it("are nobody's concern where that is wanted", async () => {

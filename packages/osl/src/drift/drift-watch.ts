@@ -1,5 +1,5 @@
 import type { JoinPlan, NetworkPlan } from '@net/driverapi'
-import { watchFarEnds, watchInterfaces, type FarEndEvent, type InterfaceEvent } from '@net/netlink-ffi'
+import { isErrno, watchFarEnds, watchInterfaces, type FarEndEvent, type InterfaceEvent } from '@net/netlink-ffi'
 import { Backoff, type Logger, type Turns } from '@net/types'
 import { driftOfBridge, type DriftHands } from './bridge-drift.ts'
 import type { Drift } from './drift.ts'
@@ -20,6 +20,17 @@ export interface DriftDeps extends DriftHands {
   readonly answer: Exclude<DriftAnswer, 'off'>
   readonly tell: (event: DriftEvent) => void
   readonly logger: Logger
+}
+
+/** Without CAP_NET_BROADCAST no other namespace is heard: sandboxes are looked into on opening then, and no more. */
+function watchSandboxes(onEvent: (event: FarEndEvent) => void, logger: Logger): { close(): void } {
+  try {
+    return watchFarEnds(onEvent)
+  } catch (error) {
+    if (!isErrno(error, 'EPERM')) throw error
+    logger.warn({ error }, 'what happens inside of sandboxes is not heard of: it takes CAP_NET_BROADCAST')
+    return { close: () => undefined }
+  }
 }
 
 interface LinkState {
@@ -52,9 +63,9 @@ export class DriftWatch {
       watchInterfaces((event) => {
         this.#notice(event)
       }),
-      watchFarEnds((event) => {
+      watchSandboxes((event) => {
         this.#noticeFarEnd(event)
-      }),
+      }, deps.logger),
     ]
   }
 
