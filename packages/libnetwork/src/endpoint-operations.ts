@@ -98,11 +98,12 @@ export async function deleteEndpoint(
   core: Core,
   entry: EndpointEntry,
   options: { readonly force: boolean },
+  call?: CallOptions,
 ): Promise<void> {
   const { sandboxId } = entry.record
   // A sandbox' lock comes before those of its endpoints.
-  using _sandboxLock = sandboxId === undefined ? undefined : await core.locks.lock(sandboxId)
-  using _endpointLock = await core.locks.lock(entry.record.id)
+  using _sandboxLock = sandboxId === undefined ? undefined : await core.locks.lock(sandboxId, call)
+  using _endpointLock = await core.locks.lock(entry.record.id, call)
   if (!core.state.endpoints.has(entry.record.id)) return
   if (entry.record.sandboxId !== undefined) {
     const { containerId } = core.state.getSandbox(entry.record.sandboxId).record

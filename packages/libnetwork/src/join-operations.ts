@@ -70,8 +70,8 @@ async function openNamespace(
 }
 
 /** Unmakes a sandbox with the endpoints joined to it. One that is gone already is no error. */
-export async function deleteSandbox(core: Core, sandbox: SandboxEntry): Promise<void> {
-  using _lock = await core.locks.lock(sandbox.record.id)
+export async function deleteSandbox(core: Core, sandbox: SandboxEntry, call?: CallOptions): Promise<void> {
+  using _lock = await core.locks.lock(sandbox.record.id, call)
   if (!core.state.sandboxes.has(sandbox.record.id)) return
   sandbox.record = { ...sandbox.record, phase: 'deleting' }
   const endpoints = endpointsOf(core, sandbox)
@@ -233,9 +233,14 @@ function recordsOf(core: Core, sandbox: SandboxEntry, entry: EndpointEntry): Ent
 }
 
 /** Takes the interface of an endpoint out of its sandbox. */
-export async function leave(core: Core, entry: EndpointEntry, sandbox: SandboxEntry): Promise<void> {
-  using _sandboxLock = await core.locks.lock(sandbox.record.id)
-  using _endpointLock = await core.locks.lock(entry.record.id)
+export async function leave(
+  core: Core,
+  entry: EndpointEntry,
+  sandbox: SandboxEntry,
+  call?: CallOptions,
+): Promise<void> {
+  using _sandboxLock = await core.locks.lock(sandbox.record.id, call)
+  using _endpointLock = await core.locks.lock(entry.record.id, call)
   if (entry.record.sandboxId !== sandbox.record.id) {
     throw new EndpointNotJoinedError(entry.record.name, sandbox.record.containerId)
   }

@@ -83,17 +83,17 @@ export async function createNetwork(
 }
 
 /** Unmakes a network with all that is on it: endpoints leave their sandboxes first. */
-export async function forceDeleteNetwork(core: Core, entry: NetworkEntry): Promise<void> {
+export async function forceDeleteNetwork(core: Core, entry: NetworkEntry, call?: CallOptions): Promise<void> {
   for (const id of [...entry.endpointsByName.values()]) {
     const endpoint = core.state.endpoints.get(id)
-    if (endpoint !== undefined) await deleteEndpoint(core, endpoint, { force: true })
+    if (endpoint !== undefined) await deleteEndpoint(core, endpoint, { force: true }, call)
   }
-  await deleteNetwork(core, entry)
+  await deleteNetwork(core, entry, call)
 }
 
 /** Unmakes a network that nobody is on. One that is gone already is no error. */
-export async function deleteNetwork(core: Core, entry: NetworkEntry): Promise<void> {
-  using _lock = await core.locks.lock(entry.record.id)
+export async function deleteNetwork(core: Core, entry: NetworkEntry, call?: CallOptions): Promise<void> {
+  using _lock = await core.locks.lock(entry.record.id, call)
   if (!core.state.networks.has(entry.record.id)) return
   if (entry.endpointsByName.size > 0) {
     throw new ActiveEndpointsError(entry.record.name, [...entry.endpointsByName.keys()])

@@ -83,8 +83,9 @@ export class Sandbox {
   }
 
   /** Deletes it with the endpoints joined to it. Programs in it lose their network. Safe to call twice. */
-  async delete(): Promise<void> {
-    await this.#core.run(() => this.#core.meters.detach.time(() => deleteSandbox(this.#core, this.#entry)))
+  async delete(call?: CallOptions): Promise<void> {
+    const { meters } = this.#core
+    await this.#core.run(() => meters.detach.time(() => deleteSandbox(this.#core, this.#entry, call)), call)
   }
 
   /**
