@@ -1,4 +1,4 @@
-import { chmodSync, mkdirSync, rmSync } from 'node:fs'
+import { chmodSync, existsSync, mkdirSync, rmSync } from 'node:fs'
 import { createServer, type Server, type Socket } from 'node:net'
 import { dirname } from 'node:path'
 import type { CallOptions, Logger } from '@net/types'
@@ -45,7 +45,8 @@ export class KeyDesk {
     this.#opening = undefined
     for (const hook of this.#hooks) hook.destroy()
     if (server !== undefined) await new Promise((resolve) => server.close(resolve))
-    rmSync(dirname(this.#path), { recursive: true, force: true })
+    const folder = dirname(this.#path)
+    if (existsSync(folder)) rmSync(folder, { recursive: true, force: true })
   }
 
   #listen(handler: KeyHandler): Promise<Server> {
