@@ -14,7 +14,7 @@ import { RangeIndex } from './range-index.ts'
 /** The pools of one family. */
 interface FamilyPools {
   readonly pools: RangeIndex<AddressPool>
-  readonly chooser: PoolChooser
+  chooser: PoolChooser
 }
 
 /** Pools that do not overlap each other. */
@@ -29,6 +29,13 @@ export class AddressSpace {
       chooser: new PoolChooser(disjointBases(bases, family)),
     })
     this.#families = { 4: poolsOf(4), 6: poolsOf(6) }
+  }
+
+  /** Chooses out of others from now on. What is held stays held, and is in the way. */
+  changeBases(bases: readonly PoolBase[]): void {
+    for (const family of [4, 6] as const) {
+      this.#families[family].chooser = new PoolChooser(disjointBases(bases, family))
+    }
   }
 
   /** Takes the pool asked for, or chooses one. */

@@ -17,6 +17,17 @@ export interface DefaultIpamOptions {
   readonly pools?: readonly PoolBaseOptions[] | undefined
 }
 
+/** The built-in address manager. */
+export interface DefaultIpam extends IpamDriver {
+  /**
+   * Has pools be cut out of others from now on, as if it had been made with them. Those that are held stay. Absent over
+   * a store, which others share.
+   *
+   * @throws InvalidPoolError (`ERR_INVALID_POOL`)
+   */
+  changePools?(pools: readonly PoolBaseOptions[]): void
+}
+
 /** What the built-in address manager is given to work with. */
 export interface DefaultIpamDeps {
   /** Where pools and addresses are kept. @defaultValue nowhere but in memory */
@@ -35,7 +46,7 @@ const ADDRESS_SPACES = { local: 'LocalDefault', global: 'GlobalDefault' } as con
  *
  * @throws InvalidPoolError (`ERR_INVALID_POOL`) for `pools` that are none
  */
-export function defaultIpam(options: DefaultIpamOptions = {}, deps: DefaultIpamDeps = {}): IpamDriver {
+export function defaultIpam(options: DefaultIpamOptions = {}, deps: DefaultIpamDeps = {}): DefaultIpam {
   const { store, logger = silentLogger, random } = deps
   const configured = parseBases(options.pools ?? [])
   const makeUniqueLocal = (): Cidr => randomUniqueLocal(random)
@@ -46,9 +57,13 @@ export function defaultIpam(options: DefaultIpamOptions = {}, deps: DefaultIpamD
   if (store !== undefined) {
     return storedIpam(ADDRESS_SPACES, (space) => ({ store, logger, basesOf: basesOf[space], makeUniqueLocal }))
   }
-  return memoryIpam(
-    new AddressSpace(ADDRESS_SPACES.local, basesOf.local(makeUniqueLocal())),
-    new AddressSpace(ADDRESS_SPACES.global, basesOf.global(makeUniqueLocal())),
-    logger,
-  )
+  const uniqueLocal = makeUniqueLocal()
+  const local = new AddressSpace(ADDRESS_SPACES.local, basesOf.local(uniqueLocal))
+  const global = new AddressSpace(ADDRESS_SPACES.global, basesOf.global(makeUniqueLocal()))
+  return {
+    ...memoryIpam(local, global, logger),
+    changePools: (pools) => {
+      local.changeBases(replaceBases(parseBases(pools), defaultBases('local', uniqueLocal)))
+    },
+  }
 }

@@ -4,7 +4,7 @@
  * @packageDocumentation
  */
 
-export { defaultIpam, type DefaultIpamDeps, type DefaultIpamOptions } from './default-ipam.ts'
+export { defaultIpam, type DefaultIpam, type DefaultIpamDeps, type DefaultIpamOptions } from './default-ipam.ts'
 export {
   InvalidPluginError,
   NoAddressReturnedError,

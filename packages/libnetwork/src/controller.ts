@@ -18,6 +18,7 @@ import {
   type CreateNetworkRequest,
   type CreateSandboxRequest,
 } from './requests.ts'
+import { parseReload, reload, type ReloadOptions } from './reload.ts'
 import { Sandbox } from './sandbox.ts'
 
 /** A container on a network. */
@@ -111,7 +112,7 @@ export class Controller implements AsyncDisposable {
 
   /** The names of address managers; plugins that were not asked for yet are not among them. */
   ipamDrivers(): readonly string[] {
-    return [...this.#core.ipam.keys()]
+    return this.#core.ipam.names()
   }
 
   /** All sandboxes, in the order of creation. */
@@ -162,6 +163,19 @@ export class Controller implements AsyncDisposable {
    */
   metrics(options: MetricsOptions = {}): string {
     return metricsOf(this.#core, options)
+  }
+
+  /**
+   * Changes what is chosen about it while it runs: all of it, or nothing. What is left out stays as it is; what was made
+   * already does too, but for resolvers of sandboxes that are refreshed.
+   *
+   * @throws `ERR_INVALID_REQUEST`, `ERR_INVALID_POOL`, `ERR_NO_SUCH_DRIVER`
+   */
+  async reload(options: ReloadOptions): Promise<void> {
+    await this.#core.run(() => {
+      reload(this.#core, parseReload(options))
+      return Promise.resolve()
+    })
   }
 
   /**

@@ -1,8 +1,8 @@
 import type { DriverRegistry } from '@net/driverapi'
-import type { IpamDriver } from '@net/ipamapi'
 import type { Executor } from '@net/osl'
 import type { PortAllocator } from '@net/portallocator'
 import { ClosedError, KeyedMutex, type CallOptions, type Logger, type Turns } from '@net/types'
+import type { IpamRegistry } from './ipam-registry.ts'
 import type { KeyDesk } from './keys/key-desk.ts'
 import type { LoopbackPorts } from './loopback/loopback-ports.ts'
 import type { Meters } from './metrics/meters.ts'
@@ -25,7 +25,7 @@ export interface Defaults {
 export interface CoreDeps {
   readonly defaults: Defaults
   readonly drivers: DriverRegistry
-  readonly ipam: ReadonlyMap<string, IpamDriver>
+  readonly ipam: IpamRegistry
   readonly executor: Executor
   readonly ports: PortAllocator
   readonly loopback?: LoopbackPorts | undefined
@@ -33,6 +33,8 @@ export interface CoreDeps {
   readonly naming: NamingDeps
   readonly keys: KeyDesk
   readonly meters: Meters
+  /** Has pools that nobody names be cut out of others. @throws `ERR_INVALID_POOL` */
+  readonly changePools: (pools: readonly { readonly base: string; readonly size: number }[]) => void
   readonly hostNames?: HostResolver | undefined
   /** Folder of the namespaces. */
   readonly folder: string
@@ -42,9 +44,10 @@ export interface CoreDeps {
 
 /** What all operations of one controller share. */
 export class Core {
-  readonly defaults: Defaults
+  /** Changed by reloading. */
+  defaults: Defaults
   readonly drivers: DriverRegistry
-  readonly ipam: ReadonlyMap<string, IpamDriver>
+  readonly ipam: IpamRegistry
   readonly executor: Executor
   readonly ports: PortAllocator
   /** Leads ports of `::1` to containers, where that is wanted. */
@@ -54,6 +57,8 @@ export class Core {
   /** Where runtimes hand namespaces over. */
   readonly keys: KeyDesk
   readonly meters: Meters
+  /** Has pools that nobody names be cut out of others. @throws `ERR_INVALID_POOL` */
+  readonly changePools: (pools: readonly { readonly base: string; readonly size: number }[]) => void
   /** Answers the host itself, where that is wanted. */
   readonly hostNames: HostResolver | undefined
   readonly folder: string
@@ -76,6 +81,7 @@ export class Core {
     this.naming = deps.naming
     this.keys = deps.keys
     this.meters = deps.meters
+    this.changePools = deps.changePools
     this.hostNames = deps.hostNames
     this.folder = deps.folder
     this.logger = deps.logger

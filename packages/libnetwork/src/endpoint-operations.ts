@@ -2,7 +2,6 @@ import type { EndpointRecord, NetworkRecord, Subnet } from '@net/driverapi'
 import {
   labels,
   macAddressOf,
-  NotImplementedError,
   parseAddress,
   parseMacAddress,
   randomId,
@@ -44,10 +43,10 @@ export async function prepareEndpoint(
 ): Promise<EndpointEntry> {
   call?.signal?.throwIfAborted()
   checkFamilies(network, request)
-  const macAddress = macAddressAsked(request)
+  const asked = macAddressAsked(request)
+  // One that is made from the address would come too late for a manager that wants it first.
+  const macAddress = asked ?? (network.ipam.capabilities.requiresMacAddress ? randomMacAddress() : undefined)
   const routes = routesOf(network, request)
-  if (network.ipam.capabilities.requiresMacAddress)
-    throw new NotImplementedError('an address manager that needs MAC addresses')
   const id = randomId()
   using _lock = await core.locks.lock(id, call)
   const { phase, name: networkName } = network.record
@@ -100,11 +99,12 @@ export async function deleteEndpoint(
   core: Core,
   entry: EndpointEntry,
   options: { readonly force: boolean },
+  call?: CallOptions,
 ): Promise<void> {
   const { sandboxId } = entry.record
   // A sandbox' lock comes before those of its endpoints.
-  using _sandboxLock = sandboxId === undefined ? undefined : await core.locks.lock(sandboxId)
-  using _endpointLock = await core.locks.lock(entry.record.id)
+  using _sandboxLock = sandboxId === undefined ? undefined : await core.locks.lock(sandboxId, call)
+  using _endpointLock = await core.locks.lock(entry.record.id, call)
   if (!core.state.endpoints.has(entry.record.id)) return
   if (entry.record.sandboxId !== undefined) {
     const { containerId } = core.state.getSandbox(entry.record.sandboxId).record
@@ -210,7 +210,8 @@ async function takeAddress(
   if (subnet === undefined) return undefined
   const { poolId, pool } = subnet
   // IPv6 has addresses enough to let those rest that were let go: ending the flows of one takes the kernel a while.
-  const request = { address: wanted, serial: pool.includes(':'), owner: entry.record.id }
+  const macAddress = network.ipam.capabilities.requiresMacAddress ? entry.record.macAddress : undefined
+  const request = { address: wanted, serial: pool.includes(':'), owner: entry.record.id, macAddress }
   const { address } = await network.ipam.requestAddress(poolId, request, call)
   rollback.defer(`take address ${address}`, () => network.ipam.releaseAddress(poolId, withoutPrefixLength(address)))
   return address

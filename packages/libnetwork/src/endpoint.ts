@@ -103,8 +103,11 @@ export class Endpoint {
   }
 
   /** Takes it out of the sandbox again. @throws `ERR_ENDPOINT_NOT_JOINED`, `ERR_NO_SUCH_SANDBOX` */
-  async leave(sandbox: { readonly id: string } | string): Promise<void> {
-    await this.#core.run(() => leave(this.#core, this.#entry, this.#core.state.getSandbox(idOf('sandbox', sandbox))))
+  async leave(sandbox: { readonly id: string } | string, call?: CallOptions): Promise<void> {
+    await this.#core.run(
+      () => leave(this.#core, this.#entry, this.#core.state.getSandbox(idOf('sandbox', sandbox)), call),
+      call,
+    )
   }
 
   /**
@@ -131,7 +134,8 @@ export class Endpoint {
   }
 
   /** Deletes it. Safe to call twice. @throws `ERR_ENDPOINT_JOINED` unless `force`, which makes it leave first */
-  async delete(options: { readonly force?: boolean } = {}): Promise<void> {
-    await this.#core.run(() => deleteEndpoint(this.#core, this.#entry, { force: options.force ?? false }))
+  async delete(options: { readonly force?: boolean } = {}, call?: CallOptions): Promise<void> {
+    const { force = false } = options
+    await this.#core.run(() => deleteEndpoint(this.#core, this.#entry, { force }, call), call)
   }
 }

@@ -190,10 +190,11 @@ export class InvalidIpamAnswerError extends NetError<'ERR_INVALID_IPAM_ANSWER'> 
 
 /** No address manager has this name. */
 export class NoSuchIpamDriverError extends NetError<'ERR_NO_SUCH_IPAM_DRIVER'> {
-  constructor(name: string, known: readonly string[]) {
+  constructor(name: string, known: readonly string[], cause?: unknown) {
     super(`no such address manager: ${JSON.stringify(name)}; known: ${known.join(', ')}`, {
       code: 'ERR_NO_SUCH_IPAM_DRIVER',
       kind: 'not-found',
+      cause,
     })
   }
 }

@@ -54,8 +54,11 @@ export type {
   JoinOptions,
   Options,
   PoolConfig,
+  RefreshRequest,
   RouteRequest,
 } from './requests.ts'
+export type { PluginOptions } from './ipam-registry.ts'
+export type { ReloadOptions } from './reload.ts'
 export { Sandbox, type InterfaceStatistics } from './sandbox.ts'
 export type { SpawnInSandboxOptions } from './spawn-request.ts'
 export type { SandboxProcess } from '@net/osl'

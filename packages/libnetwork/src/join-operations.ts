@@ -1,17 +1,18 @@
 import { join as joinPath } from 'node:path'
+import type { SandboxRecord } from '@net/driverapi'
 import { randomId, Rollback, shortId, type CallOptions } from '@net/types'
 import type { Core } from './core.ts'
 import { deleteEndpoint, isHeldByRecord, letEndpointGo, prepareEndpoint } from './endpoint-operations.ts'
-import { BusyError, EndpointJoinedError, EndpointNotJoinedError } from './errors.ts'
+import { BusyError, EndpointJoinedError, EndpointNotJoinedError, InvalidRequestError } from './errors.ts'
 import { holdEndpoints } from './endpoint-locks.ts'
 import { isGatewayEndpoint, settleGateway } from './gateway-network.ts'
 import { electGateways, endpointsOf, isAwaited, planOf, takeGateways } from './gateways.ts'
 import { awaitKeys } from './keys/await-keys.ts'
-import { appear, updateNaming, vanish } from './names/naming-operations.ts'
+import { appear, introduce, updateNaming, vanish } from './names/naming-operations.ts'
 import { namingWishesOf } from './names/naming-request.ts'
-import { SandboxNaming } from './names/sandbox-naming.ts'
+import { SandboxNaming, type NamingWishes } from './names/sandbox-naming.ts'
 import type { Entries } from './records/records.ts'
-import { idOf, type AttachRequest, type CreateSandboxRequest } from './requests.ts'
+import { idOf, type AttachRequest, type CreateSandboxRequest, type RefreshRequest } from './requests.ts'
 import type { EndpointEntry, SandboxEntry } from './state.ts'
 
 /**
@@ -69,8 +70,8 @@ async function openNamespace(
 }
 
 /** Unmakes a sandbox with the endpoints joined to it. One that is gone already is no error. */
-export async function deleteSandbox(core: Core, sandbox: SandboxEntry): Promise<void> {
-  using _lock = await core.locks.lock(sandbox.record.id)
+export async function deleteSandbox(core: Core, sandbox: SandboxEntry, call?: CallOptions): Promise<void> {
+  using _lock = await core.locks.lock(sandbox.record.id, call)
   if (!core.state.sandboxes.has(sandbox.record.id)) return
   sandbox.record = { ...sandbox.record, phase: 'deleting' }
   const endpoints = endpointsOf(core, sandbox)
@@ -112,6 +113,36 @@ export async function renameSandbox(core: Core, sandbox: SandboxEntry, name: str
     throw error
   }
   for (const endpoint of endpoints) await appear(core, endpoint, sandbox)
+}
+
+/** Gives a sandbox other names, hosts and resolver. Its interfaces, and the connections over them, stay as they are. */
+export async function refreshSandbox(core: Core, sandbox: SandboxEntry, request: RefreshRequest): Promise<void> {
+  using _lock = await core.locks.lock(sandbox.record.id)
+  core.state.getSandbox(sandbox.record.id)
+  const { record: before } = sandbox
+  const { wishes: had } = sandbox.naming
+  const wishes = namingWishesOf({ ...request, containerId: before.containerId }, before.id)
+  await using rollback = new Rollback()
+  rollback.defer('refresh', async () => {
+    await becomeNamed(core, sandbox, { record: before, wishes: had })
+    await core.records.keep({ sandboxes: [sandbox] })
+  })
+  const record = { ...before, hostname: wishes.hostname, domainname: wishes.domainname }
+  await becomeNamed(core, sandbox, { record, wishes })
+  await core.records.keep({ sandboxes: [sandbox] })
+  rollback.commit()
+}
+
+async function becomeNamed(
+  core: Core,
+  sandbox: SandboxEntry,
+  { record, wishes }: { readonly record: SandboxRecord; readonly wishes: NamingWishes },
+): Promise<void> {
+  sandbox.record = record
+  await sandbox.naming.refresh(wishes, { isThere: !isAwaited(sandbox) })
+  if (isAwaited(sandbox)) return
+  for (const endpoint of endpointsOf(core, sandbox)) introduce(core, endpoint, sandbox)
+  await updateNaming(core, sandbox)
 }
 
 /** How an endpoint is to join. */
@@ -203,9 +234,14 @@ function recordsOf(core: Core, sandbox: SandboxEntry, entry: EndpointEntry): Ent
 }
 
 /** Takes the interface of an endpoint out of its sandbox. */
-export async function leave(core: Core, entry: EndpointEntry, sandbox: SandboxEntry): Promise<void> {
-  using _sandboxLock = await core.locks.lock(sandbox.record.id)
-  using _endpointLock = await core.locks.lock(entry.record.id)
+export async function leave(
+  core: Core,
+  entry: EndpointEntry,
+  sandbox: SandboxEntry,
+  call?: CallOptions,
+): Promise<void> {
+  using _sandboxLock = await core.locks.lock(sandbox.record.id, call)
+  using _endpointLock = await core.locks.lock(entry.record.id, call)
   if (entry.record.sandboxId !== sandbox.record.id) {
     throw new EndpointNotJoinedError(entry.record.name, sandbox.record.containerId)
   }
@@ -254,7 +290,12 @@ export async function attach(
   request: AttachRequest,
   call?: CallOptions,
 ): Promise<{ endpoint: EndpointEntry; sandbox: SandboxEntry }> {
-  const network = core.state.getNetwork(idOf('network', request.network ?? core.defaults.network))
+  const wanted = request.network ?? core.defaults.network
+  if (wanted === undefined) {
+    const problem = 'expected a network, its id or its name, where there is no default network'
+    throw new InvalidRequestError('request to attach', 'network', problem)
+  }
+  const network = core.state.getNetwork(idOf('network', wanted))
   await using rollback = new Rollback()
   const endpoint = await prepareEndpoint(core, network, request.endpoint, call)
   rollback.defer('create endpoint', () => deleteEndpoint(core, endpoint, { force: true }))

@@ -4,7 +4,7 @@ import { NameTable } from '@net/resolver'
 import { isNetError, randomId, Rollback, type CallOptions } from '@net/types'
 import { applyConfig, createConfig, refuseInUse } from './config-networks.ts'
 import type { Core } from './core.ts'
-import { ActiveEndpointsError, NoSuchIpamDriverError, ScopeMismatchError } from './errors.ts'
+import { ActiveEndpointsError, ScopeMismatchError } from './errors.ts'
 import { deleteEndpoint } from './endpoint-operations.ts'
 import type { CreateNetworkRequest } from './requests.ts'
 import type { NetworkEntry } from './state.ts'
@@ -20,13 +20,15 @@ export async function createNetwork(
   if (asked.configOnly === true) return createConfig(core, asked, call)
   const id = randomId()
   using _lock = await core.locks.lock(id, call)
-  const { request, config } = applyConfig(core, asked)
+  const { request } = applyConfig(core, asked)
   const driver = core.drivers.get(request.driver ?? core.defaults.driver)
   if (request.scope !== undefined && request.scope !== driver.scope) {
     throw new ScopeMismatchError(driver.type, driver.scope, request.scope)
   }
-  const ipam = ipamOf(core, request.ipam?.driver ?? 'default')
+  const ipam = await core.ipam.get(request.ipam?.driver ?? 'default', call)
   const pools = poolsOf(request)
+  // Nobody waits from here on until the network is known: what it is made from stays.
+  const { config } = applyConfig(core, asked)
   const internal = request.internal ?? false
   const options = driver.checkNetwork({
     id,
@@ -81,17 +83,17 @@ export async function createNetwork(
 }
 
 /** Unmakes a network with all that is on it: endpoints leave their sandboxes first. */
-export async function forceDeleteNetwork(core: Core, entry: NetworkEntry): Promise<void> {
+export async function forceDeleteNetwork(core: Core, entry: NetworkEntry, call?: CallOptions): Promise<void> {
   for (const id of [...entry.endpointsByName.values()]) {
     const endpoint = core.state.endpoints.get(id)
-    if (endpoint !== undefined) await deleteEndpoint(core, endpoint, { force: true })
+    if (endpoint !== undefined) await deleteEndpoint(core, endpoint, { force: true }, call)
   }
-  await deleteNetwork(core, entry)
+  await deleteNetwork(core, entry, call)
 }
 
 /** Unmakes a network that nobody is on. One that is gone already is no error. */
-export async function deleteNetwork(core: Core, entry: NetworkEntry): Promise<void> {
-  using _lock = await core.locks.lock(entry.record.id)
+export async function deleteNetwork(core: Core, entry: NetworkEntry, call?: CallOptions): Promise<void> {
+  using _lock = await core.locks.lock(entry.record.id, call)
   if (!core.state.networks.has(entry.record.id)) return
   if (entry.endpointsByName.size > 0) {
     throw new ActiveEndpointsError(entry.record.name, [...entry.endpointsByName.keys()])
@@ -123,10 +125,4 @@ async function releasePool(ipam: IpamDriver, { poolId }: Subnet): Promise<void> 
   } catch (error) {
     if (!isNetError(error, 'ERR_NO_SUCH_POOL')) throw error
   }
-}
-
-function ipamOf(core: Core, name: string): IpamDriver {
-  const ipam = core.ipam.get(name)
-  if (ipam === undefined) throw new NoSuchIpamDriverError(name, [...core.ipam.keys()])
-  return ipam
 }

@@ -103,13 +103,13 @@ export class Network {
   }
 
   /**
-   * Deletes it. Safe to call twice.
+   * Deletes it. Safe to call twice. It can be given up until it begins, and is carried through then.
    *
    * @throws `ERR_ACTIVE_ENDPOINTS`, naming them, unless `force`, which deletes them first; `ERR_CONFIG_IN_USE`, naming
    *   the networks that were made from it
    */
-  async delete(options: { readonly force?: boolean } = {}): Promise<void> {
+  async delete(options: { readonly force?: boolean } = {}, call?: CallOptions): Promise<void> {
     const remove = options.force === true ? forceDeleteNetwork : deleteNetwork
-    await this.#core.run(() => remove(this.#core, this.#entry))
+    await this.#core.run(() => remove(this.#core, this.#entry, call), call)
   }
 }

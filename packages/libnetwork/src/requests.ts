@@ -83,6 +83,9 @@ export interface CreateSandboxRequest {
   readonly key?: string | false | undefined
 }
 
+/** What a sandbox is to be called from now on, and how it finds others. Plain JSON. */
+export type RefreshRequest = Pick<CreateSandboxRequest, 'hostname' | 'domainname' | 'extraHosts' | 'dns'>
+
 /** What the resolver of a sandbox does otherwise than the host's. */
 export interface DnsRequest {
   /** Addresses of the servers to ask, from the sandbox's own network. @defaultValue the host's, from the host's */
@@ -191,8 +194,7 @@ const path = z
   .string()
   .refine((text) => text.startsWith('/') && text.length < 4_096 && !text.includes('\0'), 'expected an absolute path')
 
-const createSandboxSchema: z.ZodType<CreateSandboxRequest> = z.strictObject({
-  containerId: name,
+const refreshMembers = {
   hostname: hostname.optional(),
   domainname: hostname.optional(),
   extraHosts: z.record(word, address).optional(),
@@ -207,6 +209,13 @@ const createSandboxSchema: z.ZodType<CreateSandboxRequest> = z.strictObject({
       }),
     ])
     .optional(),
+}
+
+const refreshSchema: z.ZodType<RefreshRequest> = z.strictObject(refreshMembers)
+
+const createSandboxSchema: z.ZodType<CreateSandboxRequest> = z.strictObject({
+  containerId: name,
+  ...refreshMembers,
   key: z.union([z.literal(false), path], 'expected an absolute path or false').optional(),
 })
 
@@ -234,11 +243,14 @@ export const parseCreateEndpoint = parser('endpoint', createEndpointSchema)
 /** @throws InvalidRequestError (`ERR_INVALID_REQUEST`) */
 export const parseCreateSandbox = parser('sandbox', createSandboxSchema)
 /** @throws InvalidRequestError (`ERR_INVALID_REQUEST`) */
+export const parseRefresh = parser('sandbox', refreshSchema)
+/** @throws InvalidRequestError (`ERR_INVALID_REQUEST`) */
 export const parseJoin = parser('join', joinSchema)
 /** @throws InvalidRequestError (`ERR_INVALID_REQUEST`) */
 export const parsePorts = parser('ports', portsSchema)
 
-function parser<T>(what: string, schema: z.ZodType<T>): (request: T) => T {
+/** Checks what `what` is by a schema. */
+export function parser<T>(what: string, schema: z.ZodType<T>): (request: T) => T {
   return (request) => {
     const result = schema.safeParse(request)
     if (result.success) return result.data

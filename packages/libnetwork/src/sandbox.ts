@@ -1,14 +1,14 @@
 import type { LinkStatistics } from '@net/netlink-ffi'
 import type { SandboxProcess } from '@net/osl'
 import type { ResolverStatistics } from '@net/resolver'
-import { formatAddress, NotImplementedError, parseAddress, type CallOptions } from '@net/types'
+import { formatAddress, parseAddress, type CallOptions } from '@net/types'
 import type { Core } from './core.ts'
 import { Endpoint } from './endpoint.ts'
 import { BusyError } from './errors.ts'
-import { deleteSandbox, renameSandbox } from './join-operations.ts'
+import { deleteSandbox, refreshSandbox, renameSandbox } from './join-operations.ts'
 import { setKey } from './keys/set-key.ts'
 import type { FilePaths } from './names/sandbox-files.ts'
-import { parseKey, parseName } from './requests.ts'
+import { parseKey, parseName, parseRefresh, type RefreshRequest } from './requests.ts'
 import { parseSpawn, type SpawnInSandboxOptions } from './spawn-request.ts'
 import type { SandboxEntry } from './state.ts'
 
@@ -83,8 +83,9 @@ export class Sandbox {
   }
 
   /** Deletes it with the endpoints joined to it. Programs in it lose their network. Safe to call twice. */
-  async delete(): Promise<void> {
-    await this.#core.run(() => this.#core.meters.detach.time(() => deleteSandbox(this.#core, this.#entry)))
+  async delete(call?: CallOptions): Promise<void> {
+    const { meters } = this.#core
+    await this.#core.run(() => meters.detach.time(() => deleteSandbox(this.#core, this.#entry, call)), call)
   }
 
   /**
@@ -146,9 +147,14 @@ export class Sandbox {
     return this.#core.state.getSandbox(this.id).naming.statistics()
   }
 
-  /** @throws `ERR_NOT_IMPLEMENTED` */
-  refresh(): Promise<never> {
-    return Promise.reject(new NotImplementedError('sandbox.refresh()'))
+  /**
+   * Gives it other names, lines of its hosts file and another resolver, as if it had been made with `options`; what is
+   * left out is as by default. Its files are written anew in place. Interfaces and connections stay as they are.
+   *
+   * @throws `ERR_NO_SUCH_SANDBOX`, `ERR_INVALID_REQUEST`
+   */
+  async refresh(options: RefreshRequest = {}): Promise<void> {
+    await this.#core.run(() => refreshSandbox(this.#core, this.#entry, parseRefresh(options)))
   }
 
   /**

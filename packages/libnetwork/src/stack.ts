@@ -7,7 +7,7 @@ import {
   type ForeignAnswer,
   type TableFirewall,
 } from '@net/firewall'
-import { defaultIpam, nullIpam } from '@net/ipam'
+import { defaultIpam, nullIpam, type PoolBaseOptions } from '@net/ipam'
 import type { IpamDriver } from '@net/ipamapi'
 import { holdName, isNameHeld, type HeldName } from '@net/netlink-ffi'
 import { Executor, isSandbox, type DriftAnswer, type ForwardingMemory } from '@net/osl'
@@ -20,6 +20,7 @@ import { Core, type Defaults } from './core.ts'
 import { ControllerRunningError, InvalidRequestError } from './errors.ts'
 import { EventLog, type Happening } from './events.ts'
 import { isAwaited } from './gateways.ts'
+import { IpamRegistry, type PluginOptions } from './ipam-registry.ts'
 import { awaitKeys } from './keys/await-keys.ts'
 import { KeyDesk } from './keys/key-desk.ts'
 import { openLoopbackPorts, type UserlandProxy } from './loopback/loopback-ports.ts'
@@ -54,6 +55,8 @@ export interface ControllerOptions extends KeepingOptions {
   readonly gatewayNetwork?: string | undefined
   /** Address managers beside the built-in ones (`default`, `null`). */
   readonly ipam?: readonly IpamDriver[] | undefined
+  /** Where address managers are looked for that are plugins. @defaultValue where Docker's are */
+  readonly plugins?: PluginOptions | undefined
   /** Pools that networks get when they name none: CIDR `base`, cut into subnets of prefix length `size`. */
   readonly pools?: readonly { readonly base: string; readonly size: number }[] | undefined
   readonly ports?: PortAllocatorOptions | undefined
@@ -100,7 +103,11 @@ export async function openController(options: ControllerOptions = {}): Promise<C
   const logger = options.logger ?? silentLogger
   const turns = new Turns()
   const drivers = driversOf(options)
-  const deps = { drivers, defaults: defaultsOf(options, drivers), ipam: ipamOf(options, logger), logger, turns }
+  const deps = { drivers, defaults: defaultsOf(options, drivers), logger, turns }
+
+  const builtIn = defaultIpam({ pools: options.pools }, { logger })
+  const ipam = new IpamRegistry([builtIn, nullIpam(), ...(options.ipam ?? [])], options.plugins ?? {}, logger)
+  const changePools = (pools: readonly PoolBaseOptions[]): void => builtIn.changePools?.(pools)
 
   // Let go in the opposite order, whichever fails: the name last, so that a successor finds the host as it is left.
   const held = new Rollback()
@@ -152,6 +159,8 @@ export async function openController(options: ControllerOptions = {}): Promise<C
     held.defer('listen for keys', () => keys.close())
     const parts = {
       ...deps,
+      ipam,
+      changePools,
       executor,
       ports,
       loopback,
@@ -227,11 +236,6 @@ function defaultsOf(options: ControllerOptions, drivers: DriverRegistry): Defaul
     network: options.defaultNetwork?.trim(),
     gatewayNetwork: options.gatewayNetwork?.trim() ?? 'net_gateway',
   }
-}
-
-function ipamOf(options: ControllerOptions, logger: Logger): Map<string, IpamDriver> {
-  const builtIn = [defaultIpam({ pools: options.pools }, { logger }), nullIpam()]
-  return new Map([...builtIn, ...(options.ipam ?? [])].map((ipam) => [ipam.name, ipam]))
 }
 
 /** A longer name would not fit an abstract socket's address (struct sockaddr_un). */

@@ -145,12 +145,6 @@ describeKernel('a sandbox', () => {
       await expect(net.createSandbox(request)).rejects.toMatchObject({ code: 'ERR_INVALID_REQUEST' })
     },
   )
-
-  it('says of what is to come that it is not there yet', async () => {
-    const sandbox = await net.createSandbox({ containerId: 'c' })
-
-    await expect(sandbox.refresh()).rejects.toMatchObject({ code: 'ERR_NOT_IMPLEMENTED', kind: 'not-implemented' })
-  })
 })
 
 describeKernel('joining', () => {

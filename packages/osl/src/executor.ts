@@ -297,8 +297,8 @@ export class Executor {
    * What the kernel has of what is wanted, and where the two differ. Changes nothing, and lets the event loop turn: what
    * is done meanwhile may show as a difference.
    */
-  async inspect(wanted: Omit<Wanted, 'owner'>): Promise<{ host: HostReport; differences: Difference[] }> {
-    const owned = { ...wanted, owner: this.#owner }
+  async inspect(wanted: Omit<Wanted, 'owner' | 'leaving'>): Promise<{ host: HostReport; differences: Difference[] }> {
+    const owned = { ...wanted, owner: this.#owner, leaving: this.#reaper.pending() }
     const facts = [
       ...wanted.networks.flatMap(({ firewall }) => firewall),
       ...wanted.joins.flatMap(({ plan }) => plan.firewall),

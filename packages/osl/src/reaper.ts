@@ -38,6 +38,11 @@ export class Reaper {
     this.#start()
   }
 
+  /** Those handed over that may be there still, by index. */
+  pending(): ReadonlySet<number> {
+    return new Set(this.#links.keys())
+  }
+
   /** Deletes links now, and resolves when they are gone. Links that are gone already are no error. */
   async delete(indexes: readonly number[]): Promise<void> {
     await this.#socket.deleteLinks(indexes)

@@ -45,7 +45,8 @@ export class KeyDesk {
     this.#opening = undefined
     for (const hook of this.#hooks) hook.destroy()
     if (server !== undefined) await new Promise((resolve) => server.close(resolve))
-    if (existsSync(dirname(this.#path))) rmSync(dirname(this.#path), { recursive: true, force: true })
+    const folder = dirname(this.#path)
+    if (existsSync(folder)) rmSync(folder, { recursive: true, force: true })
   }
 
   #listen(handler: KeyHandler): Promise<Server> {

@@ -66,6 +66,15 @@ export class SandboxFiles {
     this.#made = true
   }
 
+  /** Writes them anew, in place, where they are there; what others wrote into them is gone. */
+  async rewrite(texts: () => FileTexts): Promise<void> {
+    if (!this.#made) return
+    const { hosts, resolvConf, hostname } = texts()
+    await unlessRemoved(() => this.#bound.edit(this.paths.hosts, () => hosts))
+    await unlessRemoved(() => this.#bound.edit(this.paths.hostname, () => hostname))
+    await unlessRemoved(() => this.#bound.write(this.paths.resolvConf, resolvConf, { hashPath: this.#hashPath }))
+  }
+
   /**
    * Takes over what an earlier process made, if it did: the hosts file comes to say of the names what `records` say, and
    * nothing else of them.

@@ -48,8 +48,8 @@ export interface NamingDeps {
   readonly host: HostResolvConf
   readonly bound: BoundFiles
   readonly slots: FairSlots
-  /** What is the same for all their resolvers. */
-  readonly resolver: Pick<ResolverOptions, 'serverTimeoutMs' | 'timeoutMs' | 'cacheEntries' | 'logQuestions'>
+  /** What is the same for all their resolvers. Changed by reloading. */
+  resolver: Pick<ResolverOptions, 'serverTimeoutMs' | 'timeoutMs' | 'cacheEntries' | 'logQuestions'>
   /** What resolvers did that are closed. */
   readonly past: ResolverTotals
   readonly logger: Logger
@@ -74,10 +74,10 @@ const nowhere: NamingView = { networks: [], addresses: [], gateways: [] }
 export class SandboxNaming {
   readonly names = new SandboxNames()
   readonly #key: string
-  readonly wishes: NamingWishes
   readonly #deps: NamingDeps
   readonly #files: SandboxFiles
-  readonly #hostName: HostNameSource | undefined
+  #wishes: NamingWishes
+  #hostName: HostNameSource | undefined
   #view = nowhere
   #resolver: Resolver | undefined
   #unfollow: (() => void) | undefined
@@ -91,11 +91,23 @@ export class SandboxNaming {
     deps: NamingDeps,
   ) {
     this.#key = key
-    this.wishes = wishes
+    this.#wishes = wishes
     this.#deps = deps
     this.#files = new SandboxFiles(folder, deps.bound)
-    const { hostName } = wishes.dns ?? {}
-    this.#hostName = hostName === undefined ? undefined : new HostNameSource(hostName)
+    this.#hostName = hostNameOf(wishes)
+  }
+
+  get wishes(): NamingWishes {
+    return this.#wishes
+  }
+
+  /** Does otherwise from now on, and says so in the files, which are written anew in place. */
+  async refresh(wishes: NamingWishes, { isThere }: { readonly isThere: boolean }): Promise<void> {
+    await this.release()
+    this.#wishes = wishes
+    this.#hostName = hostNameOf(wishes)
+    if (isThere) await this.open()
+    await this.#files.rewrite(() => this.#texts())
   }
 
   /** Begins to answer in the namespace, where a resolver is wanted. */
@@ -244,6 +256,10 @@ export class SandboxNaming {
     const { hostname, domainname } = this.wishes
     return addresses.map((address) => ownHostRecord(address, hostname, domainname))
   }
+}
+
+function hostNameOf({ dns }: NamingWishes): HostNameSource | undefined {
+  return dns?.hostName === undefined ? undefined : new HostNameSource(dns.hostName)
 }
 
 /** Whether programs in the namespace at `key` can have `::1`; of one that is yet to come, as on the host. */

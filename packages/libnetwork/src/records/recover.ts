@@ -121,7 +121,8 @@ async function removeGone(core: Core, { gone }: Survey): Promise<void> {
   }
   for (const { record, ipam: name } of gone.networks) {
     await core.executor.deleteNetwork(planNetwork(core, record))
-    const ipam = core.ipam.get(name)
+    // A manager that is not there any more has nothing to be let go.
+    const ipam = await core.ipam.get(name).catch(() => undefined)
     if (ipam === undefined || ipam.capabilities.requiresRequestReplay) continue
     for (const subnet of [record.ipv4, record.ipv6]) {
       if (subnet !== undefined) await ipam.releasePool(subnet.poolId)

@@ -3,7 +3,6 @@ import { NameTable } from '@net/resolver'
 import { parseCidr, withoutPrefixLength } from '@net/types'
 import type { Core } from '../core.ts'
 import { heldAddresses } from '../endpoint-operations.ts'
-import { NoSuchIpamDriverError } from '../errors.ts'
 import { SandboxNaming } from '../names/sandbox-naming.ts'
 import type { EndpointEntry, NetworkEntry } from '../state.ts'
 import { subnetsOf } from '../subnets.ts'
@@ -12,8 +11,7 @@ import type { StoredEndpoint, StoredNetwork, StoredPool, StoredSandbox } from '.
 /** Knows a network again. A manager that forgets over a restart is asked again for what it had given. */
 export async function replayNetwork(core: Core, stored: StoredNetwork): Promise<NetworkEntry> {
   core.drivers.get(stored.record.driver)
-  const ipam = core.ipam.get(stored.ipam)
-  if (ipam === undefined) throw new NoSuchIpamDriverError(stored.ipam, [...core.ipam.keys()])
+  const ipam = await core.ipam.get(stored.ipam)
   const entry: NetworkEntry = {
     record: stored.record,
     ipam,

@@ -29,6 +29,7 @@ const wanted: Wanted = {
   networks: [{ links: [bridge], sysctls: [{ path: 'net/x', value: '1' }], firewall: [] }],
   joins: [{ key, plan: join }],
   keys: [key],
+  leaving: new Set(),
 }
 const up = { up: true, mtu: 1400 }
 const host: HostReport = {

@@ -13,6 +13,8 @@ export interface Wanted {
   readonly joins: readonly { readonly key: string; readonly plan: JoinPlan }[]
   /** Where the namespaces of sandboxes are to be. */
   readonly keys: readonly string[]
+  /** Links that are going, by index: as if they were gone. */
+  readonly leaving: ReadonlySet<number>
 }
 
 /** Reads what there is of what is wanted, a sandbox at a time. `routes` is the host's. */
@@ -33,7 +35,7 @@ function readSysctls(networks: readonly NetworkPlan[]): Record<string, string> {
   return Object.fromEntries(all.flatMap(([path, value]) => (value === undefined ? [] : [[path, value]])))
 }
 
-function readLinks({ owner, networks, joins }: Wanted, routes: RouteSocket): HostLinkReport[] {
+function readLinks({ owner, networks, joins, leaving }: Wanted, routes: RouteSocket): HostLinkReport[] {
   const named = new Set([
     ...networks.flatMap(({ links }) => links.map(({ name }) => name)),
     ...joins.flatMap(({ plan }) => plan.sandbox.links.map(({ create }) => create.hostName)),
@@ -42,7 +44,7 @@ function readLinks({ owner, networks, joins }: Wanted, routes: RouteSocket): Hos
   const nameOf = new Map(all.map(({ index, name }) => [index, name]))
   const addresses = addressesByLink(routes.listAddresses())
   return all
-    .filter(({ name, alias }) => alias === owner || named.has(name))
+    .filter(({ index, name, alias }) => (alias === owner || named.has(name)) && !leaving.has(index))
     .map((link) => ({
       ...reportLink(link, addresses),
       index: link.index,
