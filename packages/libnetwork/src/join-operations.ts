@@ -7,6 +7,7 @@ import { BusyError, EndpointJoinedError, EndpointNotJoinedError, InvalidRequestE
 import { holdEndpoints } from './endpoint-locks.ts'
 import { isGatewayEndpoint, settleGateway } from './gateway-network.ts'
 import { electGateways, endpointsOf, isAwaited, planOf, takeGateways } from './gateways.ts'
+import { putInPlace } from './in-place.ts'
 import { awaitKeys } from './keys/await-keys.ts'
 import { appear, introduce, updateNaming, vanish } from './names/naming-operations.ts'
 import { namingWishesOf } from './names/naming-request.ts'
@@ -205,27 +206,15 @@ export async function joinLocked(
   takeGateways(core, entry, sandbox)
   sandbox.endpoints.add(before.id)
   await core.records.keep(recordsOf(core, sandbox, entry), call)
-  if (!isAwaited(sandbox)) await putInPlace(core, entry, sandbox, { rollback, call })
+  if (!isAwaited(sandbox)) {
+    await putInPlace(core, sandbox.record.key, planOf(core, entry, sandbox), { rollback, call })
+    rollback.defer('make names known', () => {
+      vanish(core, entry)
+    })
+    await appear(core, entry, sandbox)
+  }
   rollback.commit()
   core.logger.debug({ endpointId: before.id, sandboxId: sandbox.record.id, interfaceName }, 'endpoint joined')
-}
-
-/** Gives the sandbox the interface of an endpoint that joined it, and makes its names known. */
-async function putInPlace(
-  core: Core,
-  entry: EndpointEntry,
-  sandbox: SandboxEntry,
-  { rollback, call }: { readonly rollback: Rollback; readonly call: CallOptions | undefined },
-): Promise<void> {
-  const plan = planOf(core, entry, sandbox)
-  await core.executor.join(sandbox.record.key, plan, call)
-  rollback.defer('join', () => core.executor.leave(plan))
-  await core.loopback?.add(plan.firewall, call)
-  rollback.defer('lead ::1 there', () => core.loopback?.remove(plan.firewall))
-  rollback.defer('make names known', () => {
-    vanish(core, entry)
-  })
-  await appear(core, entry, sandbox)
 }
 
 /** All whose records change when an endpoint joins a sandbox or leaves it: default routes pass between them. */

@@ -3,6 +3,7 @@ import type { Core } from '../core.ts'
 import { holdEndpoints } from '../endpoint-locks.ts'
 import { BusyError } from '../errors.ts'
 import { endpointsOf, isAwaited, planOf } from '../gateways.ts'
+import { putInPlace } from '../in-place.ts'
 import { introduce, updateNaming, vanish } from '../names/naming-operations.ts'
 import type { SandboxEntry } from '../state.ts'
 
@@ -28,7 +29,11 @@ async function takeOut(core: Core, sandbox: SandboxEntry): Promise<void> {
   await keepNamespace(core, sandbox, 'awaited')
   for (const endpoint of endpoints) vanish(core, endpoint)
   await sandbox.naming.release()
-  for (const endpoint of endpoints) await core.executor.leave(planOf(core, endpoint, sandbox))
+  for (const endpoint of endpoints) {
+    const plan = planOf(core, endpoint, sandbox)
+    await core.executor.leave(plan)
+    await core.loopback?.remove(plan.firewall)
+  }
   await core.executor.deleteSandbox(key, [])
 }
 
@@ -44,9 +49,7 @@ async function putIn(core: Core, sandbox: SandboxEntry, path: string, call?: Cal
   rollback.defer('answer names', () => sandbox.naming.release())
   await sandbox.naming.open()
   for (const endpoint of endpointsOf(core, sandbox)) {
-    const plan = planOf(core, endpoint, sandbox)
-    await core.executor.join(key, plan, call)
-    rollback.defer('join', () => core.executor.leave(plan))
+    await putInPlace(core, key, planOf(core, endpoint, sandbox), { rollback, call })
     rollback.defer('make names known', () => {
       vanish(core, endpoint)
     })
