@@ -233,7 +233,7 @@ describeKernel('joining', () => {
 describeKernel('attaching', () => {
   it.each([
     [undefined, 'expected object'],
-    [{ endpoint: { name: 'e' }, sandbox: { containerId: 'c' } }, 'expected a network or its id, got undefined'],
+    [{ endpoint: { name: 'e' }, sandbox: { containerId: 'c' } }, 'network: expected a network, its id or its name'],
     [{ network: 'network1', endpoint: { name: 'e' } }, 'sandbox: '],
   ])('is not begun for %j', async (request, problem) => {
     await expect(net.attach(request as never)).rejects.toMatchObject({

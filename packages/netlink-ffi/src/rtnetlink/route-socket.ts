@@ -1,5 +1,5 @@
 import type { CallOptions } from '@net/types'
-import { isErrno, NetlinkError } from '../errors.ts'
+import { isErrno, MalformedMessageError, NoReplyError, SystemCallError } from '../errors.ts'
 import { NLM_F_ECHO, type NetlinkMessage } from '../message.ts'
 import { NetlinkSocket, type NetlinkSocketOptions } from '../netlink-socket.ts'
 import { decodeAddress, listAddresses, type InterfaceAddress } from './address.ts'
@@ -145,8 +145,8 @@ export class RouteSocket {
       const [reply] = this.#socket.request({ ...message, flags: message.flags | NLM_F_ECHO })
       return reply === undefined ? this.getLink(link.name) : decodeLink(reply)
     } catch (error) {
-      // A refusal is an answer. Where none was heard, there may be a link.
-      if (!(error instanceof NetlinkError)) this.#deleteUnheard(link)
+      // Where no answer was heard, there may be a link.
+      if (isUnheard(error)) this.#deleteUnheard(link)
       throw error
     }
   }
@@ -159,4 +159,9 @@ export class RouteSocket {
     if (master !== undefined && link.master !== master) return
     this.#socket.exchange([deleteLink(link.index)])
   }
+}
+
+/** Whether it is not known what the kernel said. */
+function isUnheard(error: unknown): boolean {
+  return error instanceof SystemCallError || error instanceof NoReplyError || error instanceof MalformedMessageError
 }
