@@ -33,7 +33,7 @@ try {
     addRoute({ destination: '0.0.0.0/0', gateway: '192.0.2.1' }),
   )
   for (const { name, up } of inside.listLinks()) console.log(name, up ? 'up' : 'down') // lo down, eth0 up
-  for (const { address } of inside.listAddresses().filter((entry) => entry.index === index)) console.log(address)
+  for (const { address } of inside.listAddresses(index)) console.log(address)
   inside.close()
 
   // Refusals carry the request, the error number and, where it has one, the kernel's own sentence.
