@@ -54,11 +54,11 @@ export interface Restored {
   readonly keepStrangers: boolean
 }
 
-/** The links of the host as plans have them; of those that stay, the indexes by name. */
+/** The links of the host as plans have them; those that stay by name. */
 interface SortedLinks {
   readonly unfinished: readonly Link[]
   readonly strangers: readonly Link[]
-  readonly known: ReadonlyMap<string, number>
+  readonly known: ReadonlyMap<string, Link>
 }
 
 /** Something that happened to the host without our doing. */
@@ -192,14 +192,14 @@ export class Executor {
     }
     const { unfinished, strangers, known } = this.#sortLinks(await this.#listLinks(), networks, joins)
     if (unfinished.length > 0) await this.#reaper.delete(unfinished.map(({ index }) => index))
-    const indexesOf = (names: readonly string[]): number[] => names.map((name) => known.get(name) ?? 0)
+    const indexesOf = (names: readonly string[]): number[] => names.map((name) => known.get(name)?.index ?? 0)
     const watch = this.#drift ?? this.#watchDrift('repair')
     for (const plan of networks) watch.addNetwork(plan, indexesOf(plan.links.map(({ name }) => name)))
     for (const { key, plan } of joins) {
       await this.#turns.take()
       watch.addJoin(key, plan, indexesOf(plan.sandbox.links.map(({ create }) => create.hostName)))
     }
-    await watch.repair(this.#turns)
+    await watch.repair([...known.values()], this.#turns)
     if (watch !== this.#drift) watch.close()
     if (keepStrangers || strangers.length === 0) return
     this.#logger.warn({ links: strangers.map(({ name }) => name) }, 'links that no record wants are deleted')
@@ -388,12 +388,12 @@ export class Executor {
       if (kind === 'veth') return ports.has(name) && (alias === undefined || alias === this.#owner)
       return kind === 'bridge' && bridges.has(name) && alias === undefined && group === NETWORK_LINK_GROUP
     }
-    const sorted = { unfinished: [] as Link[], strangers: [] as Link[], known: new Map<string, number>() }
+    const sorted = { unfinished: [] as Link[], strangers: [] as Link[], known: new Map<string, Link>() }
     for (const link of links) {
       if (isUnfinished(link)) sorted.unfinished.push(link)
       else if (link.alias === this.#owner && !bridges.has(link.name) && !ports.has(link.name))
         sorted.strangers.push(link)
-      else sorted.known.set(link.name, link.index)
+      else sorted.known.set(link.name, link)
     }
     return sorted
   }

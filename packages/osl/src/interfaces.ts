@@ -8,6 +8,7 @@ import {
   makeDormant,
   replaceRoute,
   RouteSocket,
+  type InterfaceAddress,
   setBridgePort,
   setBridgePortUp,
   setLink,
@@ -84,7 +85,7 @@ export class Interfaces {
   restore(key: string, link: SandboxLink, gateways: JoinPlan['sandbox']['gateways']): void {
     using inside = inSandbox(key, () => RouteSocket.open({ logger: this.#logger }))
     const { index } = inside.getLink(link.name)
-    const missing = missingAddresses(inside, index, link)
+    const missing = missingAddresses(inside.listAddresses(index), link)
     inside.apply(
       setLink(index, { up: true }),
       ...missing.map((address) => addAddress({ index, address })),
@@ -128,10 +129,9 @@ function portUp({ index, bridge }: NearEnd, { isolated, filtered, hairpin }: Vet
   return [setBridgePortUp(index, { hairpin, isolated })]
 }
 
-/** The addresses that link `index` of the namespace of `routes` is to have and does not. */
-export function missingAddresses(routes: RouteSocket, index: number, { addresses }: SandboxLink): string[] {
-  const there = new Set(routes.listAddresses().flatMap((entry) => (entry.index === index ? [entry.address] : [])))
-  return addresses.filter((address) => !there.has(address))
+/** The addresses that a link is to have, and does not where it has those of `there`. */
+export function missingAddresses(there: readonly InterfaceAddress[], { addresses }: SandboxLink): string[] {
+  return addresses.filter((wanted) => !there.some(({ address }) => address === wanted))
 }
 
 /** They take the place of those that another endpoint served. */

@@ -62,18 +62,22 @@ export function inSandbox<T>(key: string, work: () => Synchronous<T>): T {
 }
 
 /**
- * Whether the namespace of a sandbox is at path `key`. One that was unmounted leaves an empty file. What cannot be found
- * out is thrown (EMFILE, EACCES): a sandbox that lives is not to be taken for one that is gone.
+ * As {@link inSandbox}; undefined where no namespace is at path `key`. One that was unmounted leaves an empty file. What
+ * cannot be found out is thrown (EMFILE, EACCES): a sandbox that lives is not to be taken for one that is gone.
  */
-export function isSandbox(key: string): boolean {
+export function inSandboxIfThere<T>(key: string, work: () => Synchronous<T>): T | undefined {
   try {
-    inSandbox(key, () => undefined)
-    return true
+    return inSandbox(key, work)
   } catch (error) {
     // setns answers EINVAL to what is no namespace.
-    if (isNetError(error, 'ERR_SANDBOX_NOT_FOUND') || isErrno(error, 'EINVAL')) return false
+    if (isNetError(error, 'ERR_SANDBOX_NOT_FOUND') || isErrno(error, 'EINVAL')) return undefined
     throw error
   }
+}
+
+/** Whether the namespace of a sandbox is at path `key`; see {@link inSandboxIfThere}. */
+export function isSandbox(key: string): boolean {
+  return inSandboxIfThere(key, () => true) ?? false
 }
 
 function isAbsence(error: unknown): boolean {

@@ -4,12 +4,14 @@ import type { Bridges } from '../bridges.ts'
 import type { Interfaces } from '../interfaces.ts'
 import { writeSysctls } from '../sysctl.ts'
 import type { Drift } from './drift.ts'
+import type { KernelView } from './kernel-view.ts'
 import { rename } from './rename.ts'
 import { MISSING, type WantedBridge, type WantedLinks } from './wanted-links.ts'
 
 /** What links are looked at and put right with. All of it is borrowed. */
 export interface DriftHands {
   readonly routes: RouteSocket
+  readonly view: KernelView
   readonly bridges: Bridges
   readonly interfaces: Interfaces
   readonly owner: string
@@ -23,10 +25,10 @@ export function driftOfBridge(hands: DriftHands, links: WantedLinks, wanted: Wan
 }
 
 /** The bridge: the one that was made, or one of the same name that takes its place. */
-function findBridge({ routes, owner }: DriftHands, links: WantedLinks, wanted: WantedBridge): Link | undefined {
-  const link = wanted.index === MISSING ? undefined : routes.findLink(wanted.index)
+function findBridge({ view, owner }: DriftHands, links: WantedLinks, wanted: WantedBridge): Link | undefined {
+  const link = wanted.index === MISSING ? undefined : view.findLink(wanted.index)
   if (link !== undefined) return link
-  const other = routes.findLink(wanted.name)
+  const other = view.findLink(wanted.name)
   if (other?.kind !== 'bridge') return undefined
   if (wanted.link.kind === 'bridge' && other.alias !== owner) return undefined
   links.renumber(wanted, other.index)

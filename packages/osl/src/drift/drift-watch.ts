@@ -1,10 +1,18 @@
 import type { JoinPlan, NetworkPlan } from '@net/driverapi'
-import { isErrno, watchFarEnds, watchInterfaces, type FarEndEvent, type InterfaceEvent } from '@net/netlink-ffi'
+import {
+  isErrno,
+  watchFarEnds,
+  watchInterfaces,
+  type FarEndEvent,
+  type InterfaceEvent,
+  type Link,
+} from '@net/netlink-ffi'
 import { Backoff, type Logger, type Turns } from '@net/types'
 import { driftOfBridge, type DriftHands } from './bridge-drift.ts'
 import type { Drift } from './drift.ts'
 import type { DriftAnswer, DriftEvent } from './drift-event.ts'
 import { driftOfFarEnd } from './far-end-drift.ts'
+import { liveView, pastView } from './kernel-view.ts'
 import { driftOfPort } from './port-drift.ts'
 import { WantedLinks, type WantedLink, type WantedPort } from './wanted-links.ts'
 
@@ -16,7 +24,7 @@ const WAITS = { firstMs: 100, maxMs: 10_000, quietMs: 30_000 } as const
 const STEPS = 20
 
 /** What the wiring supplies. */
-export interface DriftDeps extends DriftHands {
+export interface DriftDeps extends Omit<DriftHands, 'view'> {
   readonly answer: Exclude<DriftAnswer, 'off'>
   readonly tell: (event: DriftEvent) => void
   readonly logger: Logger
@@ -42,11 +50,12 @@ interface LinkState {
 }
 
 /**
- * Sees to it that the links of the host, and their far ends in sandboxes, stay as plans made them: whatever another program or a hand does to one is
- * told and, where that is wanted, put right.
+ * Sees to it that the links of the host, and their far ends in sandboxes, stay as plans made them: whatever another
+ * program or a hand does to one is told and, where that is wanted, put right.
  */
 export class DriftWatch {
   readonly #deps: DriftDeps
+  readonly #hands: DriftHands
   readonly #links = new WantedLinks()
   readonly #watches: readonly { close(): void }[]
   readonly #touched = new Set<WantedLink>()
@@ -59,6 +68,7 @@ export class DriftWatch {
   /** Watches the calling thread's namespace, and those of sandboxes. */
   constructor(deps: DriftDeps) {
     this.#deps = deps
+    this.#hands = { ...deps, view: liveView(deps.routes) }
     this.#watches = [
       watchInterfaces((event) => {
         this.#notice(event)
@@ -82,12 +92,16 @@ export class DriftWatch {
     this.#links.addGateways(key, gateways)
   }
 
-  /** Looks at all links now and puts them right, whatever is done about drift otherwise. */
-  async repair(turns: Turns): Promise<void> {
+  /** Looks at all links, of which `now` are there, and puts them right, whatever is done about drift otherwise. */
+  async repair(now: readonly Link[], turns: Turns): Promise<void> {
+    let hands: DriftHands = { ...this.#hands, view: pastView(now) }
     for (const link of this.#links.all()) {
       await turns.take()
       this.#farTouched.add(link)
-      if (this.#driftOf(link) !== undefined) this.#repairAll(link)
+      if (this.#driftOf(link, hands) === undefined) continue
+      this.#repairAll(link)
+      // From the first change on, things are not as they were.
+      hands = this.#hands
     }
   }
 
@@ -210,20 +224,20 @@ export class DriftWatch {
     this.#timers.add(timer)
   }
 
-  #driftOf(link: WantedLink): Drift | undefined {
+  #driftOf(link: WantedLink, hands = this.#hands): Drift | undefined {
     if (!this.#links.has(link)) return undefined
     try {
-      if (link.kind === 'bridge') return driftOfBridge(this.#deps, this.#links, link)
-      return driftOfPort(this.#deps, this.#links, link) ?? this.#driftInside(link)
+      if (link.kind === 'bridge') return driftOfBridge(hands, this.#links, link)
+      return driftOfPort(hands, this.#links, link) ?? this.#driftInside(link, hands)
     } catch (error) {
       this.#deps.logger.warn({ error, link: link.name }, 'could not look at a link')
       return undefined
     }
   }
 
-  #driftInside(port: WantedPort): Drift | undefined {
+  #driftInside(port: WantedPort, hands: DriftHands): Drift | undefined {
     if (!this.#farTouched.has(port)) return undefined
-    const drift = driftOfFarEnd(this.#deps, this.#links, port)
+    const drift = driftOfFarEnd(hands, this.#links, port)
     if (drift === undefined) this.#farTouched.delete(port)
     return drift
   }

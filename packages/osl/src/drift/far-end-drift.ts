@@ -1,17 +1,18 @@
 import { RouteSocket, type Link } from '@net/netlink-ffi'
 import { missingAddresses } from '../interfaces.ts'
-import { inSandbox, isSandbox } from '../sandbox-namespace.ts'
+import { inSandbox } from '../sandbox-namespace.ts'
 import type { DriftHands } from './bridge-drift.ts'
 import type { Drift } from './drift.ts'
+import type { SandboxContents } from './kernel-view.ts'
 import { rename } from './rename.ts'
 import type { WantedLinks, WantedPort } from './wanted-links.ts'
 
 /** The first thing about an interface in its sandbox that is not as it is to be; undefined where all is well. */
 export function driftOfFarEnd(hands: DriftHands, links: WantedLinks, wanted: WantedPort): Drift | undefined {
   const { key } = wanted
-  if (!isSandbox(key)) return { what: 'namespace-lost', subject: key }
-  using inside = openInside(key)
-  const far = inside.listLinks().find(({ kind, peerIndex }) => kind === 'veth' && peerIndex === wanted.index)
+  const inside = hands.view.lookInside(key)
+  if (inside === undefined) return { what: 'namespace-lost', subject: key }
+  const far = inside.links.find(({ kind, peerIndex }) => kind === 'veth' && peerIndex === wanted.index)
   if (far === undefined) return { what: 'interface-moved', subject: wanted.link.name, sandbox: key }
   return driftOfName(wanted, far) ?? driftOfContents(hands, links, wanted, { inside, far })
 }
@@ -21,7 +22,7 @@ function driftOfName({ key, link }: WantedPort, { name, index }: Link): Drift | 
   return {
     ...{ what: 'interface-renamed', subject: link.name, sandbox: key, detail: name },
     repair: () => {
-      using inside = openInside(key)
+      using inside = inSandbox(key, () => RouteSocket.open())
       rename(inside, index, link.name)
     },
   }
@@ -31,7 +32,7 @@ function driftOfContents(
   { interfaces }: DriftHands,
   links: WantedLinks,
   { key, link }: WantedPort,
-  { inside, far }: { readonly inside: RouteSocket; readonly far: Link },
+  { inside, far }: { readonly inside: SandboxContents; readonly far: Link },
 ): Drift | undefined {
   const gateways = links.gatewaysOf(key)
   const lost = (what: Drift['what'], detail?: string): Drift => ({
@@ -41,14 +42,12 @@ function driftOfContents(
     },
   })
   if (!far.up) return lost('interface-down')
-  const [address] = missingAddresses(inside, far.index, link)
+  const [address] = missingAddresses(
+    inside.addresses.filter(({ index }) => index === far.index),
+    link,
+  )
   if (address !== undefined) return lost('address-removed', address)
-  const destinations = new Set(inside.listRoutes().map(({ destination }) => destination))
-  if (gateways.ipv4 !== undefined && !destinations.has('0.0.0.0/0')) return lost('route-removed', '0.0.0.0/0')
-  if (gateways.ipv6 !== undefined && !destinations.has('::/0')) return lost('route-removed', '::/0')
+  if (gateways.ipv4 !== undefined && !inside.destinations.has('0.0.0.0/0')) return lost('route-removed', '0.0.0.0/0')
+  if (gateways.ipv6 !== undefined && !inside.destinations.has('::/0')) return lost('route-removed', '::/0')
   return undefined
-}
-
-function openInside(key: string): RouteSocket {
-  return inSandbox(key, () => RouteSocket.open())
 }

@@ -8,7 +8,7 @@ import { MISSING, type WantedLinks, type WantedPort } from './wanted-links.ts'
 /** The first thing about an interface's end on the host that is not as it is to be; undefined where all is well. */
 export function driftOfPort(hands: DriftHands, links: WantedLinks, wanted: WantedPort): Drift | undefined {
   const bridgeIndex = links.bridgeIndex(wanted.link.create.master)
-  const bridge = bridgeIndex === undefined ? undefined : hands.routes.findLink(bridgeIndex)
+  const bridge = bridgeIndex === undefined ? undefined : hands.view.findLink(bridgeIndex)
   // The bridge's own drift: the port follows. One of the same name may be somebody else's.
   if (bridge === undefined) return undefined
   const near = findPort(hands, links, wanted)
@@ -31,10 +31,10 @@ export function driftOfPort(hands: DriftHands, links: WantedLinks, wanted: Wante
   }
 }
 
-function findPort({ routes, owner }: DriftHands, links: WantedLinks, wanted: WantedPort): Link | undefined {
-  const near = wanted.index === MISSING ? undefined : routes.findLink(wanted.index)
+function findPort({ view, owner }: DriftHands, links: WantedLinks, wanted: WantedPort): Link | undefined {
+  const near = wanted.index === MISSING ? undefined : view.findLink(wanted.index)
   if (near !== undefined) return near
-  const other = routes.findLink(wanted.name)
+  const other = view.findLink(wanted.name)
   if (other?.alias !== owner) return undefined
   links.renumber(wanted, other.index)
   return other

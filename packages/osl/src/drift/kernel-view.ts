@@ -1,0 +1,48 @@
+import { RouteSocket, type InterfaceAddress, type Link, type LinkReference } from '@net/netlink-ffi'
+import { inSandboxIfThere } from '../sandbox-namespace.ts'
+
+/** What is in a sandbox. */
+export interface SandboxContents {
+  readonly links: readonly Link[]
+  readonly addresses: readonly InterfaceAddress[]
+  /** Where its routes lead. */
+  readonly destinations: ReadonlySet<string>
+}
+
+/** What links that are wanted are compared with. */
+export interface KernelView {
+  /** A link of the host. */
+  findLink(reference: LinkReference): Link | undefined
+  /** Undefined where the namespace is gone. */
+  lookInside(key: string): SandboxContents | undefined
+}
+
+/** The kernel as it is at the moment. */
+export function liveView(routes: RouteSocket): KernelView {
+  return { findLink: (reference) => routes.findLink(reference), lookInside }
+}
+
+/** The kernel as it was: links as they were listed, and sandboxes as they were first looked into. */
+export function pastView(links: readonly Link[]): KernelView {
+  const byIndex = new Map(links.map((link) => [link.index, link]))
+  const byName = new Map(links.map((link) => [link.name, link]))
+  // The interfaces of a sandbox are looked at one after the other.
+  let latest: { readonly key: string; readonly contents: SandboxContents | undefined } | undefined
+  return {
+    findLink: (reference) => (typeof reference === 'number' ? byIndex.get(reference) : byName.get(reference)),
+    lookInside: (key) => {
+      if (latest?.key !== key) latest = { key, contents: lookInside(key) }
+      return latest.contents
+    },
+  }
+}
+
+function lookInside(key: string): SandboxContents | undefined {
+  using inside = inSandboxIfThere(key, () => RouteSocket.open())
+  if (inside === undefined) return undefined
+  return {
+    links: inside.listLinks(),
+    addresses: inside.listAddresses(),
+    destinations: new Set(inside.listRoutes().map(({ destination }) => destination)),
+  }
+}
