@@ -57,7 +57,11 @@ const benches: readonly Bench[] = [
     packages: peersOfAttaching,
     measure: (subject, withPeers) => measureAttach(subject, { withPort: true, withPeers }),
   },
-  { names: ['attach-durable'], measure: measureDurableAttach },
+  {
+    names: ['attach-durable'],
+    packages: peersOfAttaching,
+    measure: (_subject, withPeers) => measureDurableAttach({ withPeers }),
+  },
   { names: ['open-records', 'open-stall', 'open-delete-all'], measure: measureOpening },
   { names: ['open-repair'], measure: measureRepair },
   {

@@ -6,6 +6,7 @@ import { openLmdbStore } from '@net/datastore-lmdb'
 import { RouteSocket } from '@net/netlink-ffi'
 import { openController, type Controller, type CreateSandboxRequest } from '@net/libnetwork'
 import { collectGarbage, longestStall, median, pause, timed, type Measurement } from './measure.ts'
+import { measurePeers } from './peers/measure-peers.ts'
 
 const REPETITIONS = 40
 const WARM_UP = 10
@@ -18,7 +19,7 @@ const DELETED_NETWORKS = 10
 const DELETED = 300
 
 /** What keeping records costs an attach: without names and with them, and how often it waits for the disk. */
-export async function measureDurableAttach(): Promise<Measurement[]> {
+export async function measureDurableAttach({ withPeers }: { readonly withPeers: boolean }): Promise<Measurement[]> {
   const folder = mkdtempSync(join(tmpdir(), 'net-bench-durable-'))
   const store = await openLmdbStore({ path: join(folder, 'store') })
   const counted = countCommits(store)
@@ -44,7 +45,7 @@ export async function measureDurableAttach(): Promise<Measurement[]> {
         name: 'attach-durable',
         unit: 'ms',
         ours,
-        peers: others,
+        peers: { ...others, ...(withPeers ? await measurePeers(false) : {}) },
         note: `commits an attach and detach: ${perAttach.toFixed(1)}`,
       },
     ]
