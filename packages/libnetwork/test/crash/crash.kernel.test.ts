@@ -121,8 +121,8 @@ describeKernel('a process that is killed at any moment', () => {
       const userlandProxy = kill % 2 === 0 ? 'off' : 'auto'
       acknowledged += await runAndKill({ ...places, userlandProxy }, kill, ledger)
       const controller = await openController({ ...places, userlandProxy })
-      expect(proxiedPorts()).toEqual(userlandProxy === 'off' ? [] : publishedPorts().sort())
       await refuseNothing(controller)
+      expect(proxiedPorts()).toEqual(userlandProxy === 'off' ? [] : publishedPorts().sort())
       ledger.compare(controller)
       compareWithHost(controller, folder)
       ledger.adopt(controller)

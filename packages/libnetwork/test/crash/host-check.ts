@@ -51,6 +51,7 @@ export async function refuseNothing(controller: Controller): Promise<void> {
   for await (const event of controller.events({ after: 0, signal: AbortSignal.timeout(10) })) {
     if (event.kind === 'drift' && event.outcome === 'lost')
       throw new Error(`lost: ${event.what}`, { cause: event.error })
+    if (event.kind === 'proxy-lost') throw new Error('the userland proxy was lost', { cause: event.error })
     if (event.kind === 'record-refused') throw new Error(`${event.key} was refused`, { cause: event.error })
   }
 }
