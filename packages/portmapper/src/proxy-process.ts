@@ -34,6 +34,8 @@ export interface ForwardChange {
   readonly remove?: readonly Forward[]
 }
 
+const START_ATTEMPTS = 3
+
 /**
  * The one process that serves all forwards of a controller. It is started when the first is wanted, ends by itself
  * after the last, and one that was killed is started again by whatever is asked for next.
@@ -183,13 +185,15 @@ export class ProxyProcess implements AsyncDisposable {
     }
   }
 
-  async #start(): Promise<ControlConnection | undefined> {
+  async #start(attempts = START_ATTEMPTS): Promise<ControlConnection | undefined> {
     if (this.#wanted.size === 0) return undefined
     createControlFolder(this.#folder)
     const args = ['--control', this.#folder, ...(this.#outlives ? [] : ['--ends-with-client'])]
     const failure = await failureOf(startProcess(args, { timeoutMs: this.#startTimeoutMs }))
     // One that a killed predecessor of ours began to start may have been there first: it does as well.
     const connection = await this.#connect()
+    // Or it was there, served nothing, and ended when ours had looked at it.
+    if (connection === undefined && failure instanceof ProxyStartError && attempts > 1) return this.#start(attempts - 1)
     if (connection === undefined) throw failure ?? new ProxyStartError('it ended at once')
     this.#logger.info({ proxyPid: connection.pid }, 'userland proxy started')
     return connection
