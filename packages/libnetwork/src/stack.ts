@@ -11,7 +11,7 @@ import { defaultIpam, nullIpam, type PoolBaseOptions } from '@net/ipam'
 import type { IpamDriver } from '@net/ipamapi'
 import { holdName, isNameHeld, type HeldName } from '@net/netlink-ffi'
 import { Executor, isSandbox, type DriftAnswer, type ForwardingMemory } from '@net/osl'
-import { BoundFiles, FairSlots, type FairSlotsOptions } from '@net/resolver'
+import { BoundFiles, FairSlots, UsualPorts, type FairSlotsOptions } from '@net/resolver'
 import { openPortAllocator, type PortAllocatorOptions } from '@net/portallocator'
 import { Rollback, shortId, silentLogger, Turns, type Logger } from '@net/types'
 import { Controller } from './controller.ts'
@@ -218,6 +218,7 @@ function namingOf({ resolvConf, slots, ...resolver }: ControllerDnsOptions, logg
     host: new HostResolvConf(resolvConf ?? '/etc/resolv.conf', { logger }),
     bound: new BoundFiles(),
     slots: new FairSlots(slots ?? { total: 1024, each: 256 }),
+    usualPorts: new UsualPorts(),
     resolver,
     past: new ResolverTotals(),
     logger,

@@ -27,7 +27,6 @@ export type { Question } from './message.ts'
 export { NameTable, type EndpointNames, type NamedService } from './name-table.ts'
 export type { Place } from './places.ts'
 export type { NameRecords, RecordSource, ServiceTarget } from './record-source.ts'
-export type { Listening } from './redirect.ts'
 export { transformForInternalResolver, transformForLegacyNetwork } from './resolv-conf-transform.ts'
 export {
   addOption,
@@ -43,3 +42,4 @@ export { openResolver, type Resolver, type ResolverDeps, type ResolverOptions } 
 export { SandboxNames, type AttachedNetwork } from './sandbox-names.ts'
 export type { ResolverStatistics } from './statistics.ts'
 export type { UpstreamServer } from './upstream.ts'
+export { UsualPorts, type Listening, type Ports } from './usual-ports.ts'

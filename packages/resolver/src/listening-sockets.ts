@@ -1,15 +1,10 @@
 import { closeSync } from 'node:fs'
 import { DatagramSocket, isErrno, listenStream, type SocketAddress } from '@net/netlink-ffi'
-import { RedirectRules, type Listening } from './redirect.ts'
+import { RedirectRules } from './redirect.ts'
+import type { Listening, Ports, UsualPorts } from './usual-ports.ts'
 
 /** Room for some thousand questions that come while the event loop is busy. */
 const UDP_BUFFER_BYTES = 1024 * 1024
-
-/** 0 is any. */
-type Ports = Pick<Listening, 'udpPort' | 'tcpPort'>
-
-/** Those got last. Other namespaces mostly have them free as well, and rules that lead there are made already. */
-let latest: Ports | undefined
 
 /** What serving begins with, in the calling thread's namespace. */
 export interface ListeningSockets {
@@ -19,20 +14,19 @@ export interface ListeningSockets {
 }
 
 /**
- * Opens both sockets, on free ports where the port is 0, and, where wanted, leads port 53 there: all of it or nothing.
- * Rules that are there already are led to again, where their ports can be had.
+ * Opens both sockets, on free ports where the port is 0, and, where wanted, leads port 53 there by packet rules: all of it or nothing.
+ * Rules that are there already are led to again, where their ports can be had; else the usual ports are asked for first.
  *
  * @throws SystemCallError (`ERR_SYSTEM_CALL`), NetlinkError (`ERR_NETLINK`)
  */
-export function openSockets({ address, port }: SocketAddress, redirect: boolean): ListeningSockets {
+export function openSockets({ address, port }: SocketAddress, redirectTo: UsualPorts | undefined): ListeningSockets {
   const ports = { udpPort: port, tcpPort: port }
-  if (!redirect) return openSocketsAt(address, ports)
+  if (redirectTo === undefined) return openSocketsAt(address, ports)
   using rules = RedirectRules.open()
-  const before = port === 0 ? (rules.portsFor(address) ?? latest) : undefined
+  const before = port === 0 ? (rules.portsFor(address) ?? redirectTo.ports) : undefined
   const sockets = (before && openFreeSocketsAt(address, before)) ?? openSocketsAt(address, ports)
   try {
-    rules.leadTo(sockets.listening)
-    latest = sockets.listening
+    rules.leadTo(sockets.listening, redirectTo)
     return sockets
   } catch (error) {
     sockets.udp.close()

@@ -12,18 +12,12 @@ import {
   type NftTable,
 } from '@net/netlink-ffi'
 import { addressToBytes, parseAddress, protocolNumbers } from '@net/types'
+import type { Listening, Ports, UsualPorts } from './usual-ports.ts'
 
 const DNS_PORT = 53
 const table = { family: 'ip', name: 'net-resolver' } as const
 /** Before connection tracking (-200), so that it, where something switched it on, sees one port of each socket. */
 const RAW_PRIORITY = -300
-
-/** Where the sockets of a resolver are. */
-export interface Listening {
-  readonly address: string
-  readonly udpPort: number
-  readonly tcpPort: number
-}
 
 /** The packet rules of a resolver in one namespace, as they were found when this was opened. */
 export class RedirectRules implements Disposable {
@@ -48,7 +42,7 @@ export class RedirectRules implements Disposable {
   }
 
   /** Where the rules lead that a process which died, or let go, left there for the address. */
-  portsFor(address: string): Pick<Listening, 'udpPort' | 'tcpPort'> | undefined {
+  portsFor(address: string): Ports | undefined {
     const [, at, udpPort, tcpPort] = COMMENT.exec(this.#before?.comment ?? '') ?? []
     return at === address ? { udpPort: Number(udpPort), tcpPort: Number(tcpPort) } : undefined
   }
@@ -59,11 +53,11 @@ export class RedirectRules implements Disposable {
    *
    * @throws NetlinkError (`ERR_NETLINK`): EPERM without CAP_NET_ADMIN
    */
-  leadTo(listening: Listening): void {
+  leadTo(listening: Listening, usual: UsualPorts): void {
     // Taking rules away makes the kernel wait: those that lead to these very ports stay.
     if (this.#before?.comment === commentOf(listening)) return
     const removal = this.#before === undefined ? [] : [deleteTable(table)]
-    this.#nftables.commit([...removal, ...rulesFor(listening)])
+    this.#nftables.commit([...removal, ...usual.rulesFor(listening, redirectRules)])
   }
 
   [Symbol.dispose](): void {
@@ -86,15 +80,6 @@ export function removeRedirect(): () => Promise<void> {
   return deleteTableOffLoop(table)
 }
 
-/** Those made last: resolvers get the same ports in one namespace after the other. */
-let latest: { readonly comment: string; readonly rules: readonly NetlinkMessage[] } | undefined
-
-function rulesFor(listening: Listening): readonly NetlinkMessage[] {
-  const comment = commentOf(listening)
-  if (latest?.comment !== comment) latest = { comment, rules: redirectRules(listening).map(encodedOnce) }
-  return latest.rules
-}
-
 function redirectRules(listening: Listening): NetlinkMessage[] {
   const { address, udpPort, tcpPort } = listening
   const out = { table, name: 'questions' }
@@ -104,7 +89,7 @@ function redirectRules(listening: Listening): NetlinkMessage[] {
     ['udp', udpPort],
     ['tcp', tcpPort],
   ] as const
-  return [
+  const messages = [
     addTable({ ...table, comment: commentOf(listening) }),
     addChain({ ...out, base: baseChain('output') }),
     addChain({ ...back, base: baseChain('input') }),
@@ -125,6 +110,7 @@ function redirectRules(listening: Listening): NetlinkMessage[] {
       }),
     ]),
   ]
+  return messages.map(encodedOnce)
 }
 
 function baseChain(hook: 'input' | 'output'): BaseChain {

@@ -6,12 +6,13 @@ import { Forwarder } from './forwarder.ts'
 import { placesOf, type Places } from './places.ts'
 import type { RecordSource } from './record-source.ts'
 import { openSockets } from './listening-sockets.ts'
-import { removeRedirect, type Listening } from './redirect.ts'
+import { removeRedirect } from './redirect.ts'
 import { Responder } from './responder.ts'
 import { Counters, type ResolverStatistics } from './statistics.ts'
 import { serveTcp } from './tcp-server.ts'
 import { serveUdp } from './udp-server.ts'
 import type { UpstreamServer } from './upstream.ts'
+import { UsualPorts, type Listening } from './usual-ports.ts'
 
 /** What can be chosen about a {@link Resolver}. */
 export interface ResolverOptions {
@@ -51,6 +52,8 @@ export interface ResolverDeps {
   readonly onAnswer?: OnAnswer | undefined
   /** Shared by resolvers, so that one sandbox cannot keep the others waiting. @defaultValue slots of its own */
   readonly slots?: FairSlots | undefined
+  /** Shared by resolvers, so that they start sooner. @defaultValue none are usual */
+  readonly usualPorts?: UsualPorts | undefined
   readonly logger?: Logger | undefined
   /** Milliseconds on a clock that never goes back. */
   readonly now?: (() => number) | undefined
@@ -180,7 +183,8 @@ async function open(options: ResolverOptions, deps: ResolverDeps, opened: Rollba
     logger,
   })
   const redirect: Redirect = { isLeft: false }
-  const listening = await serve(options, { places, responder, redirect, logger }, opened)
+  const { usualPorts = new UsualPorts() } = deps
+  const listening = await serve(options, { places, responder, redirect, usualPorts, logger }, opened)
   const resolver = new Resolver({ listening, forwarder, responder, counters, logger, opened, redirect })
   resolver.setServers(options.servers ?? [])
   return resolver
@@ -197,11 +201,12 @@ function openPlaces(namespace: string | undefined, opened: Rollback): Places {
 
 async function serve(
   { address = DEFAULT_ADDRESS, port = 0, redirect = true, idleMs = 10_000 }: ResolverOptions,
-  deps: { places: Places; responder: Responder; redirect: Redirect; logger: Logger },
+  deps: { places: Places; responder: Responder; redirect: Redirect; usualPorts: UsualPorts; logger: Logger },
   opened: Rollback,
 ): Promise<Listening> {
   const { places, responder, logger } = deps
-  const { udp, tcpFd, listening } = places.at('sandbox', () => openSockets({ address, port }, redirect))
+  const redirectTo = redirect ? deps.usualPorts : undefined
+  const { udp, tcpFd, listening } = places.at('sandbox', () => openSockets({ address, port }, redirectTo))
   opened.defer('open UDP socket', () => {
     udp.close()
   })

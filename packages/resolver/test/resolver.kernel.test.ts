@@ -5,6 +5,7 @@ import { connectStream, DatagramSocket, inNamespaceAt, NftablesSocket } from '@n
 import { DescriptorShortage, describeKernel, enterFreshHost } from '@net/netlink-ffi/testing'
 import { expect, it } from 'vitest'
 import { NameTable, openResolver, SandboxNames, type Resolver } from '../src/index.ts'
+import { UsualPorts } from '../src/usual-ports.ts'
 import { addressesIn, askByTcp, askByUdp, decodeAnswer, encodeQuestion } from './client.ts'
 import { RedirectRules } from '../src/redirect.ts'
 import { createTestSandbox, type TestSandbox } from './sandbox.ts'
@@ -91,11 +92,30 @@ describeKernel('a resolver in a sandbox', () => {
     expect(addressesIn(await askByUdp(sandbox.key, dns, encodeQuestion('name1')))).toEqual(['192.168.0.1'])
   })
 
+  it('gets the ports that those it shares them with got, each at its own address, save where they are taken', async () => {
+    const deps = { sources: [namesOfBlue().names], usualPorts: new UsualPorts() }
+    using sandbox = createTestSandbox()
+    await using first = await openResolver({ namespace: sandbox.key }, deps)
+    const { udpPort, tcpPort } = first.listening
+
+    using another = createTestSandbox()
+    await using second = await openResolver({ namespace: another.key, address: '127.0.0.12' }, deps)
+    expect(second.listening).toEqual({ address: '127.0.0.12', udpPort, tcpPort })
+    const answer = await askByUdp(another.key, { address: '127.0.0.12', port: 53 }, encodeQuestion('name1'))
+    expect(addressesIn(answer)).toEqual(['192.168.0.1'])
+
+    using taken = createTestSandbox()
+    using _thief = inNamespaceAt(taken.key, () => DatagramSocket.bind({ address: '127.0.0.11', port: udpPort }))
+    await using third = await openResolver({ namespace: taken.key }, deps)
+    expect(third.listening.udpPort).not.toBe(udpPort)
+    expect(addressesIn(await askByUdp(taken.key, dns, encodeQuestion('name1')))).toEqual(['192.168.0.1'])
+  })
+
   it('replaces the rules that a process which died left there', async () => {
     using sandbox = createTestSandbox()
     inNamespaceAt(sandbox.key, () => {
       using rules = RedirectRules.open()
-      rules.leadTo({ address: '127.0.0.11', udpPort: 9, tcpPort: 9 })
+      rules.leadTo({ address: '127.0.0.11', udpPort: 9, tcpPort: 9 }, new UsualPorts())
     })
 
     await using _resolver = await openResolver({ namespace: sandbox.key }, { sources: [namesOfBlue().names] })

@@ -16,6 +16,7 @@ import {
   type Resolver,
   type ResolverOptions,
   type ResolverStatistics,
+  type UsualPorts,
 } from '@net/resolver'
 import { inSandbox } from '@net/osl'
 import { isNetError, type Logger } from '@net/types'
@@ -48,6 +49,7 @@ export interface NamingDeps {
   readonly host: HostResolvConf
   readonly bound: BoundFiles
   readonly slots: FairSlots
+  readonly usualPorts: UsualPorts
   /** What is the same for all their resolvers. Changed by reloading. */
   resolver: Pick<ResolverOptions, 'serverTimeoutMs' | 'timeoutMs' | 'cacheEntries' | 'logQuestions'>
   /** What resolvers did that are closed. */
@@ -113,11 +115,11 @@ export class SandboxNaming {
   /** Begins to answer in the namespace, where a resolver is wanted. */
   async open(): Promise<void> {
     if (this.wishes.dns === undefined) return
-    const { host, slots, resolver, logger } = this.#deps
+    const { host, slots, usualPorts, resolver, logger } = this.#deps
     const sources = [this.names, ...(this.#hostName === undefined ? [] : [this.#hostName])]
     this.#resolver = await openResolver(
       { ...resolver, namespace: this.#key, address: RESOLVER_ADDRESS },
-      { sources, slots, logger },
+      { sources, slots, usualPorts, logger },
     )
     this.#unfollow = host.follow(() => {
       this.#following = this.#following.then(() => this.#followHost())
