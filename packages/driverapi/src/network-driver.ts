@@ -56,6 +56,13 @@ export interface NetworkDriver<NetworkOptions = unknown, EndpointOptions = unkno
   checkSubnets?(network: NetworkRecord<NetworkOptions>): void
   /** Throws when the endpoint cannot be made as asked; else returns what the driver has to remember of it. */
   checkEndpoint(network: NetworkRecord<NetworkOptions>, request: CheckEndpointRequest): EndpointOptions
+  /**
+   * Checks what a store has of {@link NetworkDriver.checkNetwork}'s result, perhaps an earlier version's, and makes it
+   * what this version remembers. Throws when it is none. Absent: taken as it is.
+   */
+  readNetworkOptions?(stored: unknown): NetworkOptions
+  /** As {@link NetworkDriver.readNetworkOptions}, of what {@link NetworkDriver.checkEndpoint} returned. */
+  readEndpointOptions?(stored: unknown): EndpointOptions
   /** What the endpoint's interface is to be called in a sandbox where the names `taken` are. */
   nameInterface(
     network: NetworkRecord<NetworkOptions>,

@@ -14,6 +14,7 @@ import { parseEndpointOptions, parseNetworkOptions } from './parse-options.ts'
 import { planEndpoint } from './plan-endpoint.ts'
 import { planNetwork } from './plan-network.ts'
 import { planPorts } from './plan-ports.ts'
+import { readEndpointOptions, readNetworkOptions } from './stored-options.ts'
 
 /** The driver of networks that are a bridge on this host. */
 export function bridgeDriver(): NetworkDriver<BridgeOptions, BridgeEndpointOptions> {
@@ -23,6 +24,8 @@ export function bridgeDriver(): NetworkDriver<BridgeOptions, BridgeEndpointOptio
     checkNetwork,
     checkSubnets,
     checkEndpoint,
+    readNetworkOptions,
+    readEndpointOptions,
     nameInterface,
     planNetwork,
     planEndpoint,

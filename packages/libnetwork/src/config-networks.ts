@@ -4,7 +4,7 @@ import { NameTable } from '@net/resolver'
 import { randomId, Rollback, type CallOptions } from '@net/types'
 import type { Core } from './core.ts'
 import { BusyError, ConfigConflictError, ConfigInUseError, ConfigOnlyError, NoSuchNetworkError } from './errors.ts'
-import type { CreateNetworkRequest } from './requests.ts'
+import { parseCreateNetwork, type CreateNetworkRequest } from './requests.ts'
 import type { NetworkEntry } from './state.ts'
 import { poolsOf } from './subnets.ts'
 
@@ -23,6 +23,10 @@ export const configDriver: NetworkDriver = {
   },
   checkEndpoint: ({ name }) => {
     throw new ConfigOnlyError(name)
+  },
+  readNetworkOptions: (stored) => {
+    const { name: _name, ...settings } = parseCreateNetwork({ ...(stored as NetworkSettings), name: TYPE })
+    return settings
   },
   nameInterface: () => '',
   planNetwork: () => ({ links: [], sysctls: [], firewall: [] }),

@@ -6,6 +6,8 @@ import {
   containsAddress,
   formatAddress,
   formatCidr,
+  isAddress,
+  isCidr,
   networkOf,
   parseAddress,
   parseCidr,
@@ -103,6 +105,16 @@ describe('parseCidr', () => {
   ])('refuses %j', (text) => {
     // prettier-ignore
     expect(() => parseCidr(text)).toThrow(code('ERR_INVALID_CIDR'))
+  })
+})
+
+describe('isAddress and isCidr', () => {
+  it('are true of what is one, in the family that is named', () => {
+    expect([isAddress('10.0.0.2'), isAddress('10.0.0.2', 4), isAddress('10.0.0.2', 6)]).toEqual([true, true, false])
+    expect([isCidr('fd00::/64'), isCidr('fd00::/64', 6), isCidr('fd00::/64', 4)]).toEqual([true, true, false])
+    expect([isAddress('10.0.0.0/8'), isAddress(''), isCidr('10.0.0.2'), isCidr('10.0.0.0/33')]).toEqual(
+      Array.from({ length: 4 }, () => false),
+    )
   })
 })
 

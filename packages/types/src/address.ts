@@ -41,11 +41,11 @@ export function parseAddress(text: string): Address {
   return address
 }
 
-/** Whether a text is an address that {@link parseAddress} takes. */
-export function isAddress(text: string): boolean {
+/** Whether a text is an address that {@link parseAddress} takes, and of the family, where one is named. */
+export function isAddress(text: string, family?: AddressFamily): boolean {
   try {
-    parseAddress(text)
-    return true
+    const address = parseAddress(text)
+    return family === undefined || address.family === family
   } catch (error) {
     if (error instanceof InvalidAddressError) return false
     throw error
@@ -145,6 +145,17 @@ export function parseCidr(text: string): Cidr {
     throw new InvalidCidrError(text, `a prefix length of 0 to ${addressBits(address.family)}`)
   }
   return { address, prefixLength }
+}
+
+/** Whether a text is a CIDR that {@link parseCidr} takes, and of the family, where one is named. */
+export function isCidr(text: string, family?: AddressFamily): boolean {
+  try {
+    const { address } = parseCidr(text)
+    return family === undefined || address.family === family
+  } catch (error) {
+    if (error instanceof InvalidCidrError) return false
+    throw error
+  }
 }
 
 function parseAddressOfCidr(text: string, address: string): Address {

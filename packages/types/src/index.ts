@@ -14,6 +14,7 @@ export {
   formatAddress,
   formatCidr,
   isAddress,
+  isCidr,
   networkOf,
   parseAddress,
   parseCidr,

@@ -29,6 +29,19 @@ export function describeNetworkDriver(name: string, open: () => DriverUnderTest)
       expect(JSON.parse(JSON.stringify(endpoint.options))).toEqual(defined(endpoint.options))
     })
 
+    it('reads what it remembers as what it was, and nothing else', () => {
+      const { driver, network, endpoint } = records(open())
+
+      for (const [read, { options }] of [
+        [driver.readNetworkOptions, network],
+        [driver.readEndpointOptions, endpoint],
+      ] as const) {
+        if (read === undefined) continue
+        expect(defined(read(JSON.parse(JSON.stringify(options))))).toEqual(defined(options))
+        for (const damaged of [null, 'options', 1, [], { nobodyKnows: 1 }]) expect(() => read(damaged)).toThrow()
+      }
+    })
+
     it('plans the same for the same record, in plain JSON', () => {
       const { driver, network, endpoint, sandbox } = records(open())
 

@@ -1,5 +1,5 @@
 import type { EndpointRecord, NetworkRecord, SandboxRecord } from '@net/driverapi'
-import type { AddressFamily } from '@net/types'
+import { isAddress, isCidr, isInterfaceName, type AddressFamily } from '@net/types'
 import { z } from 'zod'
 import type { NamingWishes } from '../names/sandbox-naming.ts'
 
@@ -47,7 +47,13 @@ const family = z.union([z.literal(4), z.literal(6)])
 const texts = z.record(z.string(), z.string())
 const protocol = z.enum(['tcp', 'udp', 'sctp'])
 const port = z.int().min(1).max(65_535)
-const subnet = z.strictObject({ poolId: z.string(), pool: z.string(), gateway: z.string() })
+const address = z.string().refine((text) => isAddress(text), 'expected an IPv4 or IPv6 address')
+const cidr = z.string().refine((text) => isCidr(text), 'expected an address with its prefix length')
+const ipv4Cidr = z.string().refine((text) => isCidr(text, 4), 'expected an IPv4 address with its prefix length')
+const ipv6Cidr = z.string().refine((text) => isCidr(text, 6), 'expected an IPv6 address with its prefix length')
+const interfaceName = z.string().refine(isInterfaceName, 'expected an interface name')
+const ipv4 = z.strictObject({ poolId: z.string(), pool: ipv4Cidr, gateway: ipv4Cidr })
+const ipv6 = z.strictObject({ poolId: z.string(), pool: ipv6Cidr, gateway: ipv6Cidr })
 
 export const controllerForm: z.ZodType<StoredController> = z.strictObject({ id, forwarding: z.array(family) })
 
@@ -59,13 +65,15 @@ export const networkForm: z.ZodType<StoredNetwork> = z.strictObject({
     phase,
     internal: z.boolean(),
     labels: texts,
-    ipv4: subnet.optional(),
-    ipv6: subnet.optional(),
+    ipv4: ipv4.optional(),
+    ipv6: ipv6.optional(),
     configFrom: id.optional(),
     options: z.unknown(),
   }),
   ipam: z.string(),
-  pools: z.array(z.strictObject({ family, subPool: z.string().optional(), auxAddresses: texts.optional() })),
+  pools: z.array(
+    z.strictObject({ family, subPool: cidr.optional(), auxAddresses: z.record(z.string(), address).optional() }),
+  ),
 })
 
 export const endpointForm: z.ZodType<StoredEndpoint> = z.strictObject({
@@ -74,24 +82,24 @@ export const endpointForm: z.ZodType<StoredEndpoint> = z.strictObject({
     networkId: id,
     name: z.string(),
     phase,
-    macAddress: z.string(),
-    address: z.string().optional(),
-    address6: z.string().optional(),
+    macAddress: z.string().regex(/^[0-9a-f]{2}(:[0-9a-f]{2}){5}$/, 'expected a MAC address'),
+    address: ipv4Cidr.optional(),
+    address6: ipv6Cidr.optional(),
     aliases: z.array(z.string()),
     ports: z.array(
       z.strictObject({
         protocol,
         containerPort: port,
         hostPort: port,
-        hostAddress: z.string().optional(),
+        hostAddress: address.optional(),
         count: z.int().min(1).max(65_535).optional(),
       }),
     ),
     exposed: z.array(z.strictObject({ protocol, port })),
-    routes: z.array(z.strictObject({ destination: z.string(), gateway: z.string().optional() })).optional(),
+    routes: z.array(z.strictObject({ destination: cidr, gateway: address.optional() })).optional(),
     options: z.unknown(),
     sandboxId: id.optional(),
-    interfaceName: z.string().optional(),
+    interfaceName: interfaceName.optional(),
     sandboxAliases: texts.optional(),
     priority: z.int().optional(),
   }),

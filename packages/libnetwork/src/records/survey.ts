@@ -1,4 +1,4 @@
-import type { DriverRegistry, FirewallFact } from '@net/driverapi'
+import type { DriverRegistry, FirewallFact, NetworkDriver } from '@net/driverapi'
 import { shortId, type Turns } from '@net/types'
 import type { StoredState } from './records.ts'
 import type { StoredEndpoint, StoredNetwork, StoredSandbox } from './stored-forms.ts'
@@ -38,15 +38,21 @@ export interface SurveyDeps {
 /** Compares what the store says with the host: which sandboxes live, and what with them. Changes nothing. */
 export async function survey(stored: StoredState, deps: SurveyDeps): Promise<Survey> {
   const refused = [...stored.refused]
-  const known = stored.networks.filter(({ record }) => {
-    const error = errorOf(() => deps.drivers.get(record.driver))
-    if (error !== undefined) refused.push({ key: `networks/${record.id}`, error })
-    return error === undefined
-  })
+  const tried = <T>(key: string, work: () => T): T[] => {
+    try {
+      return [work()]
+    } catch (error) {
+      refused.push({ key, error: error instanceof Error ? error : new Error(String(error)) })
+      return []
+    }
+  }
+  const known = stored.networks.flatMap((network) =>
+    tried(`networks/${network.record.id}`, () => readNetwork(network, deps.drivers)),
+  )
   const networks = known.filter(({ record }) => record.phase !== 'deleting')
   const all = await surveySandboxes(stored.sandboxes, deps)
   refused.push(...all.refused)
-  const networkIds = idsOf(networks)
+  const networkOf = new Map(networks.map(({ record }) => [record.id, record]))
   const sandboxIds = idsOf(all.living)
   const goneIds = idsOf(all.gone)
   const endpoints: StoredEndpoint[] = []
@@ -54,9 +60,16 @@ export async function survey(stored: StoredState, deps: SurveyDeps): Promise<Sur
   for (const endpoint of stored.endpoints) {
     const { phase, networkId, sandboxId, id } = endpoint.record
     if (phase !== 'ready' || (sandboxId !== undefined && goneIds.has(sandboxId))) goneEndpoints.push(endpoint)
-    else if (networkIds.has(networkId) && (sandboxId === undefined || sandboxIds.has(sandboxId)))
-      endpoints.push(endpoint)
-    else refused.push({ key: `endpoints/${id}`, error: new Error('its network or its sandbox cannot be read') })
+    else {
+      endpoints.push(
+        ...tried(`endpoints/${id}`, () => {
+          const network = networkOf.get(networkId)
+          const isSandboxKnown = sandboxId === undefined || sandboxIds.has(sandboxId)
+          if (network === undefined || !isSandboxKnown) throw new Error('its network or its sandbox cannot be read')
+          return readEndpoint(endpoint, deps.drivers.get(network.driver))
+        }),
+      )
+    }
   }
   return {
     isEmpty: [stored.networks, stored.endpoints, stored.sandboxes, stored.refused].every((all) => all.length === 0),
@@ -67,6 +80,20 @@ export async function survey(stored: StoredState, deps: SurveyDeps): Promise<Sur
       sandboxes: all.gone,
     },
   }
+}
+
+/** The network with what its driver remembers of it, which the store knows nothing of. */
+function readNetwork(stored: StoredNetwork, drivers: DriverRegistry): StoredNetwork {
+  const { record } = stored
+  const driver = drivers.get(record.driver)
+  if (driver.readNetworkOptions === undefined) return stored
+  return { ...stored, record: { ...record, options: driver.readNetworkOptions(record.options) } }
+}
+
+/** As {@link readNetwork}. */
+function readEndpoint(stored: StoredEndpoint, driver: NetworkDriver): StoredEndpoint {
+  if (driver.readEndpointOptions === undefined) return stored
+  return { ...stored, record: { ...stored.record, options: driver.readEndpointOptions(stored.record.options) } }
 }
 
 /** The packet rules of all that is to be as it was. */
@@ -107,13 +134,4 @@ async function surveySandboxes(
 
 function idsOf(stored: readonly { readonly record: { readonly id: string } }[]): Set<string> {
   return new Set(stored.map(({ record }) => record.id))
-}
-
-function errorOf(work: () => unknown): Error | undefined {
-  try {
-    work()
-    return undefined
-  } catch (error) {
-    return error instanceof Error ? error : new Error(String(error))
-  }
 }
