@@ -1,5 +1,6 @@
 import type { EndpointRecord, NetworkRecord, Subnet } from '@net/driverapi'
 import {
+  isNetError,
   labels,
   macAddressOf,
   parseAddress,
@@ -15,9 +16,11 @@ import { BusyError, EndpointJoinedError, InvalidRequestError } from './errors.ts
 import { settleGateway } from './gateway-network.ts'
 import { leaveLocked } from './join-operations.ts'
 import { routesOf } from './endpoint-routes.ts'
+import { checkAddress } from './ipam-answers.ts'
 import { releasePorts, takePorts } from './port-operations.ts'
 import type { CreateEndpointRequest } from './requests.ts'
 import { publicationKey, type EndpointEntry, type NetworkEntry } from './state.ts'
+import { checkSandbox } from './usable.ts'
 
 /** Makes an endpoint: addresses, MAC address and host ports are taken; the kernel is not touched. */
 export async function createEndpoint(
@@ -28,7 +31,7 @@ export async function createEndpoint(
 ): Promise<EndpointEntry> {
   await using rollback = new Rollback()
   const entry = await prepareEndpoint(core, network, request, call)
-  rollback.defer('create endpoint', () => deleteEndpoint(core, entry, { force: false }))
+  rollback.defer('create endpoint', () => discardEndpoint(core, entry))
   await core.records.keep({ endpoints: [entry] }, call)
   rollback.commit()
   return entry
@@ -111,12 +114,33 @@ export async function deleteEndpoint(
     if (!options.force) throw new EndpointJoinedError(entry.record.name, containerId)
     if (entry.record.sandboxId !== sandboxId) throw new BusyError(`endpoint ${entry.record.name}`, 'being joined')
     const sandbox = core.state.getSandbox(entry.record.sandboxId)
+    checkSandbox(core, sandbox)
     await leaveLocked(core, entry)
     await forgetEndpoint(core, entry)
     await settleGateway(core, sandbox)
   } else {
     await forgetEndpoint(core, entry)
   }
+}
+
+/**
+ * Undoes {@link prepareEndpoint}, and what came of it, as far as that goes: every step is tried. What a store that
+ * takes no writes still has of it is unmade when it is opened next.
+ */
+export async function discardEndpoint(core: Core, entry: EndpointEntry): Promise<void> {
+  if (entry.record.sandboxId !== undefined) return deleteEndpoint(core, entry, { force: true })
+  using _lock = await core.locks.lock(entry.record.id)
+  if (!core.state.endpoints.has(entry.record.id)) return
+  const network = core.state.getNetwork(entry.record.networkId)
+  await using steps = new Rollback()
+  steps.defer('record', () => core.records.forget({ endpoints: [entry] }))
+  steps.defer('name', () => {
+    core.state.removeEndpoint(entry)
+  })
+  for (const { poolId, address } of heldAddresses(network.record, entry.record)) {
+    steps.defer(`address ${address}`, () => network.ipam.releaseAddress(poolId, address))
+  }
+  steps.defer('ports', () => releasePorts(core, entry))
 }
 
 /** The addresses that an endpoint has of its network's pools. */
@@ -149,12 +173,35 @@ export async function letEndpointGo(core: Core, entry: EndpointEntry): Promise<v
   if (isRecorded) await core.records.keep({ endpoints: [entry] }, { phase: 'deleting' })
   entry.record = { ...record, phase: 'deleting' }
   await releasePorts(core, entry)
-  for (const { poolId, address } of heldAddresses(network.record, record)) {
-    await network.ipam.releaseAddress(poolId, address)
-  }
+  for (const member of ['address', 'address6'] as const) await releaseAddress(network, entry, member)
   if (isRecorded) await core.records.forget({ endpoints: [entry] })
   core.state.removeEndpoint(entry)
   core.logger.debug({ endpointId: record.id }, 'endpoint deleted')
+}
+
+/** Lets an address go, once: when the endpoint is deleted again, it may be another's. */
+async function releaseAddress(
+  network: NetworkEntry,
+  entry: EndpointEntry,
+  member: 'address' | 'address6',
+): Promise<void> {
+  const { [member]: _, ...without } = entry.record
+  for (const { poolId, address } of heldAddresses(network.record, { [member]: entry.record[member] })) {
+    try {
+      await network.ipam.releaseAddress(poolId, address)
+    } catch (error) {
+      if (mayBeDone(error)) entry.record = without
+      throw error
+    }
+  }
+  entry.record = without
+}
+
+/** Whether what was asked for may have been done, though no answer that makes sense said so. */
+function mayBeDone(error: unknown): boolean {
+  return (
+    isNetError(error) && (isNetError(error, 'ERR_PLUGIN_REPLY') || ('outcome' in error && error.outcome === 'unknown'))
+  )
 }
 
 /** Another endpoint of the network. */
@@ -214,6 +261,7 @@ async function takeAddress(
   const request = { address: wanted, serial: pool.includes(':'), owner: entry.record.id, macAddress }
   const { address } = await network.ipam.requestAddress(poolId, request, call)
   rollback.defer(`take address ${address}`, () => network.ipam.releaseAddress(poolId, withoutPrefixLength(address)))
+  checkAddress(network.ipam, pool, address)
   return address
 }
 

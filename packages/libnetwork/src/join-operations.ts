@@ -2,8 +2,8 @@ import { join as joinPath } from 'node:path'
 import type { SandboxRecord } from '@net/driverapi'
 import { randomId, Rollback, shortId, type CallOptions } from '@net/types'
 import type { Core } from './core.ts'
-import { deleteEndpoint, isHeldByRecord, letEndpointGo, prepareEndpoint } from './endpoint-operations.ts'
-import { BusyError, EndpointJoinedError, EndpointNotJoinedError, InvalidRequestError } from './errors.ts'
+import { discardEndpoint, isHeldByRecord, letEndpointGo, prepareEndpoint } from './endpoint-operations.ts'
+import { EndpointJoinedError, EndpointNotJoinedError, InvalidRequestError } from './errors.ts'
 import { holdEndpoints } from './endpoint-locks.ts'
 import { isGatewayEndpoint, settleGateway } from './gateway-network.ts'
 import { electGateways, endpointsOf, isAwaited, planOf, takeGateways } from './gateways.ts'
@@ -15,6 +15,7 @@ import { SandboxNaming, type NamingWishes } from './names/sandbox-naming.ts'
 import type { Entries } from './records/records.ts'
 import { idOf, type AttachRequest, type CreateSandboxRequest, type RefreshRequest } from './requests.ts'
 import type { EndpointEntry, SandboxEntry } from './state.ts'
+import { checkEndpoint, checkSandbox } from './usable.ts'
 
 /**
  * Makes a sandbox: a network namespace with its loopback interface up, and a resolver in it. One that an endpoint is
@@ -74,6 +75,7 @@ async function openNamespace(
 export async function deleteSandbox(core: Core, sandbox: SandboxEntry, call?: CallOptions): Promise<void> {
   using _lock = await core.locks.lock(sandbox.record.id, call)
   if (!core.state.sandboxes.has(sandbox.record.id)) return
+  const { phase } = sandbox.record
   sandbox.record = { ...sandbox.record, phase: 'deleting' }
   const endpoints = endpointsOf(core, sandbox)
   await using _held = await holdEndpoints(core, endpoints)
@@ -82,7 +84,8 @@ export async function deleteSandbox(core: Core, sandbox: SandboxEntry, call?: Ca
     const ours = endpoints.filter((endpoint) => isHeldByRecord(core, endpoint))
     await core.records.forget({ endpoints: ours, sandboxes: [sandbox] })
   } catch (error) {
-    sandbox.record = { ...sandbox.record, phase: 'ready' }
+    // Of one that is half deleted already, nothing comes back.
+    sandbox.record = { ...sandbox.record, phase }
     throw error
   }
   for (const endpoint of endpoints) vanish(core, endpoint)
@@ -103,23 +106,25 @@ export async function deleteSandbox(core: Core, sandbox: SandboxEntry, call?: Ca
 /** Gives the endpoints of a sandbox another name. */
 export async function renameSandbox(core: Core, sandbox: SandboxEntry, name: string): Promise<void> {
   using _lock = await core.locks.lock(sandbox.record.id)
-  core.state.getSandbox(sandbox.record.id)
+  checkSandbox(core, sandbox)
   const endpoints = endpointsOf(core, sandbox).filter((entry) => !isGatewayEndpoint(entry, sandbox))
-  const before = endpoints.map(({ record }) => record.name)
-  core.state.renameEndpoints(endpoints, name)
+  const renaming = core.state.renameEndpoints(endpoints, name)
   try {
     await core.records.keep({ endpoints })
   } catch (error) {
-    for (const [at, endpoint] of endpoints.entries()) core.state.renameEndpoints([endpoint], before[at] ?? name)
+    renaming.undo()
     throw error
   }
+  renaming.commit()
+  // Of one that waits for its namespace nobody knows names yet.
+  if (isAwaited(sandbox)) return
   for (const endpoint of endpoints) await appear(core, endpoint, sandbox)
 }
 
 /** Gives a sandbox other names, hosts and resolver. Its interfaces, and the connections over them, stay as they are. */
 export async function refreshSandbox(core: Core, sandbox: SandboxEntry, request: RefreshRequest): Promise<void> {
   using _lock = await core.locks.lock(sandbox.record.id)
-  core.state.getSandbox(sandbox.record.id)
+  checkSandbox(core, sandbox)
   const { record: before } = sandbox
   const { wishes: had } = sandbox.naming
   const wishes = namingWishesOf({ ...request, containerId: before.containerId }, before.id)
@@ -178,9 +183,8 @@ export async function joinLocked(
   { priority, aliases }: JoinWishes,
   call?: CallOptions,
 ): Promise<void> {
-  core.state.getEndpoint(entry.record.id)
-  core.state.getSandbox(sandbox.record.id)
-  if (sandbox.record.phase !== 'ready') throw new BusyError(`sandbox ${sandbox.record.containerId}`, 'being deleted')
+  checkEndpoint(core, entry)
+  checkSandbox(core, sandbox)
   if (entry.record.sandboxId !== undefined) {
     throw new EndpointJoinedError(entry.record.name, core.state.getSandbox(entry.record.sandboxId).record.containerId)
   }
@@ -234,6 +238,7 @@ export async function leave(
   if (entry.record.sandboxId !== sandbox.record.id) {
     throw new EndpointNotJoinedError(entry.record.name, sandbox.record.containerId)
   }
+  checkEndpoint(core, entry)
   await leaveLocked(core, entry)
   await settleGateway(core, sandbox)
 }
@@ -287,7 +292,7 @@ export async function attach(
   const network = core.state.getNetwork(idOf('network', wanted))
   await using rollback = new Rollback()
   const endpoint = await prepareEndpoint(core, network, request.endpoint, call)
-  rollback.defer('create endpoint', () => deleteEndpoint(core, endpoint, { force: true }))
+  rollback.defer('create endpoint', () => discardEndpoint(core, endpoint))
   const sandbox = await createSandbox(core, request.sandbox, { ...call, attached: endpoint })
   rollback.defer('create sandbox', () => deleteSandbox(core, sandbox))
   await join(core, endpoint, sandbox, { priority: 0 }, call)

@@ -100,11 +100,13 @@ export async function deleteNetwork(core: Core, entry: NetworkEntry, call?: Call
   }
   refuseInUse(core, entry)
   // From here on nobody can come onto it.
+  const { phase } = entry.record
   entry.record = { ...entry.record, phase: 'deleting' }
   try {
     await core.records.keep({ networks: [entry] }, { phase: 'deleting' })
   } catch (error) {
-    entry.record = { ...entry.record, phase: 'ready' }
+    // Of one that is half deleted already, nothing comes back.
+    entry.record = { ...entry.record, phase }
     throw error
   }
   // Whatever fails now, asking again goes on where it stopped.

@@ -72,7 +72,7 @@ export class Network {
 
   /** The endpoints on it. */
   endpoints(): Endpoint[] {
-    return Array.from(this.#entry.endpointsByName.values(), (id) => {
+    return Array.from(new Set(this.#entry.endpointsByName.values()), (id) => {
       return new Endpoint(this.#core, this.#core.state.getEndpoint(id))
     })
   }

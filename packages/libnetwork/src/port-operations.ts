@@ -6,6 +6,7 @@ import { FamilyMismatchError, PortNotPublishedError } from './errors.ts'
 import { countOf, hostPortsOf, type PortRequest } from './port-request.ts'
 import { parsePorts } from './requests.ts'
 import { publicationKey, recordOf, type EndpointEntry, type HeldPublication } from './state.ts'
+import { checkEndpoint } from './usable.ts'
 
 /** Ports let go one by one between two looks at the clock. */
 const STRIDE = 16
@@ -50,7 +51,7 @@ export async function publish(
   // The driver has a say, as when the endpoint was made.
   driver.checkEndpoint(network.record, { name: entry.record.name, options: {}, publishes: requests.length > 0 })
   using _lock = await core.locks.lock(entry.record.id, call)
-  core.state.getEndpoint(entry.record.id)
+  checkEndpoint(core, entry)
 
   await using rollback = new Rollback()
   const taken = await takePorts(core, entry, requests, rollback, call)
@@ -82,7 +83,7 @@ export async function unpublish(
 ): Promise<void> {
   const requests = parsePorts(unchecked)
   using _lock = await core.locks.lock(entry.record.id, call)
-  core.state.getEndpoint(entry.record.id)
+  checkEndpoint(core, entry)
 
   const found = new Set(requests.flatMap((request) => findPublications(core, entry, request)))
   await using rollback = new Rollback()

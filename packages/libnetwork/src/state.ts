@@ -88,25 +88,51 @@ export class State {
     this.endpoints.set(id, entry)
   }
 
-  /** Gives endpoints other names, all or none. @throws `ERR_ENDPOINT_EXISTS` */
-  renameEndpoints(entries: readonly EndpointEntry[], name: string): void {
+  /**
+   * Gives endpoints another name, all or none. The names that they had stay theirs, too, until the result is told
+   * whether it is for good.
+   *
+   * @throws `ERR_ENDPOINT_EXISTS`, for two of one network as well
+   */
+  renameEndpoints(entries: readonly EndpointEntry[], name: string): { commit(): void; undo(): void } {
+    const holders = new Map<string, string>()
     for (const { record } of entries) {
       const network = this.getNetwork(record.networkId)
-      if ((network.endpointsByName.get(name) ?? record.id) !== record.id) {
-        throw new EndpointExistsError(name, network.record.name)
-      }
+      const holder = holders.get(record.networkId) ?? network.endpointsByName.get(name) ?? record.id
+      if (holder !== record.id) throw new EndpointExistsError(name, network.record.name)
+      holders.set(record.networkId, record.id)
     }
-    for (const entry of entries) {
-      const { endpointsByName } = this.getNetwork(entry.record.networkId)
-      endpointsByName.delete(entry.record.name)
-      endpointsByName.set(name, entry.record.id)
-      entry.record = { ...entry.record, name }
+    const renamed = entries
+      .filter(({ record }) => record.name !== name)
+      .map((entry) => ({ entry, was: entry.record.name }))
+    for (const { entry } of renamed) this.#call(entry, name)
+    return {
+      commit: () => {
+        for (const { entry, was } of renamed) this.#forgetName(entry, was)
+      },
+      undo: () => {
+        for (const { entry, was } of renamed) {
+          this.#forgetName(entry, name)
+          this.#call(entry, was)
+        }
+      },
     }
   }
 
-  removeEndpoint({ record }: EndpointEntry): void {
-    this.networks.get(record.networkId)?.endpointsByName.delete(record.name)
-    this.endpoints.delete(record.id)
+  removeEndpoint(entry: EndpointEntry): void {
+    this.#forgetName(entry, entry.record.name)
+    this.endpoints.delete(entry.record.id)
+  }
+
+  #call(entry: EndpointEntry, name: string): void {
+    this.getNetwork(entry.record.networkId).endpointsByName.set(name, entry.record.id)
+    entry.record = { ...entry.record, name }
+  }
+
+  /** Unless it is another's by now. */
+  #forgetName({ record: { networkId, id } }: EndpointEntry, name: string): void {
+    const names = this.networks.get(networkId)?.endpointsByName
+    if (names?.get(name) === id) names.delete(name)
   }
 
   /** @throws `ERR_NO_SUCH_ENDPOINT` */

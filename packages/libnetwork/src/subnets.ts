@@ -2,7 +2,6 @@ import type { NetworkRecord, Subnet } from '@net/driverapi'
 import { InvalidPoolError, PoolOverlapError, type IpamDriver, type PoolRequest } from '@net/ipamapi'
 import {
   cidrsOverlap,
-  containsAddress,
   formatCidr,
   labels,
   parseAddress,
@@ -13,14 +12,12 @@ import {
   type Rollback,
 } from '@net/types'
 import type { Core } from './core.ts'
-import { InvalidIpamAnswerError, InvalidRequestError } from './errors.ts'
+import { InvalidRequestError } from './errors.ts'
 import { lockHost } from './host-lock.ts'
 import { hostPrefixes } from './host-prefixes.ts'
+import { checkSubnet, isUnusable } from './ipam-answers.ts'
 import type { CreateNetworkRequest, PoolConfig } from './requests.ts'
 import type { NetworkEntry } from './state.ts'
-
-/** What no interface can have an address in: RFC 1122 section 3.2.1.3, RFC 4291 sections 2.4 and 2.7. */
-const UNUSABLE = ['0.0.0.0/8', '127.0.0.0/8', '224.0.0.0/4', '::/8', 'ff00::/8'].map(parseCidr)
 
 /** The families that a network has, each with its pool as far as it was given. */
 export function poolsOf(request: CreateNetworkRequest): Map<AddressFamily, PoolConfig | undefined> {
@@ -29,8 +26,7 @@ export function poolsOf(request: CreateNetworkRequest): Map<AddressFamily, PoolC
   for (const config of request.ipam?.pools ?? []) {
     const pool = parseCidr(config.pool)
     const { family } = pool.address
-    const unusable = UNUSABLE.find((prefix) => cidrsOverlap(prefix, pool))
-    if (unusable !== undefined) throw new InvalidPoolError(config.pool, 'addresses that interfaces can have')
+    if (isUnusable(pool)) throw new InvalidPoolError(config.pool, 'addresses that interfaces can have')
     if (config.gateway !== undefined) parseAddress(config.gateway)
     for (const address of Object.values(config.auxAddresses ?? {})) parseAddress(address)
     if (pools.get(family) !== undefined) throw refusal(`expected at most one pool a family, got ${config.pool} too`)
@@ -103,30 +99,8 @@ async function takeSubnet(
     pool,
     gateway: chosen ?? (await ipam.requestAddress(id, { address: gateway, purpose: 'gateway' }, call)).address,
   }
-  checkAnswer(ipam, request.family, subnet)
+  checkSubnet(ipam, request.family, subnet)
   return subnet
-}
-
-/** An address manager may be anybody's: what it says is not handed on unseen. */
-function checkAnswer(ipam: IpamDriver, family: AddressFamily, { pool, gateway }: Subnet): void {
-  if (gateway === '') {
-    const problem = `expected an address manager that has addresses, got ${JSON.stringify(ipam.name)}`
-    throw new InvalidRequestError('network', 'ipam.driver', problem)
-  }
-  const prefix = cidrOf(pool)
-  if (prefix?.address.family !== family) throw new InvalidIpamAnswerError(ipam.name, pool, `an IPv${family} pool`)
-  const address = cidrOf(gateway)?.address
-  if (address === undefined || !containsAddress(prefix, address)) {
-    throw new InvalidIpamAnswerError(ipam.name, gateway, `a gateway in pool ${pool}`)
-  }
-}
-
-function cidrOf(text: string): Cidr | undefined {
-  try {
-    return parseCidr(text)
-  } catch {
-    return undefined
-  }
 }
 
 /**

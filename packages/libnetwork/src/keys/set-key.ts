@@ -1,11 +1,11 @@
 import { Rollback, type CallOptions } from '@net/types'
 import type { Core } from '../core.ts'
 import { holdEndpoints } from '../endpoint-locks.ts'
-import { BusyError } from '../errors.ts'
 import { endpointsOf, isAwaited, planOf } from '../gateways.ts'
 import { putInPlace } from '../in-place.ts'
 import { introduce, updateNaming, vanish } from '../names/naming-operations.ts'
 import type { SandboxEntry } from '../state.ts'
+import { checkSandbox } from '../usable.ts'
 
 /**
  * Has a sandbox be in the namespace at `path`, which a runtime made, with the interfaces of all its endpoints. It is
@@ -13,13 +13,14 @@ import type { SandboxEntry } from '../state.ts'
  */
 export async function setKey(core: Core, sandbox: SandboxEntry, path: string, call?: CallOptions): Promise<void> {
   using _lock = await core.locks.lock(sandbox.record.id, call)
-  core.state.getSandbox(sandbox.record.id)
-  const { phase, containerId } = sandbox.record
-  if (phase !== 'ready') throw new BusyError(`sandbox ${containerId}`, 'being deleted')
+  checkSandbox(core, sandbox)
   await using _held = await holdEndpoints(core, endpointsOf(core, sandbox))
   if (!isAwaited(sandbox)) await takeOut(core, sandbox)
   await putIn(core, sandbox, path, call)
-  core.logger.debug({ sandboxId: sandbox.record.id, containerId, path }, 'sandbox got its namespace')
+  core.logger.debug(
+    { sandboxId: sandbox.record.id, containerId: sandbox.record.containerId, path },
+    'sandbox got its namespace',
+  )
 }
 
 /** Leaves the namespace that a sandbox has. */

@@ -10,8 +10,10 @@ import { settleGateway } from '../gateway-network.ts'
 import { electGateways, endpointsOf, isAwaited, joinsOf } from '../gateways.ts'
 import { adoptNaming, introduce } from '../names/naming-operations.ts'
 import { publicationKey, type EndpointEntry, type SandboxEntry } from '../state.ts'
+import { subnetsOf } from '../subnets.ts'
 import { replayEndpoint, replayNetwork, replaySandbox } from './replay.ts'
 import type { Recovery } from './recovery-events.ts'
+import type { StoredEndpoint, StoredNetwork, StoredSandbox } from './stored-forms.ts'
 import type { Survey } from './survey.ts'
 
 /**
@@ -24,7 +26,7 @@ export async function recover(core: Core, found: Survey, tell: (event: Happening
     return
   }
   const refused = [...found.refused]
-  const tried = async (key: string, work: () => Promise<unknown>): Promise<void> => {
+  const tried: Try = async (key, work) => {
     await core.turns.take()
     try {
       await work()
@@ -42,7 +44,7 @@ export async function recover(core: Core, found: Survey, tell: (event: Happening
   for (const stored of found.endpoints) await tried(`endpoints/${stored.record.id}`, () => replayEndpoint(core, stored))
   joinAgain(core, found)
   for (const entry of core.state.endpoints.values()) await holdPorts(core, entry, tell)
-  await removeGone(core, found)
+  await removeGone(core, found, tried)
   const joins = await joinsOf(core)
   await core.executor.restore({
     networks: Array.from(core.state.networks.values(), ({ record }) => planNetwork(core, record)),
@@ -63,6 +65,9 @@ export async function recover(core: Core, found: Survey, tell: (event: Happening
   }
   tell(recovery)
 }
+
+/** Does something about a record; that it could not be done hides no other. */
+type Try = (key: string, work: () => Promise<unknown>) => Promise<void>
 
 function planNetwork(core: Core, record: NetworkRecord): NetworkPlan {
   return core.drivers.get(record.driver).planNetwork(record)
@@ -99,36 +104,68 @@ async function holdPort(
   try {
     return await core.ports.take({ protocol, address, port: hostPort, count })
   } catch (error) {
-    if (!isNetError(error, 'ERR_PORT_IN_USE')) throw error
-    tell({ kind: 'port-lost', port, endpoint: record.name, error })
+    // Taken, or of an address that the host does not have any more, or there is no room for another socket.
+    tell({ kind: 'port-lost', port, endpoint: record.name, error: asError(error) })
     const release = (): Promise<void> => Promise.resolve()
     return { protocol, address, port: hostPort, count: count ?? 1, release, [Symbol.asyncDispose]: release }
   }
 }
 
-/** Finishes what was being deleted, and undoes what did not come about. */
-async function removeGone(core: Core, { gone }: Survey): Promise<void> {
-  for (const { record } of gone.sandboxes) {
-    await core.executor.deleteSandbox(record.key, [])
-    rmSync(`${record.key}.files`, { recursive: true, force: true })
+/**
+ * Finishes what was being deleted, and undoes what did not come about, each as far as that goes: what cannot be let go
+ * now keeps its record, and is tried again at the next opening.
+ */
+async function removeGone(core: Core, { gone, networks, refused }: Survey, tried: Try): Promise<void> {
+  const done = { networks: [] as StoredNetwork[], endpoints: [] as StoredEndpoint[], sandboxes: [] as StoredSandbox[] }
+  for (const sandbox of gone.sandboxes) {
+    await tried(`sandboxes/${sandbox.record.id}`, async () => {
+      await core.executor.deleteSandbox(sandbox.record.key, [])
+      rmSync(`${sandbox.record.key}.files`, { recursive: true, force: true })
+      done.sandboxes.push(sandbox)
+    })
   }
-  for (const { record } of gone.endpoints) {
-    const network = core.state.networks.get(record.networkId)
-    if (network === undefined || network.ipam.capabilities.requiresRequestReplay) continue
-    for (const { poolId, address } of heldAddresses(network.record, record)) {
-      await network.ipam.releaseAddress(poolId, address)
-    }
+  const networkOf = new Map([...networks, ...gone.networks].map((stored) => [stored.record.id, stored]))
+  for (const endpoint of gone.endpoints) {
+    const { id, networkId } = endpoint.record
+    await tried(`endpoints/${id}`, async () => {
+      const network = networkOf.get(networkId)
+      if (refused.some(({ key }) => key === `networks/${networkId}`)) throw new Error('its network cannot be read')
+      // Without a network there is nobody to let anything go.
+      if (network !== undefined) await releaseAddresses(core, network, endpoint)
+      done.endpoints.push(endpoint)
+    })
   }
-  for (const { record, ipam: name } of gone.networks) {
-    await core.executor.deleteNetwork(planNetwork(core, record))
-    // A manager that is not there any more has nothing to be let go.
-    const ipam = await core.ipam.get(name).catch(() => undefined)
-    if (ipam === undefined || ipam.capabilities.requiresRequestReplay) continue
-    for (const subnet of [record.ipv4, record.ipv6]) {
-      if (subnet !== undefined) await ipam.releasePool(subnet.poolId)
-    }
+  for (const network of gone.networks) {
+    await tried(`networks/${network.record.id}`, async () => {
+      await core.executor.deleteNetwork(planNetwork(core, network.record))
+      await releasePools(core, network)
+      done.networks.push(network)
+    })
   }
-  await core.records.forget(gone)
+  await core.records.forget(done)
+}
+
+async function releaseAddresses(core: Core, network: StoredNetwork, { record }: StoredEndpoint): Promise<void> {
+  const ipam = await core.ipam.get(network.ipam)
+  if (ipam.capabilities.requiresRequestReplay) return
+  for (const { poolId, address } of heldAddresses(network.record, record)) {
+    await unlessGone(ipam.releaseAddress(poolId, address))
+  }
+}
+
+async function releasePools(core: Core, { record, ipam: name }: StoredNetwork): Promise<void> {
+  const ipam = await core.ipam.get(name)
+  if (ipam.capabilities.requiresRequestReplay) return
+  for (const { poolId } of subnetsOf(record)) await unlessGone(ipam.releasePool(poolId))
+}
+
+/** What was let go before the process died is gone. */
+async function unlessGone(release: Promise<void>): Promise<void> {
+  try {
+    await release
+  } catch (error) {
+    if (!isNetError(error, 'ERR_NO_SUCH_POOL')) throw error
+  }
 }
 
 /** Namespaces and files of sandboxes that no record has. */
@@ -150,20 +187,30 @@ async function removeStrangers(core: Core): Promise<void> {
 async function answerAgain(core: Core, tell: (event: Happening) => void): Promise<void> {
   for (const sandbox of core.state.sandboxes.values()) {
     await core.turns.take()
-    if (isAwaited(sandbox)) await awaitAgain(core, sandbox)
+    if (isAwaited(sandbox)) await namesTried(sandbox, tell, () => awaitAgain(core, sandbox))
     else for (const entry of endpointsOf(core, sandbox)) introduce(core, entry, sandbox)
   }
   for (const sandbox of core.state.sandboxes.values()) {
     if (isAwaited(sandbox)) continue
     await core.turns.take()
-    try {
+    await namesTried(sandbox, tell, async () => {
       await electGateways(core, sandbox)
       await adoptNaming(core, sandbox)
       await settleGateway(core, sandbox)
-    } catch (error) {
-      // The others are not to suffer for it.
-      tell({ kind: 'names-lost', containerId: sandbox.record.containerId, error: asError(error) })
-    }
+    })
+  }
+}
+
+/** The others are not to suffer for one. */
+async function namesTried(
+  { record: { containerId } }: SandboxEntry,
+  tell: (event: Happening) => void,
+  work: () => Promise<void>,
+): Promise<void> {
+  try {
+    await work()
+  } catch (error) {
+    tell({ kind: 'names-lost', containerId, error: asError(error) })
   }
 }
 

@@ -49,6 +49,12 @@ export async function survey(stored: StoredState, deps: SurveyDeps): Promise<Sur
   const known = stored.networks.flatMap((network) =>
     tried(`networks/${network.record.id}`, () => readNetwork(network, deps.drivers)),
   )
+  const recorded = new Set([
+    ...stored.networks.map(({ record }) => `networks/${record.id}`),
+    ...stored.sandboxes.map(({ record }) => `sandboxes/${record.id}`),
+    ...stored.refused.map(({ key }) => key),
+  ])
+  const isRecorded = (key: string): boolean => recorded.has(key)
   const networks = known.filter(({ record }) => record.phase !== 'deleting')
   const all = await surveySandboxes(stored.sandboxes, deps)
   refused.push(...all.refused)
@@ -59,7 +65,9 @@ export async function survey(stored: StoredState, deps: SurveyDeps): Promise<Sur
   const goneEndpoints: StoredEndpoint[] = []
   for (const endpoint of stored.endpoints) {
     const { phase, networkId, sandboxId, id } = endpoint.record
-    if (phase !== 'ready' || (sandboxId !== undefined && goneIds.has(sandboxId))) goneEndpoints.push(endpoint)
+    // One whose sandbox has no record at all was being deleted with it.
+    const isSandboxGone = sandboxId !== undefined && (goneIds.has(sandboxId) || !isRecorded(`sandboxes/${sandboxId}`))
+    if (phase !== 'ready' || isSandboxGone || !isRecorded(`networks/${networkId}`)) goneEndpoints.push(endpoint)
     else {
       endpoints.push(
         ...tried(`endpoints/${id}`, () => {
