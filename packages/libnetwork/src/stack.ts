@@ -30,6 +30,7 @@ import { openHostResolver, type HostResolverOptions } from './names/host-resolve
 import { HostResolvConf } from './names/host-resolv-conf.ts'
 import type { NamingDeps } from './names/sandbox-naming.ts'
 import { recover } from './records/recover.ts'
+import { logRecovery } from './records/recovery-events.ts'
 import { isKept, openStore, outlives, type KeepingOptions } from './records/open-store.ts'
 import { Records } from './records/records.ts'
 import type { StoredController } from './records/stored-forms.ts'
@@ -173,9 +174,13 @@ export async function openController(options: ControllerOptions = {}): Promise<C
     }
     const core = new Core(parts)
     held.defer('answer names', async () => {
-      for (const sandbox of core.state.sandboxes.values()) await sandbox.naming.detach()
+      await using all = new Rollback()
+      for (const { record, naming } of core.state.sandboxes.values()) all.defer(record.key, () => naming.detach())
     })
-    await recover(core, found, onEvent)
+    await recover(core, found, (event) => {
+      logRecovery(logger, event)
+      onEvent(event)
+    })
     if ([...core.state.sandboxes.values()].some(isAwaited)) await awaitKeys(core)
     isLeft = keeps
     logger.info({ controllerId: id }, 'controller opened')

@@ -34,7 +34,7 @@ export interface NetworkEntry {
 
 export interface EndpointEntry {
   record: EndpointRecord
-  /** By {@link publicationKey}: publishing one port costs the same however many there are. */
+  /** By {@link publicationKey}: one is found at the same cost however many there are. */
   readonly ports: Map<string, HeldPublication>
   /** The families whose default route in the sandbox goes through it. */
   gatewayFor: readonly (4 | 6)[]

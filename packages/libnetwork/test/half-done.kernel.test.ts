@@ -6,6 +6,7 @@ import { memoryStore, StoreUnavailableError, type Store } from '@net/datastore'
 import { defaultIpam } from '@net/ipam'
 import type { IpamDriver } from '@net/ipamapi'
 import { describeKernel, enterFreshHost, ip } from '@net/netlink-ffi/testing'
+import { silentLogger } from '@net/types'
 import { afterEach, beforeEach, expect, it } from 'vitest'
 import { openController, type Controller, type ControllerEvent, type Network } from '../src/index.ts'
 import { outputOf, traces, type Traces } from './lab.ts'
@@ -48,10 +49,12 @@ let local: Store
 let own: OwnManager
 let net: Controller
 let before: Traces
+let warnings: unknown[]
 
 const open = async (onClose: 'keep' | 'delete' = 'keep'): Promise<Controller> => {
   net = await openController({
     ...{ stores: { local }, runtimeDirectory: join(folder, 'run'), ipam: [own.driver], onClose },
+    logger: { ...silentLogger, warn: (...said: unknown[]) => warnings.push(said[1]) },
   })
   return net
 }
@@ -61,6 +64,7 @@ beforeEach(async () => {
   folder = mkdtempSync(join(tmpdir(), 'half-'))
   local = memoryStore()
   own = new OwnManager()
+  warnings = []
   await open()
 })
 afterEach(async () => {
@@ -242,6 +246,7 @@ describeKernel('opening', () => {
       { kind: 'port-lost', endpoint: 'web', error: { code: 'ERR_NOT_HOST_ADDRESS' } },
       { kind: 'recovered', endpoints: 1, sandboxes: 1 },
     ])
+    expect(warnings).toContain('tcp 8080 leads to web as before, but is not held')
     expect(await outputOf(net.getSandbox('web'), 'getent', ['ahostsv4', 'web'])).not.toBe('')
   })
 
@@ -253,7 +258,7 @@ describeKernel('opening', () => {
     expect(existsSync(hash)).toBe(true)
     truncateSync(hash)
 
-    expect((await reopened()).at(-1)).toMatchObject({ kind: 'recovered', sandboxes: 2, refused: [] })
+    expect(await reopened()).toMatchObject([{ kind: 'recovered', sandboxes: 2, refused: [] }])
     expect(await outputOf(net.getSandbox('web'), 'getent', ['ahostsv4', 'web'])).not.toBe('')
   })
 })

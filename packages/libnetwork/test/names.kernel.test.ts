@@ -303,6 +303,10 @@ describeKernel('the files of a sandbox', () => {
 
     expect(readFileSync(sandbox.files.resolvConf, 'utf8')).toMatch(/^nameserver 192\.0\.2\.1\n\n/)
     expect(sandbox.dnsStatistics()).toBeUndefined()
+    writeFileSync(resolvConf, 'nameserver 192.0.2.2\n')
+    await vi.waitFor(() => {
+      expect(readFileSync(sandbox.files.resolvConf, 'utf8')).toMatch(/^nameserver 192\.0\.2\.2\n/)
+    }, 5000)
   })
 
   it('tell a sandbox without a resolver of servers by IPv6 while it has IPv6', async () => {

@@ -1,8 +1,9 @@
 import { createHash } from 'node:crypto'
-import { existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { formatHostRecords, removeHostRecords, type BoundFiles, type HostRecord } from '@net/resolver'
+import { isNetError } from '@net/types'
 
 /** Paths of files that a runtime mounts into its container, as `/etc/hosts`, `/etc/resolv.conf` and `/etc/hostname`. */
 export interface FilePaths {
@@ -58,7 +59,10 @@ export class SandboxFiles {
       writeFileSync(this.paths.hosts, hosts, { mode: MODE })
       writeFileSync(this.paths.hostname, hostname, { mode: MODE })
       writeFileSync(this.paths.resolvConf, resolvConf, { mode: MODE })
-      writeFileSync(this.#hashPath, `sha256:${createHash('sha256').update(resolvConf).digest('hex')}`, { mode: MODE })
+      // Whole or not there: an empty one would be nobody's.
+      const unfinished = `${this.#hashPath}.tmp`
+      writeFileSync(unfinished, `sha256:${createHash('sha256').update(resolvConf).digest('hex')}`, { mode: MODE })
+      renameSync(unfinished, this.#hashPath)
     } catch (error) {
       rmSync(this.#folder, { recursive: true, force: true })
       throw error
@@ -111,9 +115,19 @@ export class SandboxFiles {
   async changeResolvConf(text: string): Promise<void> {
     if (!this.#made) return
     await unlessRemoved(async () => {
-      if (await this.#bound.isModified(this.paths.resolvConf, this.#hashPath)) return
+      if (await this.#isModified()) return
       await this.#bound.write(this.paths.resolvConf, text, { hashPath: this.#hashPath })
     })
+  }
+
+  /** Where nobody can tell, the file is left alone. */
+  async #isModified(): Promise<boolean> {
+    try {
+      return await this.#bound.isModified(this.paths.resolvConf, this.#hashPath)
+    } catch (error) {
+      if (isNetError(error, 'ERR_INVALID_FILE_HASH')) return true
+      throw error
+    }
   }
 
   /** Removes them. Safe to call twice. */

@@ -112,18 +112,19 @@ export class SandboxNaming {
     await this.#files.rewrite(() => this.#texts())
   }
 
-  /** Begins to answer in the namespace, where a resolver is wanted. */
+  /** Follows the host's servers, and begins to answer in the namespace, where a resolver is wanted. */
   async open(): Promise<void> {
+    const { host } = this.#deps
+    this.#unfollow = host.follow(() => {
+      this.#following = this.#following.then(() => this.#followHost())
+    })
     if (this.wishes.dns === undefined) return
-    const { host, slots, usualPorts, resolver, logger } = this.#deps
+    const { slots, usualPorts, resolver, logger } = this.#deps
     const sources = [this.names, ...(this.#hostName === undefined ? [] : [this.#hostName])]
     this.#resolver = await openResolver(
       { ...resolver, namespace: this.#key, address: RESOLVER_ADDRESS },
       { sources, slots, usualPorts, logger },
     )
-    this.#unfollow = host.follow(() => {
-      this.#following = this.#following.then(() => this.#followHost())
-    })
     this.#apply()
   }
 

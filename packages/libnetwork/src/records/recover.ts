@@ -5,14 +5,13 @@ import type { PortLease } from '@net/portallocator'
 import { isNetError } from '@net/types'
 import type { Core } from '../core.ts'
 import { heldAddresses } from '../endpoint-operations.ts'
-import type { Happening } from '../events.ts'
 import { settleGateway } from '../gateway-network.ts'
 import { electGateways, endpointsOf, isAwaited, joinsOf } from '../gateways.ts'
 import { adoptNaming, introduce } from '../names/naming-operations.ts'
 import { publicationKey, type EndpointEntry, type SandboxEntry } from '../state.ts'
 import { subnetsOf } from '../subnets.ts'
 import { replayEndpoint, replayNetwork, replaySandbox } from './replay.ts'
-import type { Recovery } from './recovery-events.ts'
+import type { Recovery, RecoveryEvent } from './recovery-events.ts'
 import type { StoredEndpoint, StoredNetwork, StoredSandbox } from './stored-forms.ts'
 import type { Survey } from './survey.ts'
 
@@ -20,7 +19,7 @@ import type { Survey } from './survey.ts'
  * Goes on where an earlier process ended: what is to be is known again and put right where it is not as it is to be,
  * and what nobody wants goes. The packet rules are in place before. Traffic of containers that live is not touched.
  */
-export async function recover(core: Core, found: Survey, tell: (event: Happening) => void): Promise<void> {
+export async function recover(core: Core, found: Survey, tell: (event: RecoveryEvent) => void): Promise<void> {
   if (found.isEmpty) {
     await core.loopback?.restore([])
     return
@@ -87,7 +86,7 @@ function joinAgain(core: Core, { sandboxes }: Survey): void {
   }
 }
 
-async function holdPorts(core: Core, entry: EndpointEntry, tell: (event: Happening) => void): Promise<void> {
+async function holdPorts(core: Core, entry: EndpointEntry, tell: (event: RecoveryEvent) => void): Promise<void> {
   for (const port of entry.record.ports) {
     entry.ports.set(publicationKey(port), { port, lease: await holdPort(core, entry, port, tell) })
   }
@@ -98,7 +97,7 @@ async function holdPort(
   core: Core,
   { record }: EndpointEntry,
   port: PublishedPort,
-  tell: (event: Happening) => void,
+  tell: (event: RecoveryEvent) => void,
 ): Promise<PortLease> {
   const { protocol, hostAddress: address, hostPort, count } = port
   try {
@@ -184,7 +183,7 @@ async function removeStrangers(core: Core): Promise<void> {
 }
 
 /** Names are known again, resolvers answer, and default routes are served by who is to serve them. */
-async function answerAgain(core: Core, tell: (event: Happening) => void): Promise<void> {
+async function answerAgain(core: Core, tell: (event: RecoveryEvent) => void): Promise<void> {
   for (const sandbox of core.state.sandboxes.values()) {
     await core.turns.take()
     if (isAwaited(sandbox)) await namesTried(sandbox, tell, () => awaitAgain(core, sandbox))
@@ -204,7 +203,7 @@ async function answerAgain(core: Core, tell: (event: Happening) => void): Promis
 /** The others are not to suffer for one. */
 async function namesTried(
   { record: { containerId } }: SandboxEntry,
-  tell: (event: Happening) => void,
+  tell: (event: RecoveryEvent) => void,
   work: () => Promise<void>,
 ): Promise<void> {
   try {

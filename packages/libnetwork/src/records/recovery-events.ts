@@ -1,4 +1,5 @@
 import type { PublishedPort } from '@net/driverapi'
+import { formatPorts, type Logger } from '@net/types'
 
 /** What came of opening the records of an earlier process. */
 export interface Recovery {
@@ -32,4 +33,21 @@ export interface NamesLost {
   readonly kind: 'names-lost'
   readonly containerId: string
   readonly error: Error
+}
+
+/** What is told when records of an earlier process are opened. */
+export type RecoveryEvent = Recovery | RecordRefused | PortLost | NamesLost
+
+/** Says it in the log, too: not everybody listens to events. */
+export function logRecovery(logger: Logger, event: RecoveryEvent): void {
+  const { kind, ...said } = event
+  if (kind === 'recovered') logger.info(said, 'records of an earlier process are taken over')
+  else logger.warn(said, warningOf(event))
+}
+
+function warningOf(event: Exclude<RecoveryEvent, Recovery>): string {
+  if (event.kind === 'record-refused') return `nothing can be done with the record ${event.key}: it stays in the store`
+  if (event.kind === 'names-lost') return `names are not answered in the sandbox of ${event.containerId}`
+  const { protocol, hostPort, count } = event.port
+  return `${protocol} ${formatPorts(hostPort, count)} leads to ${event.endpoint} as before, but is not held`
 }
