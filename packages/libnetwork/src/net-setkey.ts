@@ -54,12 +54,14 @@ async function readPid(): Promise<number> {
 function handOver(path: string, message: KeyMessage): Promise<string> {
   return new Promise((resolve, reject) => {
     let answer = ''
-    const socket = connect(path, () => socket.end(JSON.stringify(message)))
+    // It stays open on this side: to hang up is to give up.
+    const socket = connect(path, () => socket.write(JSON.stringify(message)))
     socket.setEncoding('utf8')
     socket.on('data', (chunk: string) => {
       answer = (answer + chunk).slice(0, MAX_ANSWER_LENGTH)
     })
     socket.once('end', () => {
+      socket.end()
       resolve(answer)
     })
     socket.once('error', reject)

@@ -1,4 +1,4 @@
-import { chmodSync, existsSync, mkdirSync, rmSync } from 'node:fs'
+import { chmodSync, closeSync, constants, existsSync, mkdirSync, openSync, rmSync } from 'node:fs'
 import { createServer, type Server, type Socket } from 'node:net'
 import { dirname } from 'node:path'
 import type { CallOptions, Logger } from '@net/types'
@@ -87,7 +87,15 @@ export class KeyDesk {
   async #answer(socket: Socket, handler: KeyHandler, signal: AbortSignal): Promise<string> {
     try {
       const { ContainerID, Key } = await readMessage(socket)
-      await handler(ContainerID, Key, { signal })
+      // Whoever hangs up does not wait for the answer: what is under way is given up.
+      socket.once('end', () => socket.destroy()).resume()
+      // At once: when its turn comes, the number may be another process'.
+      const namespace = openSync(Key, constants.O_RDONLY | constants.O_NONBLOCK)
+      try {
+        await handler(ContainerID, `/proc/self/fd/${namespace}`, { signal })
+      } finally {
+        closeSync(namespace)
+      }
       return SUCCESS
     } catch (error) {
       this.#logger.warn({ error }, 'a namespace that a hook handed over was not taken')

@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs'
 import { Rollback, type CallOptions } from '@net/types'
 import type { Core } from '../core.ts'
 import { holdEndpoints } from '../endpoint-locks.ts'
@@ -7,6 +8,13 @@ import { introduce, updateNaming, vanish } from '../names/naming-operations.ts'
 import type { SandboxEntry } from '../state.ts'
 import { checkSandbox } from '../usable.ts'
 
+/** Listens for runtimes that bring the namespaces of sandboxes. Safe to call twice. */
+export async function awaitKeys(core: Core): Promise<void> {
+  await core.keys.open((containerId, path, call) =>
+    core.run(() => setKey(core, core.state.getSandbox(containerId), path, call), call),
+  )
+}
+
 /**
  * Has a sandbox be in the namespace at `path`, which a runtime made, with the interfaces of all its endpoints. It is
  * taken out of the one that it has. Where that fails the sandbox waits for another, and nothing is left in this one.
@@ -15,7 +23,9 @@ export async function setKey(core: Core, sandbox: SandboxEntry, path: string, ca
   using _lock = await core.locks.lock(sandbox.record.id, call)
   checkSandbox(core, sandbox)
   await using _held = await holdEndpoints(core, endpointsOf(core, sandbox))
-  if (!isAwaited(sandbox)) await takeOut(core, sandbox)
+  if (!isAwaited(sandbox)) await beginToWait(core, sandbox)
+  // What it had, and what an earlier try that failed left there.
+  if (existsSync(sandbox.record.key)) await takeOut(core, sandbox)
   await putIn(core, sandbox, path, call)
   core.logger.debug(
     { sandboxId: sandbox.record.id, containerId: sandbox.record.containerId, path },
@@ -23,14 +33,18 @@ export async function setKey(core: Core, sandbox: SandboxEntry, path: string, ca
   )
 }
 
-/** Leaves the namespace that a sandbox has. */
+/** From here on the sandbox waits for a namespace, whatever becomes of the one that it has. */
+async function beginToWait(core: Core, sandbox: SandboxEntry): Promise<void> {
+  await awaitKeys(core)
+  await keepNamespace(core, sandbox, 'awaited')
+  for (const endpoint of endpointsOf(core, sandbox)) vanish(core, endpoint)
+  await sandbox.naming.release()
+}
+
+/** Leaves the namespace that a sandbox has. Safe to do again. */
 async function takeOut(core: Core, sandbox: SandboxEntry): Promise<void> {
   const { key } = sandbox.record
-  const endpoints = endpointsOf(core, sandbox)
-  await keepNamespace(core, sandbox, 'awaited')
-  for (const endpoint of endpoints) vanish(core, endpoint)
-  await sandbox.naming.release()
-  for (const endpoint of endpoints) {
+  for (const endpoint of endpointsOf(core, sandbox)) {
     const plan = planOf(core, endpoint, sandbox)
     await core.executor.leave(plan)
     await core.loopback?.remove(plan.firewall)
