@@ -1,10 +1,11 @@
 import type { FirewallEvent } from '@net/firewall'
 import type { HostEvent } from '@net/osl'
-import type { ProxyLost } from './loopback/loopback-ports.ts'
+import type { ProxyLost, ProxyRestored } from './loopback/loopback-ports.ts'
 import type { NamesLost, PortLost, RecordRefused, Recovery } from './records/recovery-events.ts'
 
 /** Something that happened to what the controller keeps, without its doing. */
-export type Happening = FirewallEvent | HostEvent | Recovery | RecordRefused | PortLost | NamesLost | ProxyLost
+export type Happening =
+  FirewallEvent | HostEvent | Recovery | RecordRefused | PortLost | NamesLost | ProxyLost | ProxyRestored
 
 /** Where an event stands among all of a controller. */
 export interface EventPlace {
