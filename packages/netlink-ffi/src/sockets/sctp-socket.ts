@@ -21,10 +21,20 @@ const SO_SNDBUFFORCE = 32
 const MSG_DONTWAIT = 0x40
 const MSG_EOR = 0x80
 const MSG_NOSIGNAL = 0x4000
+const MSG_NOTIFICATION = 0x8000
+/** struct sctp_event_subscribe, as far as it is of interest: that an association ends. */
+const ASSOCIATION_EVENTS = Uint8Array.of(0, 1)
+/** struct sctp_assoc_change: its state, of enum sctp_sac_state. */
+const CHANGE_STATE = 8
+const SCTP_COMM_UP = 0
+const SCTP_SHUTDOWN_COMP = 3
+/** asm-generic/errno.h */
+const ECONNRESET = 104
 // linux/in.h, linux/sctp.h
 export const IPPROTO_SCTP = 132
 const SCTP_INITMSG = 2
 const SCTP_NODELAY = 3
+const SCTP_EVENTS = 11
 const SCTP_STATUS = 14
 const SCTP_RECVRCVINFO = 32
 const SCTP_DEFAULT_SNDINFO = 34
@@ -97,6 +107,12 @@ export class SctpSocket {
   static adopt(fd: number): SctpSocket {
     setOption(fd, IPPROTO_SCTP, SCTP_RECVRCVINFO, 1)
     setOption(fd, IPPROTO_SCTP, SCTP_NODELAY, 1)
+    // The end of an association that this side has ended is told of in no other way.
+    check(
+      libc().setsockopt(fd, IPPROTO_SCTP, SCTP_EVENTS, ASSOCIATION_EVENTS, ASSOCIATION_EVENTS.length),
+      'setsockopt',
+      'sctp events',
+    )
     return new SctpSocket(fd)
   }
 
@@ -134,6 +150,7 @@ export class SctpSocket {
   receive(): SctpPart | 'nothing' | 'end' {
     const room = messageRoom()
     const length = messageCalls().recvmsg(this.#live(), room.prepare(), MSG_DONTWAIT)
+    if (length > 0 && (room.flags & MSG_NOTIFICATION) > 0) return this.#afterChange(room.payload)
     if (length > 0) {
       return {
         payload: room.payload.slice(0, length),
@@ -186,6 +203,14 @@ export class SctpSocket {
 
   [Symbol.dispose](): void {
     this.close()
+  }
+
+  /** What follows what the kernel told of the association, in its place among messages. */
+  #afterChange(change: Uint8Array): SctpPart | 'nothing' | 'end' {
+    const state = viewOf(change).getUint16(CHANGE_STATE, littleEndian)
+    if (state === SCTP_SHUTDOWN_COMP) return 'end'
+    if (state === SCTP_COMM_UP) return this.receive()
+    throw new SystemCallError('recvmsg', ECONNRESET)
   }
 
   /** 0, or the error number. A message is sent whole: one longer than the buffer makes that grow. */
