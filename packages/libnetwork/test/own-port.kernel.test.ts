@@ -84,18 +84,4 @@ describeKernel('a published port, asked for at the host by its container and by 
       })
     },
   )
-
-  it('answers again when somebody has taken hairpin mode away', async () => {
-    filterBridges(true)
-    await using net = await openController()
-    const network = await net.createNetwork({ name: 'network' })
-    const ports = [{ containerPort: 80, hostPort: 8080 }]
-    const web = await net.attach({ network, endpoint: { name: 'web', ports }, sandbox: { containerId: 'web' } })
-    const place = await placeIn(web.sandbox, 'web')
-
-    setHairpin(false)
-
-    await expect.poll(() => place.reaches(hostAddress[4], 8080), { timeout: 10_000 }).toBe(true)
-    await place.close()
-  })
 })
