@@ -1,6 +1,6 @@
 import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
@@ -66,6 +66,20 @@ function isHeld(address?: string): boolean {
   }
 }
 
+/** Ids of the proxy processes of this test's controller. */
+function proxies(): number[] {
+  const processes = readdirSync('/proc').filter((name) => /^\d+$/.test(name))
+  return processes.filter((pid) => commandOf(pid).includes(`--control\0${folder}`)).map(Number)
+}
+
+function commandOf(pid: string): string {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, 'utf8')
+  } catch {
+    return '' // it has ended meanwhile
+  }
+}
+
 async function said(kind: ControllerEvent['kind']): Promise<number> {
   let count = 0
   for await (const event of net.events({ after: 0, signal: AbortSignal.timeout(50) }))
@@ -118,9 +132,9 @@ describeKernel('a published SCTP port, asked for by real sockets', () => {
   it('answers at ::1 again when the proxy was killed', async () => {
     await open({ userlandProxy: 'auto' })
     await web.endpoint.publish([port])
-    const proxy = (await text(spawn('pgrep', ['-f', `--control ${folder}`]).stdout)).trim()
+    const [proxy] = proxies()
 
-    process.kill(Number(proxy), 'SIGKILL')
+    process.kill(proxy!, 'SIGKILL')
 
     await expect.poll(() => said('proxy-restored'), { timeout: 60_000 }).toBe(1)
     expect(await ask('::1')).toBe('hello')
