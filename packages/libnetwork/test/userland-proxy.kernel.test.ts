@@ -233,9 +233,9 @@ describeKernel('a published port at ::1', () => {
       { containerPort: 80, hostPort: 8080, protocol: 'udp' },
       { containerPort: 80, containerPortEnd: 89, hostPort: 9000 },
     ])
-    const [pid = 0] = proxies()
+    const [pid] = proxies()
 
-    process.kill(pid, 'SIGKILL')
+    process.kill(pid!, 'SIGKILL')
     await expect.poll(() => said('proxy-restored'), { timeout: 5000 }).toHaveLength(1)
 
     expect([await answer(8080), await answerByUdp(8080), await answer(9000)]).toEqual(['hello', 'hello', 'hello'])
@@ -249,10 +249,10 @@ describeKernel('a published port at ::1', () => {
   it('is published though its proxy is killed meanwhile', async () => {
     await open()
     const { endpoint } = await attach([{ containerPort: 80, hostPort: 8080 }])
-    const [pid = 0] = proxies()
-    process.kill(pid, 'SIGSTOP')
+    const [pid] = proxies()
+    process.kill(pid!, 'SIGSTOP')
     const published = endpoint.publish([{ containerPort: 80, hostPort: 8081 }])
-    process.kill(pid, 'SIGKILL')
+    process.kill(pid!, 'SIGKILL')
 
     await published
 

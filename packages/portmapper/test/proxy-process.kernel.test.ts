@@ -100,7 +100,7 @@ function isProxy(pid: string): boolean {
 /** Kills the process and waits until this side has noticed. */
 async function killProxy(): Promise<void> {
   const lost = told.length
-  process.kill(proxy.pid ?? 0, 'SIGKILL')
+  process.kill(proxy.pid!, 'SIGKILL')
   await expect.poll(() => told.length, patient).toBeGreaterThan(lost)
 }
 
@@ -262,7 +262,7 @@ describeKernel('a proxy process that is killed', () => {
     await reopen([0, 2000])
     await proxy.apply([forward(8080)])
     for (let kills = 1; kills <= 3; kills++) {
-      process.kill(proxy.pid ?? 0, 'SIGKILL')
+      process.kill(proxy.pid!, 'SIGKILL')
       await expect.poll(() => told, patient).toHaveLength(2 * kills)
     }
 
@@ -331,7 +331,7 @@ describeKernel('a proxy process that is killed', () => {
 
   it.each([0, 1, 50, 150, 300])('is none that close() does not wait for, %i ms later', async (delayMs) => {
     await proxy.apply([forward(8080)])
-    process.kill(proxy.pid ?? 0, 'SIGKILL')
+    process.kill(proxy.pid!, 'SIGKILL')
     await new Promise((resolve) => setTimeout(resolve, delayMs))
 
     await proxy.close()
