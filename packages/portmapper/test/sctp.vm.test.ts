@@ -59,7 +59,7 @@ describeKernel('an SCTP forward', () => {
     for (const text of ['one', 'two', 'three']) await client.send(text, { stream: 7, protocol: 60 })
     const answers = [await client.receive(), await client.receive(), await client.receive()]
 
-    expect(described).toBe(`stream 33 protocol ${0x0102_0304} unordered 0 length 8`)
+    expect(described).toBe('stream 33 protocol 16909060 unordered 0 length 8')
     expect(unordered).toBe('stream 2 protocol 46 unordered 1 length 13')
     expect(answers).toEqual(
       ['one', 'two', 'three'].map((text) => ({ text, stream: 7, protocol: 60, isUnordered: false })),
@@ -190,7 +190,7 @@ describeKernel('a process that serves SCTP', () => {
   })
   afterEach(async () => {
     rmSync(folder, { recursive: true })
-    if (child === undefined || child.exitCode !== null) return
+    if (child?.exitCode !== null) return
     child.kill('SIGINT')
     expect(await once(child, 'exit')).toEqual([0, null])
   })
