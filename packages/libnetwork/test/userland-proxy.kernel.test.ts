@@ -6,6 +6,7 @@ import { connect, createServer, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { hasSctp } from '@net/netlink-ffi'
 import { describeKernel, enterFreshHost } from '@net/netlink-ffi/testing'
 import { afterEach, beforeEach, expect, it } from 'vitest'
 import { openController, type Controller, type ControllerEvent, type ControllerOptions } from '../src/index.ts'
@@ -175,6 +176,16 @@ describeKernel('a published port at ::1', () => {
     const [heard] = (await once(client, 'data')) as [Buffer]
 
     expect(heard.toString()).toBe('all of it')
+  })
+
+  it.skipIf(hasSctp())('of SCTP is left to rules alone where the kernel has no sockets for it', async () => {
+    await open()
+    const { endpoint } = await attach([{ containerPort: 80, hostPort: 8080, protocol: 'sctp' }])
+    expect([endpoint.ports(), proxies()]).toEqual([[expect.objectContaining({ protocol: 'sctp', hostPort: 8080 })], []])
+
+    await endpoint.publish([{ containerPort: 80, hostPort: 8080 }])
+
+    expect([await answer(8080), proxies().length]).toEqual(['hello', 1])
   })
 
   it('is one of those that are published, and no longer than they are', async () => {

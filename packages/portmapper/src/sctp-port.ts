@@ -37,13 +37,18 @@ export function serveSctpPort(
   }
 }
 
-/** @throws SystemCallError (`ERR_SYSTEM_CALL`): EMFILE, ENETUNREACH */
+/** @throws SystemCallError (`ERR_SYSTEM_CALL`): EMFILE, ENOBUFS */
 function acceptAll(listener: SctpListener, target: Target, relays: Set<SctpRelay>, logger: Logger): void {
   for (let client = listener.accept(); client !== undefined; client = listener.accept()) {
-    const relay = relaySctp(client, target, (error) => {
-      relays.delete(relay)
-      if (error !== undefined) logger.debug({ error }, 'an association broke off')
-    })
-    relays.add(relay)
+    try {
+      const relay = relaySctp(client, target, (error) => {
+        relays.delete(relay)
+        if (error !== undefined) logger.debug({ error }, 'an association broke off')
+      })
+      relays.add(relay)
+    } catch (error) {
+      // No way to the container, or the client has gone already: others may fare better.
+      logger.debug({ error }, 'an association broke off')
+    }
   }
 }

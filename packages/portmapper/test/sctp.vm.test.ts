@@ -7,7 +7,7 @@ import type { Readable } from 'node:stream'
 import { text as textOf } from 'node:stream/consumers'
 import { fileURLToPath } from 'node:url'
 import { countDescriptors, holdPort, SctpListener } from '@net/netlink-ffi'
-import { describeKernel, enterFreshHost } from '@net/netlink-ffi/testing'
+import { DescriptorShortage, describeKernel, enterFreshHost } from '@net/netlink-ffi/testing'
 import { afterEach, beforeEach, expect, it } from 'vitest'
 import { openProxyProcess, UserlandProxy, type Forward } from '../src/index.ts'
 import { SctpClient, sctpEcho, type SctpEcho } from './sctp.ts'
@@ -38,6 +38,12 @@ function forward(changes: Partial<Forward> = {}): Forward {
 async function through(changes?: Partial<Forward>, streams?: number): Promise<SctpClient> {
   const opened = await proxy.openForward(forward(changes))
   return SctpClient.connect(opened.forward.address, opened.forward.port, streams)
+}
+
+/** What a client hears that says nothing. It may break off before it is known to be connected. */
+async function heard(port: number): Promise<unknown> {
+  using client = await SctpClient.connect('::1', port)
+  return client.receive()
 }
 
 describeKernel('an SCTP forward', () => {
@@ -115,9 +121,43 @@ describeKernel('an SCTP forward', () => {
   })
 
   it('breaks an association off where nobody listens', async () => {
-    using client = await through({ containerPort: 1 })
+    await proxy.openForward(forward({ containerPort: 1 }))
 
-    await expect(client.receive()).rejects.toMatchObject(reset)
+    await expect(heard(8080)).rejects.toMatchObject(reset)
+  })
+
+  it('has as many streams as the client asks for', async () => {
+    using client = await through({}, 20)
+    await client.exchange('hello', { stream: 19 })
+
+    expect(() => client.socket.send(Buffer.from('x'), { stream: 20, protocol: 0, isUnordered: false })).toThrow(
+      'EINVAL',
+    )
+    expect(await client.exchange('hello')).toBe('hello')
+  })
+
+  it('breaks off where there is no way, and serves who comes next', async () => {
+    await proxy.openForward(forward({ containerAddress: '192.0.2.1' }))
+
+    await expect(heard(8080)).rejects.toMatchObject(reset)
+    await expect(heard(8080)).rejects.toMatchObject(reset)
+  })
+
+  it('has who comes wait while there are no descriptors', async () => {
+    await proxy.openForward(forward())
+    let client: SctpClient
+    {
+      using shortage = new DescriptorShortage()
+      shortage.giveBack(2)
+      const connecting = SctpClient.connect('::1', 8080)
+      shortage.takeAll()
+      client = await connecting
+      await client.send('hello')
+      await pause(300)
+    }
+
+    expect((await client.receive())?.text).toBe('hello')
+    client[Symbol.dispose]()
   })
 
   it('holds back who sends to somebody that does not read', async () => {
