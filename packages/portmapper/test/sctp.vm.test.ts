@@ -43,7 +43,7 @@ async function through(changes?: Partial<Forward>, streams?: number): Promise<Sc
 /** What a client hears that says nothing. It may break off before it is known to be connected. */
 async function heard(port: number): Promise<unknown> {
   using client = await SctpClient.connect('::1', port)
-  return client.receive()
+  return await client.receive()
 }
 
 describeKernel('an SCTP forward', () => {
