@@ -8,10 +8,11 @@ import { ensureBuilt, ensureInstalled, root, tool } from '../setup/ensure.mjs'
 import { EXIT_PORT, writeInitrd } from './initrd.mjs'
 import { ensureKernel, ensureVmTools, say } from './kernel.mjs'
 
-const HELP = `usage: npm run test:vm [-- [options] [command [argument...]]]
+const HELP = `usage: npm run test:vm [-- [options] [-- command [argument...]]]
 
 Runs a command as root on a stock Debian kernel (linux-image-amd64), in a guest of QEMU; without one, the tests that
-want such a kernel: packages/*/test/*.vm.test.ts, which are built first if need be. It runs in this folder and sees all files of this machine; what it writes is gone afterwards. Its output comes out here, and its exit status is
+want such a kernel: packages/*/test/*.vm.test.ts, whose packages are built first if need be. It runs in this folder and
+sees all files of this machine; what it writes is gone afterwards. Its output comes out here, and its exit status is
 handed on (those above 127 as 127). The guest has no network but its own. Root only, x86-64 only; missing Debian
 packages are installed.
 
@@ -26,27 +27,27 @@ const [TIMED_OUT, FAILED] = [124, 125]
 const PROBE_TIMEOUT_S = 20
 
 /** Each test is told of as it ends: an emulated machine takes its time. */
-const TESTS = [tool('vitest'), 'run', '--config', join(root, 'vitest.vm.config.ts'), '--reporter=verbose']
+const TESTS = [
+  tool('vitest'),
+  'run',
+  '--root',
+  root,
+  '--config',
+  join(root, 'vitest.vm.config.ts'),
+  '--reporter=verbose',
+]
 
-const { values, positionals } = parseArgs({
-  allowPositionals: true,
-  options: {
-    accel: { type: 'string' },
-    'memory-mib': { type: 'string', default: '3072' },
-    'timeout-s': { type: 'string', default: '1800' },
-    update: { type: 'boolean', default: false },
-    help: { type: 'boolean', default: false },
-  },
-})
-
-if (values.help) process.stdout.write(HELP)
-else process.exitCode = await main()
+process.exitCode = await main()
 
 async function main() {
-  const problem = problemWith(values)
+  const { values, positionals, problem } = argumentsOf(process.argv.slice(2))
   if (problem !== undefined) {
-    say(problem)
+    say(`${problem}; --help says more`)
     return FAILED
+  }
+  if (values.help) {
+    process.stdout.write(HELP)
+    return 0
   }
   if (positionals.length === 0) {
     ensureInstalled()
@@ -60,6 +61,26 @@ async function main() {
   say(`kernel ${kernel.version}, ${accel === 'kvm' ? 'KVM' : 'TCG (emulated, slow)'}`)
   const command = positionals.length > 0 ? positionals : TESTS
   return runGuest({ kernel, command, accel, memoryMib, timeoutS: Number(values['timeout-s']) })
+}
+
+/** What was asked for, or what is wrong with it. */
+function argumentsOf(args) {
+  try {
+    const parsed = parseArgs({
+      args,
+      allowPositionals: true,
+      options: {
+        accel: { type: 'string' },
+        'memory-mib': { type: 'string', default: '3072' },
+        'timeout-s': { type: 'string', default: '1800' },
+        update: { type: 'boolean', default: false },
+        help: { type: 'boolean', default: false },
+      },
+    })
+    return { ...parsed, problem: parsed.values.help ? undefined : problemWith(parsed.values) }
+  } catch (error) {
+    return { problem: error.message }
+  }
 }
 
 function problemWith({ accel, ...numbers }) {
