@@ -39,7 +39,7 @@ export {
 export type { MetricsOptions } from './metrics/controller-metrics.ts'
 export { OPEN_METRICS_CONTENT_TYPE } from './metrics/open-metrics.ts'
 export type { HostResolverOptions } from './names/host-resolver.ts'
-export type { ProxyLost, UserlandProxy } from './loopback/loopback-ports.ts'
+export type { ProxyLost, ProxyRestored, UserlandProxy } from './loopback/loopback-ports.ts'
 export type { FilePaths } from './names/sandbox-files.ts'
 export type { ControllerEvent, EventPlace, EventsMissed, EventsOptions, Happening } from './events.ts'
 export { Network } from './network.ts'

@@ -6,6 +6,7 @@ import { connect, createServer, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { hasSctp } from '@net/netlink-ffi'
 import { describeKernel, enterFreshHost } from '@net/netlink-ffi/testing'
 import { afterEach, beforeEach, expect, it } from 'vitest'
 import { openController, type Controller, type ControllerEvent, type ControllerOptions } from '../src/index.ts'
@@ -177,6 +178,16 @@ describeKernel('a published port at ::1', () => {
     expect(heard.toString()).toBe('all of it')
   })
 
+  it.skipIf(hasSctp())('of SCTP is left to rules alone where the kernel has no sockets for it', async () => {
+    await open()
+    const { endpoint } = await attach([{ containerPort: 80, hostPort: 8080, protocol: 'sctp' }])
+    expect([endpoint.ports(), proxies()]).toEqual([[expect.objectContaining({ protocol: 'sctp', hostPort: 8080 })], []])
+
+    await endpoint.publish([{ containerPort: 80, hostPort: 8080 }])
+
+    expect([await answer(8080), proxies().length]).toEqual(['hello', 1])
+  })
+
   it('is one of those that are published, and no longer than they are', async () => {
     await open()
     const { endpoint } = await attach([{ containerPort: 80, hostPort: 8080, hostAddress: '127.0.0.1' }])
@@ -226,16 +237,38 @@ describeKernel('a published port at ::1', () => {
     await other.close()
   })
 
-  it('does not answer while its proxy is dead, which is told, and does when a port is published next', async () => {
+  it('answers again when its proxy was killed, which is told, and is held all the time', async () => {
+    await open()
+    await attach([
+      { containerPort: 80, hostPort: 8080 },
+      { containerPort: 80, hostPort: 8080, protocol: 'udp' },
+      { containerPort: 80, containerPortEnd: 89, hostPort: 9000 },
+    ])
+    const [pid] = proxies()
+
+    process.kill(pid!, 'SIGKILL')
+    await expect.poll(() => said('proxy-restored'), { timeout: 5000 }).toHaveLength(1)
+
+    expect([await answer(8080), await answerByUdp(8080), await answer(9000)]).toEqual(['hello', 'hello', 'hello'])
+    expect(await said('proxy-lost')).toHaveLength(1)
+    expect(proxies()).not.toContain(pid)
+    for (const host of ['::', '::1']) {
+      await expect(once(createServer().listen(8080, host), 'listening')).rejects.toMatchObject({ code: 'EADDRINUSE' })
+    }
+  })
+
+  it('is published though its proxy is killed meanwhile', async () => {
     await open()
     const { endpoint } = await attach([{ containerPort: 80, hostPort: 8080 }])
-    process.kill(proxies()[0] ?? 0, 'SIGKILL')
-    await expect.poll(() => said('proxy-lost')).toHaveLength(1)
-    expect(await answer(8080)).toBe('ECONNREFUSED')
+    const [pid] = proxies()
+    process.kill(pid!, 'SIGSTOP')
+    const published = endpoint.publish([{ containerPort: 80, hostPort: 8081 }])
+    process.kill(pid!, 'SIGKILL')
 
-    await endpoint.publish([{ containerPort: 80, hostPort: 8081 }])
+    await published
 
     expect([await answer(8080), await answer(8081)]).toEqual(['hello', 'hello'])
+    expect(proxies()).toHaveLength(1)
   })
 
   it('leads to a range that is too large for sockets to hold', async () => {
@@ -310,6 +343,19 @@ describeKernel('a controller that goes', () => {
     await net.getSandbox('web').delete()
     expect(await answer(port)).toBe('ECONNREFUSED')
     client.destroy()
+  })
+
+  it.each([0, 20, 200])('is opened again with a proxy, if that was killed %i ms before it went', async (delayMs) => {
+    await open()
+    await attach([{ containerPort: 80, hostPort: 8080 }])
+    process.kill(proxies()[0]!, 'SIGKILL')
+    await new Promise((resolve) => setTimeout(resolve, delayMs))
+    await net.close()
+
+    await open()
+
+    expect([await answer(8080), await said('proxy-lost')]).toEqual(['hello', []])
+    expect(proxies()).toHaveLength(1)
   })
 
   it('ends its proxy when it is opened without, and starts one when it is opened with', async () => {

@@ -15,6 +15,7 @@ for (const [name, number] of [
   ['EXFULL', 54],
   ['ENOTUNIQ', 76],
   ['ERESTART', 85],
+  ['ESOCKTNOSUPPORT', 94],
   ['EPFNOSUPPORT', 96],
 ] as const) {
   if (!errnoNames.has(number)) errnoNames.set(number, name)
@@ -52,6 +53,7 @@ function kindOf(errno: number): ErrorKind {
       return 'retry'
     case 'EOPNOTSUPP':
     case 'EPROTONOSUPPORT':
+    case 'ESOCKTNOSUPPORT':
     case 'EAFNOSUPPORT':
     case 'ENOSYS':
       return 'not-implemented'

@@ -62,6 +62,7 @@ export { addRule, deleteRule, type NewRule, type NftRule } from './nftables/rule
 export { addSet, deleteSet, type NftSet, type NftSetReport, type SetReference } from './nftables/set.ts'
 export { addTable, deleteTable, type NewTable, type NftTable } from './nftables/table.ts'
 export type { NftVerdict } from './nftables/verdict.ts'
+export type { Interest } from './readiness.ts'
 export { watchRoutes, type RouteEvent } from './route-events.ts'
 export { addAddress, deleteAddress, type InterfaceAddress } from './rtnetlink/address.ts'
 export {
@@ -89,6 +90,8 @@ export { AnsweringSocket, type DatagramOrigin } from './sockets/answering-socket
 export { DatagramBatch } from './sockets/datagram-batch.ts'
 export { DatagramSocket, type BindOptions } from './sockets/datagram-socket.ts'
 export type { ListenOptions } from './sockets/native.ts'
+export { SctpListener } from './sockets/sctp-listener.ts'
+export { hasSctp, SctpSocket, type SctpLabel, type SctpPart } from './sockets/sctp-socket.ts'
 export type { SocketAddress } from './sockets/socket-address.ts'
 export { duplicate, socketPair } from './sockets/socket-pair.ts'
 export { connectStream, listenStream } from './sockets/stream-socket.ts'

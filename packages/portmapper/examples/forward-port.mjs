@@ -11,7 +11,7 @@ await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve))
 
 const proxy = new UserlandProxy()
 try {
-  // Any free port of the host's, onto the container's. Also with protocol 'udp', and with a count of ports.
+  // Any free port of the host's, onto the container's. Also with protocol 'udp' or 'sctp', and with a count of ports.
   const { forward } = await proxy.openForward({
     protocol: 'tcp',
     address: '127.0.0.1',
@@ -25,10 +25,10 @@ try {
   client.end('hello')
   for await (const text of client.setEncoding('utf8')) console.log(text) // all of it: hello
 
-  // Where no socket of Node's can do it, it is said.
-  await proxy.openForward({ ...forward, protocol: 'sctp' })
+  // A port leads to one place.
+  await proxy.openForward({ ...forward, containerPort: 81 })
 } catch (error) {
-  console.log(error.code) // ERR_SCTP_UNSUPPORTED
+  console.log(error.code) // ERR_FORWARD_EXISTS
 } finally {
   await proxy.close()
   server.close()

@@ -17,10 +17,10 @@ export class ForwardExistsError extends NetError<'ERR_FORWARD_EXISTS'> {
   }
 }
 
-/** Node has no sockets of SCTP, and most kernels have none either. */
+/** The kernel has no sockets of SCTP: its module is missing, or may not be loaded. */
 export class SctpUnsupportedError extends NetError<'ERR_SCTP_UNSUPPORTED'> {
-  constructor(what: string) {
-    super(`unsupported protocol sctp: ${what}`, { code: 'ERR_SCTP_UNSUPPORTED', kind: 'not-implemented' })
+  constructor(what: string, cause: unknown) {
+    super(`unsupported protocol sctp: ${what}`, { code: 'ERR_SCTP_UNSUPPORTED', kind: 'not-implemented', cause })
   }
 }
 

@@ -2,8 +2,9 @@ import { ClosedError, isNetError, Mutex, silentLogger, type CallOptions, type Lo
 import { ControlConnection } from './control/control-connection.ts'
 import { createControlFolder, removeControlFolder } from './control/control-folder.ts'
 import { FORWARDS_PER_MESSAGE } from './control/messages.ts'
-import { ProxyStartError } from './errors.ts'
+import { ProxyGoneError, ProxyStartError } from './errors.ts'
 import { checkForward, forwardKey, isSameForward, type Forward } from './forward.ts'
+import { Restarts } from './restarts.ts'
 import { startProcess } from './start-process.ts'
 
 /** What can be chosen about a {@link ProxyProcess}. */
@@ -14,6 +15,12 @@ export interface ProxyProcessOptions {
   readonly outlives?: boolean | undefined
   /** How long the process may take to start. @defaultValue 16000 */
   readonly startTimeoutMs?: number | undefined
+  /**
+   * How long to wait before each attempt to start a process again that was killed. After the last, and with none, it is
+   * left to whatever is asked for next. One that lasts longer than the longest of them begins anew.
+   * @defaultValue 0, 100, and twice as long each time, up to 25600
+   */
+  readonly restartDelaysMs?: readonly number[] | undefined
 }
 
 /** What the wiring supplies to a {@link ProxyProcess}. */
@@ -23,8 +30,13 @@ export interface ProxyProcessDeps {
    * is disposed of when that is done.
    */
   readonly makeRoom?: ((forwards: readonly Forward[]) => Disposable) | undefined
-  /** Told when the process ends though it is needed: what is asked for next starts another. */
-  readonly onLost?: (() => void) | undefined
+  /**
+   * Told when the process ends though it is needed; and once more, with an error, when it could not be started again and
+   * is left to whatever is asked for next.
+   */
+  readonly onLost?: ((error?: Error) => void) | undefined
+  /** Told when what was lost is served again. */
+  readonly onRestored?: (() => void) | undefined
   readonly logger?: Logger | undefined
 }
 
@@ -35,10 +47,11 @@ export interface ForwardChange {
 }
 
 const START_ATTEMPTS = 3
+const RESTART_DELAYS_MS = [0, 100, 200, 400, 800, 1600, 3200, 6400, 12_800, 25_600]
 
 /**
  * The one process that serves all forwards of a controller. It is started when the first is wanted, ends by itself
- * after the last, and one that was killed is started again by whatever is asked for next.
+ * after the last, and one that was killed is started again at once, with all that is wanted.
  */
 export class ProxyProcess implements AsyncDisposable {
   readonly #folder: string
@@ -50,8 +63,11 @@ export class ProxyProcess implements AsyncDisposable {
   readonly #wanted = new Map<string, Forward>()
   /** What the process serves. */
   readonly #there = new Map<string, Forward>()
+  readonly #restarts: Restarts
   #connection: ControlConnection | undefined
-  #closed = false
+  /** What was told last about the process: a lost one is started again, until that is given up. */
+  #state: 'served' | 'lost' | 'given up' = 'served'
+  #closing: Promise<void> | undefined
 
   /** Use {@link openProxyProcess}. */
   constructor(options: ProxyProcessOptions, deps: ProxyProcessDeps) {
@@ -60,6 +76,7 @@ export class ProxyProcess implements AsyncDisposable {
     this.#startTimeoutMs = options.startTimeoutMs ?? 16_000
     this.#deps = deps
     this.#logger = deps.logger ?? silentLogger
+    this.#restarts = new Restarts(options.restartDelaysMs ?? RESTART_DELAYS_MS, () => void this.#restart())
   }
 
   /** Id of the process, while there is one. */
@@ -112,11 +129,17 @@ export class ProxyProcess implements AsyncDisposable {
   }
 
   /** Lets the process go on alone, if it outlives this one; where there is none, its folder goes. Safe to call twice. */
-  async close(): Promise<void> {
-    this.#closed = true
+  close(): Promise<void> {
+    this.#restarts.cancel()
+    return (this.#closing ??= this.#leave())
+  }
+
+  async #leave(): Promise<void> {
     using _lock = await this.#lock.lock()
-    if (this.#connection === undefined) removeControlFolder(this.#folder)
-    else await this.#connection.close()
+    // One that we have given up waiting for may serve all the same.
+    const connection = this.#connection ?? (await ControlConnection.connect(this.#folder))
+    if (connection === undefined) removeControlFolder(this.#folder)
+    else await connection.close()
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -125,14 +148,33 @@ export class ProxyProcess implements AsyncDisposable {
 
   async #enter(call?: CallOptions): Promise<Disposable> {
     const lock = await this.#lock.lock(call)
-    if (!this.#closed) return lock
+    if (this.#closing === undefined) return lock
     lock[Symbol.dispose]()
     throw new ClosedError('proxy process')
   }
 
   /** Makes the process serve what is wanted, at these keys or at all. */
   async #settle(keys?: readonly string[], call?: CallOptions): Promise<void> {
-    const connection = this.#connection
+    await this.#settleWith(this.#connection, keys, call)
+    if (this.#connection === undefined || !this.#isAllServed()) return
+    this.#restarts.served()
+    if (this.#state !== 'served') this.#deps.onRestored?.()
+    this.#state = 'served'
+  }
+
+  #isAllServed(): boolean {
+    return this.#state === 'served' || this.#allKeys().every((key) => this.#isSettled(key))
+  }
+
+  #isSettled(key: string): boolean {
+    return isSameForward(this.#there.get(key), this.#wanted.get(key))
+  }
+
+  async #settleWith(
+    connection: ControlConnection | undefined,
+    keys?: readonly string[],
+    call?: CallOptions,
+  ): Promise<void> {
     try {
       if (connection === undefined) await this.#settleAnew(call)
       else await this.#bring(connection, new Set(keys ?? this.#allKeys()), call)
@@ -155,7 +197,7 @@ export class ProxyProcess implements AsyncDisposable {
   }
 
   async #bring(connection: ControlConnection, keys: ReadonlySet<string>, call?: CallOptions): Promise<void> {
-    const differing = [...keys].filter((key) => !isSameForward(this.#there.get(key), this.#wanted.get(key)))
+    const differing = [...keys].filter((key) => !this.#isSettled(key))
     // Those that only go are last: a process that serves nothing ends.
     differing.sort((one, other) => Number(this.#wanted.has(other)) - Number(this.#wanted.has(one)))
     for (let from = 0; from < differing.length; from += FORWARDS_PER_MESSAGE) {
@@ -202,7 +244,8 @@ export class ProxyProcess implements AsyncDisposable {
   async #connect(call?: CallOptions): Promise<ControlConnection | undefined> {
     const connection = await ControlConnection.connect(this.#folder)
     if (connection === undefined) return undefined
-    const forwards = await connection.list(call)
+    const forwards = await listOf(connection, call)
+    if (forwards === undefined) return undefined
     this.#connection = connection
     this.#there.clear()
     for (const [key, forward] of keyed(forwards)) this.#there.set(key, forward)
@@ -216,17 +259,34 @@ export class ProxyProcess implements AsyncDisposable {
     if (this.#connection !== connection) return
     this.#connection = undefined
     this.#there.clear()
-    if (this.#wanted.size === 0 || this.#closed) return
+    if (this.#wanted.size === 0 || this.#closing !== undefined) return
     this.#logger.warn({ proxyPid: connection.pid }, 'userland proxy ended though it is needed')
+    this.#state = 'lost'
     this.#deps.onLost?.()
+    this.#retry(new ProxyGoneError())
+  }
+
+  #retry(reason: unknown): void {
+    if (this.#state !== 'lost' || this.#closing !== undefined || this.#restarts.schedule()) return
+    this.#state = 'given up'
+    this.#logger.error({ error: reason }, 'userland proxy is not started again')
+    this.#deps.onLost?.(reason instanceof Error ? reason : new Error(String(reason)))
+  }
+
+  /** Whoever asked for something meanwhile may have done it. */
+  async #restart(): Promise<void> {
+    try {
+      using _lock = await this.#enter()
+      if (this.#state === 'lost') await this.#settle()
+    } catch (error) {
+      this.#retry(error)
+    }
   }
 }
 
 /**
  * Opens the proxy process of a folder: one that an earlier process of ours started is found again, with what it serves.
  * None is started yet.
- *
- * @throws `ERR_PROXY_GONE`
  */
 export async function openProxyProcess(
   options: ProxyProcessOptions,
@@ -235,6 +295,16 @@ export async function openProxyProcess(
   const proxy = new ProxyProcess(options, deps)
   await proxy.adopt()
   return proxy
+}
+
+/** What it serves; undefined when it was about to end. */
+async function listOf(connection: ControlConnection, call?: CallOptions): Promise<readonly Forward[] | undefined> {
+  try {
+    return await connection.list(call)
+  } catch (error) {
+    if (isNetError(error, 'ERR_PROXY_GONE')) return undefined
+    throw error
+  }
 }
 
 async function failureOf(work: Promise<void>): Promise<Error | undefined> {

@@ -1,8 +1,9 @@
-import { AnsweringSocket, listenStream } from '@net/netlink-ffi'
+import { AnsweringSocket, isErrno, listenStream, SctpListener, type ListenOptions } from '@net/netlink-ffi'
 import { ClosedError, silentLogger, Turns, type CallOptions, type Logger } from '@net/types'
 import { ForwardExistsError, SctpUnsupportedError } from './errors.ts'
 import { checkForward, formatForward, forwardKey, type Forward } from './forward.ts'
 import type { ServedPort, ServingDeps } from './served-port.ts'
+import { serveSctpPort } from './sctp-port.ts'
 import { serveTcpPort } from './tcp-port.ts'
 import { serveUdpPort } from './udp-port.ts'
 
@@ -69,7 +70,6 @@ export class UserlandProxy implements AsyncDisposable {
     call?.signal?.throwIfAborted()
     if (this.#closed) throw new ClosedError('proxy')
     const forward = checkForward(wanted)
-    if (forward.protocol === 'sctp') throw new SctpUnsupportedError(formatForward(forward))
     if (forward.port !== 0 && this.find(forward) !== undefined) throw new ForwardExistsError(formatForward(forward))
     const ports = await this.#servePorts(forward, call)
     const [first] = ports
@@ -126,15 +126,17 @@ export class UserlandProxy implements AsyncDisposable {
     }
   }
 
-  #servePort({ protocol, containerAddress, containerPort }: Forward, at: number, source: Source): Promise<ServedPort> {
+  async #servePort(forward: Forward, at: number, source: Source): Promise<ServedPort> {
+    const { protocol, containerAddress, containerPort } = forward
     const target = { host: containerAddress, port: containerPort + at }
     const options = { isShared: this.#isShared, isOnlyIpv6: true }
     if (protocol === 'tcp') {
       const { fd } = 'fd' in source ? source : listenStream(source, options)
       return serveTcpPort(fd, target, this.#serving)
     }
+    if (protocol === 'sctp') return serveSctpPort(listenSctp(forward, source, options), target, this.#serving)
     const socket = 'fd' in source ? AnsweringSocket.adopt(source.fd) : AnsweringSocket.bind(source, options)
-    return Promise.resolve(serveUdpPort(socket, target, this.#serving))
+    return serveUdpPort(socket, target, this.#serving)
   }
 
   async #closePorts(ports: readonly ServedPort[]): Promise<void> {
@@ -142,5 +144,15 @@ export class UserlandProxy implements AsyncDisposable {
       await this.#turns.take()
       await port.close()
     }
+  }
+}
+
+function listenSctp(forward: Forward, source: Source, options: ListenOptions): SctpListener {
+  try {
+    return 'fd' in source ? SctpListener.adopt(source.fd) : SctpListener.listen(source, options)
+  } catch (error) {
+    if (isErrno(error, 'EPROTONOSUPPORT', 'ESOCKTNOSUPPORT'))
+      throw new SctpUnsupportedError(formatForward(forward), error)
+    throw error
   }
 }

@@ -4,7 +4,7 @@ import { closeSync } from 'node:fs'
 import type { Readable } from 'node:stream'
 import { text } from 'node:stream/consumers'
 import { fileURLToPath } from 'node:url'
-import { AnsweringSocket, listenStream } from '@net/netlink-ffi'
+import { AnsweringSocket, hasSctp, listenStream } from '@net/netlink-ffi'
 import { describeKernel, enterFreshHost } from '@net/netlink-ffi/testing'
 import { afterEach, expect, it } from 'vitest'
 import { ask, connected, exchange, tcpEcho, udpClient, udpEcho } from './echo.ts'
@@ -92,7 +92,6 @@ describeKernel('net-proxy in the place of docker-proxy', () => {
   })
 
   it.each([
-    ['-proto sctp -host-ip ::1 -host-port 8080 -container-ip ::1 -container-port 80', '1\nunsupported protocol sctp'],
     ['-proto icmp -host-ip ::1 -host-port 8080 -container-ip ::1 -container-port 80', '1\nunsupported protocol icmp'],
     ['-host-ip 192.0.2.1 -host-port 8080 -container-ip ::1 -container-port 80', '1\nbind: EADDRNOTAVAIL'],
     ['-host-ip ::1 -container-ip ::1', '1\ninvalid value "-1" for flag -host-port'],
@@ -102,6 +101,13 @@ describeKernel('net-proxy in the place of docker-proxy', () => {
 
     expect(await said).toMatch(status)
     expect(code).toBe(1)
+  })
+
+  it.skipIf(hasSctp())('says that it does not serve SCTP where the kernel has none', async () => {
+    const said = start('-proto sctp -host-ip ::1 -host-port 8080 -container-ip ::1 -container-port 80')
+    const [code] = (await once(child!, 'exit')) as [number]
+
+    expect([await said, code]).toEqual(['1\nunsupported protocol sctp: sctp [::1]:8080 to [::1]:80', 1])
   })
 
   it('says its version', async () => {

@@ -1,6 +1,6 @@
 import { once } from 'node:events'
 import { createServer } from 'node:net'
-import { countDescriptors, holdPort, listenStream } from '@net/netlink-ffi'
+import { countDescriptors, hasSctp, holdPort, listenStream } from '@net/netlink-ffi'
 import { describeKernel, enterFreshHost, ip } from '@net/netlink-ffi/testing'
 import { afterEach, beforeEach, expect, it } from 'vitest'
 import { UserlandProxy, type Forward } from '../src/index.ts'
@@ -238,11 +238,16 @@ describeKernel('a UDP forward', () => {
 describeKernel('a forward', () => {
   const web = { address: '::1', port: 21_200, containerAddress: '127.0.0.1', containerPort: 80 } as const
 
-  it('of SCTP is refused, and said to be', async () => {
+  it.skipIf(hasSctp())('of SCTP is refused where the kernel has none, and said to be', async () => {
+    const descriptors = countDescriptors()
+
     await expect(proxy.openForward({ ...web, protocol: 'sctp' })).rejects.toMatchObject({
       code: 'ERR_SCTP_UNSUPPORTED',
       kind: 'not-implemented',
+      message: 'unsupported protocol sctp: sctp [::1]:21200 to 127.0.0.1:80',
+      cause: { code: 'ERR_SYSTEM_CALL', call: 'socket' },
     })
+    expect([proxy.forwards, countDescriptors()]).toEqual([[], descriptors])
   })
 
   it('is refused where there is one, and once the proxy is closed', async () => {

@@ -1,11 +1,20 @@
 import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs'
+import {
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs'
 import { connect, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { listBoundSockets } from '@net/netlink-ffi'
+import { hasSctp, listBoundSockets } from '@net/netlink-ffi'
 import { describeKernel, enterFreshHost } from '@net/netlink-ffi/testing'
 import { afterEach, beforeEach, expect, it } from 'vitest'
 import { openControlFolder } from '../src/control/control-folder.ts'
@@ -17,29 +26,46 @@ await enterFreshHost()
 /** A program that has a proxy process serve one port, and does nothing more. */
 const CONTROLLER = fileURLToPath(new URL('controller.mjs', import.meta.url))
 
+/** To start a process takes its time where others do much. */
+const patient = { timeout: 10_000 }
+
 let base: string
 let folder: string
 let proxy: ProxyProcess
+/** What was told of it. */
+let told: string[]
 let echo: Echo
 
 beforeEach(async () => {
   base = mkdtempSync(join(tmpdir(), 'proxy-'))
   // Deeper than the address of a Unix socket is long.
   folder = join(base, 'deep'.repeat(30), 'proxy')
-  proxy = await openProxyProcess({ folder })
+  told = []
+  proxy = await open()
   echo = await tcpEcho('127.0.0.1')
 })
 afterEach(async () => {
+  await proxy.close()
   const last = await openProxyProcess({ folder })
   const { pid } = last
   await last.apply([])
   if (pid !== undefined) await expect.poll(() => isAlive(pid)).toBe(false)
   await last.close()
-  await proxy.close()
   await echo[Symbol.asyncDispose]()
   expect(listBoundSockets('tcp')).toEqual([])
   rmSync(base, { recursive: true })
 })
+
+/** Opens the process as a test wants it, and hears what is told of it. */
+function open(restartDelaysMs?: readonly number[]): Promise<ProxyProcess> {
+  return openProxyProcess(
+    { folder, restartDelaysMs },
+    {
+      onLost: (error) => told.push(error === undefined ? 'lost' : `left: ${error.message}`),
+      onRestored: () => told.push('restored'),
+    },
+  )
+}
 
 function forward(port: number, changes: Partial<Forward> = {}): Forward {
   return { protocol: 'tcp', address: '::1', port, containerAddress: '127.0.0.1', containerPort: echo.port, ...changes }
@@ -58,10 +84,24 @@ function isAlive(pid: number): boolean {
   return existsSync(`/proc/${pid}/exe`) && statSync(`/proc/${pid}`).isDirectory()
 }
 
+/** Ids of the proxy processes of this test's folder. */
+function proxies(): number[] {
+  return readdirSync('/proc').flatMap((name) => (/^\d+$/.test(name) && isProxy(name) ? Number(name) : []))
+}
+
+function isProxy(pid: string): boolean {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes(`--control\0${folder}`)
+  } catch {
+    return false // it has ended meanwhile
+  }
+}
+
 /** Kills the process and waits until this side has noticed. */
 async function killProxy(): Promise<void> {
-  process.kill(proxy.pid ?? 0, 'SIGKILL')
-  await expect.poll(() => proxy.pid).toBeUndefined()
+  const lost = told.length
+  process.kill(proxy.pid!, 'SIGKILL')
+  await expect.poll(() => told.length, patient).toBeGreaterThan(lost)
 }
 
 describeKernel('a proxy process', () => {
@@ -124,27 +164,6 @@ describeKernel('a proxy process', () => {
     client.destroy()
   })
 
-  it('is started again when it was killed, with all that is wanted', async () => {
-    await proxy.apply([forward(8080)])
-    const { pid } = proxy
-    await killProxy()
-    await expect(answers(8080)).rejects.toMatchObject({ code: 'ECONNREFUSED' })
-
-    await proxy.change({ add: [forward(8081)] })
-
-    expect([await answers(8080), await answers(8081)]).toEqual(['hello', 'hello'])
-    expect(proxy.pid).not.toBe(pid)
-  })
-
-  it('is not started for the end of a forward that went with it', async () => {
-    await proxy.apply([forward(8080)])
-    await killProxy()
-
-    await proxy.change({ remove: [forward(8080)] })
-
-    expect(proxy.pid).toBeUndefined()
-  })
-
   it('refuses what cannot be, and serves what it served', async () => {
     await proxy.apply([forward(8080)])
     const other = createServer().listen(8082, '::1')
@@ -155,15 +174,23 @@ describeKernel('a proxy process', () => {
       kind: 'forbidden',
       reason: 'ERR_SYSTEM_CALL',
     })
-    await expect(proxy.change({ add: [forward(9000, { protocol: 'sctp' })] })).rejects.toMatchObject({
-      reason: 'ERR_SCTP_UNSUPPORTED',
-      kind: 'not-implemented',
-    })
 
     expect(await answers(8080)).toBe('hello')
     await expect(answers(8081)).rejects.toMatchObject({ code: 'ECONNREFUSED' })
     expect(proxy.forwards).toEqual([forward(8080)])
     other.close()
+  })
+
+  it.skipIf(hasSctp())('refuses SCTP where the kernel has none, and serves what it served', async () => {
+    await proxy.apply([forward(8080)])
+
+    await expect(proxy.change({ add: [forward(9000, { protocol: 'sctp' })] })).rejects.toMatchObject({
+      code: 'ERR_PROXY_REFUSED',
+      reason: 'ERR_SCTP_UNSUPPORTED',
+      kind: 'not-implemented',
+    })
+
+    expect([await answers(8080), proxy.forwards]).toEqual(['hello', [forward(8080)]])
   })
 
   it('can be given up waiting for, and is asked again', async () => {
@@ -200,6 +227,130 @@ describeKernel('a proxy process', () => {
 
     await proxy.change({ add: [forward(8081)] })
     expect(await answers(8081)).toBe('hello')
+  })
+})
+
+describeKernel('a proxy process that is killed', () => {
+  /** Has the process under test be one that is started again so often. */
+  const reopen = async (restartDelaysMs: readonly number[]): Promise<void> => {
+    await proxy.close()
+    proxy = await open(restartDelaysMs)
+  }
+
+  it('is started again at once, with all that is wanted', async () => {
+    await proxy.apply([forward(8080), forward(9000, { count: 3, containerPort: echo.port - 2 })])
+    const { pid } = proxy
+
+    await killProxy()
+    await expect.poll(() => told, patient).toEqual(['lost', 'restored'])
+
+    expect([await answers(8080), await answers(9002)]).toEqual(['hello', 'hello'])
+    expect(proxy.pid).not.toBe(pid)
+  })
+
+  it('is again and again, if less and less at once', async () => {
+    await proxy.apply([forward(8080)])
+
+    for (let time = 1; time <= 4; time++) {
+      await killProxy()
+      await expect.poll(() => told.filter((what) => what === 'restored'), patient).toHaveLength(time)
+      expect(await answers(8080)).toBe('hello')
+    }
+  })
+
+  it('is not for ever, and is by what is asked for next', async () => {
+    await reopen([0, 2000])
+    await proxy.apply([forward(8080)])
+    for (let kills = 1; kills <= 3; kills++) {
+      process.kill(proxy.pid!, 'SIGKILL')
+      await expect.poll(() => told, patient).toHaveLength(2 * kills)
+    }
+
+    expect(told).toEqual(['lost', 'restored', 'lost', 'restored', 'lost', 'left: userland proxy ended'])
+    await expect(answers(8080)).rejects.toMatchObject({ code: 'ECONNREFUSED' })
+    await proxy.change({ add: [forward(8081)] })
+
+    expect([await answers(8080), await answers(8081), told.at(-1)]).toEqual(['hello', 'hello', 'restored'])
+  })
+
+  it('is as often as before once it has lasted', async () => {
+    await reopen([50])
+    await proxy.apply([forward(8080)])
+
+    for (let time = 1; time <= 3; time++) {
+      await killProxy()
+      await expect.poll(() => told, patient).toHaveLength(2 * time)
+      await new Promise((resolve) => setTimeout(resolve, 100))
+    }
+
+    expect(told).toEqual(Array.from({ length: 3 }, () => ['lost', 'restored']).flat())
+  })
+
+  it('is left dead when it cannot be started, which is said', async () => {
+    await reopen([0, 1, 1])
+    await proxy.apply([forward(8080)])
+    const away = `${folder}-away`
+    renameSync(folder, away)
+    writeFileSync(folder, '')
+
+    await killProxy()
+
+    await expect
+      .poll(() => told, patient)
+      .toEqual(['lost', expect.stringContaining('left: error starting userland proxy')])
+    rmSync(folder)
+    renameSync(away, folder)
+    await proxy.apply([forward(8080)])
+    expect([await answers(8080), told.at(-1)]).toEqual(['hello', 'restored'])
+  })
+
+  it('while a port is added serves that, too', async () => {
+    await proxy.apply([forward(8080)])
+    const { pid = 0 } = proxy
+    process.kill(pid, 'SIGSTOP')
+    const adding = proxy.change({ add: [forward(8081)] })
+    process.kill(pid, 'SIGKILL')
+
+    await adding
+
+    expect([await answers(8080), await answers(8081)]).toEqual(['hello', 'hello'])
+    await expect.poll(() => told, patient).toEqual(['lost', 'restored'])
+    expect(proxy.forwards).toEqual([forward(8080), forward(8081)])
+  })
+
+  it('is not when nothing is wanted any more', async () => {
+    await reopen([300])
+    await proxy.apply([forward(8080)])
+    await killProxy()
+    await proxy.change({ remove: [forward(8080)] })
+
+    await new Promise((resolve) => setTimeout(resolve, 500))
+
+    expect([proxy.pid, told]).toEqual([undefined, ['lost']])
+  })
+
+  it.each([0, 1, 50, 150, 300])('is none that close() does not wait for, %i ms later', async (delayMs) => {
+    await proxy.apply([forward(8080)])
+    process.kill(proxy.pid!, 'SIGKILL')
+    await new Promise((resolve) => setTimeout(resolve, delayMs))
+
+    await proxy.close()
+
+    const [heard, there] = [told.length, proxies()]
+    await new Promise((resolve) => setTimeout(resolve, 500))
+    expect(told).toHaveLength(heard)
+    expect(there).toEqual(expect.arrayContaining(proxies()))
+  })
+
+  it('keeps nobody alive who has nothing else to do', async () => {
+    await proxy.close()
+    const controller = spawn(process.execPath, [CONTROLLER, folder, JSON.stringify(forward(8080)), '--leaves'], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    })
+    const [said] = (await once(controller.stdout, 'data')) as [Buffer]
+
+    expect(Number(said.toString())).toBeGreaterThan(0)
+    expect(await once(controller, 'exit')).toEqual([0, null])
   })
 })
 

@@ -31,15 +31,16 @@ describe('a forward from ::1', () => {
   it('is one for a range of ports, and one for each protocol', () => {
     const range = { ...web, count: 100 }
 
-    expect(forwardsOf([range, { ...range, protocol: 'udp' }])).toEqual([
+    expect(forwardsOf([range, { ...range, protocol: 'udp' }, { ...range, protocol: 'sctp' }])).toEqual([
       { ...forward, count: 100 },
       { ...forward, protocol: 'udp', count: 100 },
+      { ...forward, protocol: 'sctp', count: 100 },
     ])
   })
 
-  it('is not wanted of SCTP, nor of what is only let in at the container itself', () => {
+  it('is not wanted of what is only let in at the container itself', () => {
     const open = { kind: 'open-port', protocol: 'tcp', address: '172.17.0.2', port: 80 } as const
 
-    expect(forwardsOf([{ ...web, protocol: 'sctp' }, open])).toEqual([])
+    expect(forwardsOf([open])).toEqual([])
   })
 })

@@ -6,12 +6,12 @@ export const LOOPBACK = '::1'
 
 /**
  * What a proxy has to do beside the packet rules of published ports: lead those of `::1` to the container, at its IPv6
- * address where it has one. SCTP is left out: there are no sockets for it.
+ * address where it has one.
  */
 export function forwardsOf(facts: readonly FirewallFact[]): Forward[] {
   const forwards = new Map<string, Forward>()
   for (const fact of facts) {
-    if (fact.kind !== 'port' || fact.protocol === 'sctp' || !reachesLoopback(fact.hostAddress)) continue
+    if (fact.kind !== 'port' || !reachesLoopback(fact.hostAddress)) continue
     const key = `${fact.protocol}/${fact.hostPort}`
     if (!forwards.has(key) || isIpv6(fact.containerAddress)) forwards.set(key, forwardOf(fact))
   }

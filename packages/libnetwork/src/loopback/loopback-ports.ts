@@ -2,6 +2,7 @@ import { closeSync } from 'node:fs'
 import { join } from 'node:path'
 import type { FirewallFact } from '@net/driverapi'
 import {
+  hasSctp,
   holdPort,
   isErrno,
   listBoundSockets,
@@ -19,17 +20,22 @@ import { forwardsOf, LOOPBACK, reachesLoopback } from './forwards-of.ts'
 /** Whether a proxy leads the ports of `::1` to containers. */
 export type UserlandProxy = 'auto' | 'off'
 
-/** The proxy was killed: published ports do not answer at `::1` until a port is published next. */
+/** The proxy was killed: published ports do not answer at `::1`. It is started again. */
 export interface ProxyLost {
   readonly kind: 'proxy-lost'
-  /** Why it could not be had again, where that was tried. */
+  /** Why it could not be had again, and is left to the port that is published next. */
   readonly error?: Error | undefined
+}
+
+/** A proxy that was lost is there again, with all ports. */
+export interface ProxyRestored {
+  readonly kind: 'proxy-restored'
 }
 
 /** What the wiring supplies to {@link LoopbackPorts}. */
 export interface LoopbackDeps {
   readonly logger: Logger
-  readonly onEvent: (event: ProxyLost) => void
+  readonly onEvent: (event: ProxyLost | ProxyRestored) => void
 }
 
 /** Where the proxy has its socket, and whether it goes on without us. */
@@ -54,8 +60,11 @@ export async function openLoopbackPorts(
     {
       logger: deps.logger,
       makeRoom: (forwards) => makeRoom(forwards, held),
-      onLost: () => {
-        deps.onEvent({ kind: 'proxy-lost' })
+      onLost: (error) => {
+        deps.onEvent({ kind: 'proxy-lost', error })
+      },
+      onRestored: () => {
+        deps.onEvent({ kind: 'proxy-restored' })
       },
     },
   )
@@ -89,13 +98,13 @@ export class LoopbackPorts {
 
   /** Leads ports to their containers, of those for which there are rules. Throws what {@link ProxyProcess.change} does. */
   async add(facts: readonly FirewallFact[], call?: CallOptions): Promise<void> {
-    const add = forwardsOf(facts)
+    const add = servableForwards(facts)
     if (add.length > 0) await this.#proxy.change({ add }, call)
   }
 
   /** Leads them there no more. What the rules are gone of is gone, whatever becomes of this. */
   async remove(facts: readonly FirewallFact[]): Promise<void> {
-    const remove = forwardsOf(facts)
+    const remove = servableForwards(facts)
     if (remove.length === 0) return
     try {
       await this.#proxy.change({ remove })
@@ -107,7 +116,7 @@ export class LoopbackPorts {
   /** Leads these to their containers and no others, after an earlier process. */
   async restore(facts: readonly FirewallFact[]): Promise<void> {
     try {
-      await this.#proxy.apply(forwardsOf(facts))
+      await this.#proxy.apply(servableForwards(facts))
     } catch (error) {
       this.#deps.onEvent({ kind: 'proxy-lost', error: error instanceof Error ? error : new Error(String(error)) })
     }
@@ -166,6 +175,13 @@ function makeRoom(forwards: readonly Forward[], held: ReadonlyMap<string, Sharab
       for (const port of ports) port.setShared(false)
     },
   }
+}
+
+/** What a proxy can do here: where the kernel has no sockets of SCTP, it cannot serve that. */
+function servableForwards(facts: readonly FirewallFact[]): Forward[] {
+  const forwards = forwardsOf(facts)
+  const isSctp = ({ protocol }: Forward): boolean => protocol === 'sctp'
+  return !forwards.some(isSctp) || hasSctp() ? forwards : forwards.filter((forward) => !isSctp(forward))
 }
 
 function keyOf(protocol: string, port: number): string {

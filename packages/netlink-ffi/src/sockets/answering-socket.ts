@@ -1,35 +1,23 @@
 import { closeSync } from 'node:fs'
-import koffi from 'koffi'
 import { ClosedError } from '@net/types'
 import { viewOf } from '../attributes.ts'
 import { errnoName, SystemCallError } from '../errors.ts'
-import { allocateFixed } from '../fixed-memory.ts'
 import { libc, watchReadable } from '../libc.ts'
 import { check, setOption } from '../netlink-socket.ts'
 import { AF_INET } from '../rtnetlink/address.ts'
 import { littleEndian } from '../writer.ts'
+import { messageCalls, messageRoom, type MessageRoom } from './message-room.ts'
 import { applyListenOptions, localAddressOf, openSocket, type ListenOptions } from './native.ts'
-import { encodeSocketAddress, familyOf, SOCKET_ADDRESS_BYTES, type SocketAddress } from './socket-address.ts'
+import { encodeSocketAddress, familyOf, type SocketAddress } from './socket-address.ts'
 
 const SOCK_DGRAM = 2
 const MSG_DONTWAIT = 0x40
-const MAX_BYTES = 65_535
 // linux/in.h, linux/in6.h
 const IPPROTO_IP = 0
 const IPPROTO_IPV6 = 41
 const IP_PKTINFO = 8
 const IPV6_RECVPKTINFO = 49
-// struct msghdr of a 64-bit kernel, linux/socket.h: where its members lie.
-const HEADER_BYTES = 56
-const NAME = 0
-const NAME_LENGTH = 8
-const VECTORS = 16
-const VECTOR_COUNT = 24
-const CONTROL = 32
-const CONTROL_LENGTH = 40
-const VECTOR_LENGTH = 8
 // struct cmsghdr, then struct in_pktinfo or in6_pktinfo
-const CONTROL_BYTES = 64
 const CONTROL_LEVEL = 8
 const PACKET_INFO = 16
 const IPV4_INTERFACE = PACKET_INFO
@@ -108,8 +96,9 @@ export class AnsweringSocket {
    * @throws SystemCallError (`ERR_SYSTEM_CALL`)
    */
   receive(): { readonly payload: Uint8Array; readonly origin: DatagramOrigin } | undefined {
-    const length = messageCalls().recvmsg(this.#live(), room().prepare(MAX_BYTES), MSG_DONTWAIT)
-    if (length >= 0) return { payload: room().payload.slice(0, length), origin: room().origin() }
+    const room = messageRoom()
+    const length = messageCalls().recvmsg(this.#live(), room.prepare(), MSG_DONTWAIT)
+    if (length >= 0) return { payload: room.payload.slice(0, length), origin: originOf(room) }
     const errno = libc().errno()
     // What an earlier answer met (ICMP) is no matter of this datagram.
     if (['EAGAIN', 'ECONNREFUSED'].includes(errnoName(errno))) return undefined
@@ -117,8 +106,9 @@ export class AnsweringSocket {
   }
 
   /** Sends one datagram to where another came from. False when the kernel refused. */
-  answer(payload: Uint8Array, origin: DatagramOrigin): boolean {
-    return messageCalls().sendmsg(this.#live(), room().prepareAnswer(payload, origin), MSG_DONTWAIT) >= 0
+  answer(payload: Uint8Array, { sender, asked }: DatagramOrigin): boolean {
+    const header = messageRoom().fill(payload, sender, asked)
+    return messageCalls().sendmsg(this.#live(), header, MSG_DONTWAIT) >= 0
   }
 
   /** Safe to call twice. */
@@ -139,54 +129,11 @@ export class AnsweringSocket {
   }
 }
 
-/** One message with its header, address and control message, in memory that does not move. */
-class MessageRoom {
-  readonly #header = allocateFixed(HEADER_BYTES)
-  readonly #vector = allocateFixed(16)
-  readonly #name = allocateFixed(SOCKET_ADDRESS_BYTES)
-  readonly #control = allocateFixed(CONTROL_BYTES)
-  readonly #payload = allocateFixed(MAX_BYTES)
-  readonly #view = viewOf(this.#header.bytes)
-
-  constructor() {
-    this.#view.setBigUint64(NAME, this.#name.address, littleEndian)
-    this.#view.setBigUint64(VECTORS, this.#vector.address, littleEndian)
-    this.#view.setBigUint64(VECTOR_COUNT, 1n, littleEndian)
-    this.#view.setBigUint64(CONTROL, this.#control.address, littleEndian)
-    viewOf(this.#vector.bytes).setBigUint64(0, this.#payload.address, littleEndian)
-  }
-
-  get payload(): Uint8Array {
-    return this.#payload.bytes
-  }
-
-  /** Makes ready for a datagram of `lengthBytes` at most. The header for recvmsg. */
-  prepare(lengthBytes: number): Uint8Array {
-    return this.#prepare(lengthBytes, SOCKET_ADDRESS_BYTES, CONTROL_BYTES)
-  }
-
-  /** Makes ready to send. The header for sendmsg. */
-  prepareAnswer(payload: Uint8Array, { sender, asked }: DatagramOrigin): Uint8Array {
-    this.#payload.bytes.set(payload)
-    this.#name.bytes.set(sender)
-    this.#control.bytes.set(asked)
-    return this.#prepare(payload.length, sender.length, asked.length)
-  }
-
-  /** Where what was received is from. */
-  origin(): DatagramOrigin {
-    const sender = this.#name.bytes.slice(0, this.#view.getUint32(NAME_LENGTH, littleEndian))
-    const controlLength = Number(this.#view.getBigUint64(CONTROL_LENGTH, littleEndian))
-    const asked = withoutInterface(this.#control.bytes.slice(0, controlLength))
-    return { key: Buffer.from([...sender, ...asked]).toString('latin1'), sender, asked }
-  }
-
-  #prepare(lengthBytes: number, nameBytes: number, controlBytes: number): Uint8Array {
-    viewOf(this.#vector.bytes).setBigUint64(VECTOR_LENGTH, BigInt(lengthBytes), littleEndian)
-    this.#view.setUint32(NAME_LENGTH, nameBytes, littleEndian)
-    this.#view.setBigUint64(CONTROL_LENGTH, BigInt(controlBytes), littleEndian)
-    return this.#header.bytes
-  }
+/** Where what was received into the room is from. */
+function originOf(room: MessageRoom): DatagramOrigin {
+  const sender = room.name.slice()
+  const asked = withoutInterface(room.control.slice())
+  return { key: Buffer.from([...sender, ...asked]).toString('latin1'), sender, asked }
 }
 
 /**
@@ -200,26 +147,4 @@ function withoutInterface(control: Uint8Array): Uint8Array {
   const isLinkLocal = isIpv6 && control[PACKET_INFO] === 0xfe && ((control[PACKET_INFO + 1] ?? 0) & 0xc0) === 0x80
   if (!isLinkLocal) view.setUint32(isIpv6 ? IPV6_INTERFACE : IPV4_INTERFACE, 0, littleEndian)
   return control
-}
-
-let sharedRoom: MessageRoom | undefined
-
-/** One serves all sockets: what is received is copied out of it at once. */
-function room(): MessageRoom {
-  return (sharedRoom ??= new MessageRoom())
-}
-
-interface MessageCalls {
-  recvmsg(fd: number, header: Uint8Array, flags: number): number
-  sendmsg(fd: number, header: Uint8Array, flags: number): number
-}
-
-let calls: MessageCalls | undefined
-
-/** Bound when first asked for. */
-function messageCalls(): MessageCalls {
-  return (calls ??= {
-    recvmsg: koffi.load(null).func('intptr_t recvmsg(int fd, void *header, int flags)'),
-    sendmsg: koffi.load(null).func('intptr_t sendmsg(int fd, const void *header, int flags)'),
-  })
 }

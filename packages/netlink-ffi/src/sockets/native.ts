@@ -8,6 +8,7 @@ import { decodeSocketAddress, SOCKET_ADDRESS_BYTES, type SocketAddress } from '.
 // asm-generic/socket.h, linux/net.h
 const SOCK_NONBLOCK = 0o4000
 const SOCK_CLOEXEC = 0o2000000
+const SHUT_WR = 1
 const SOL_SOCKET = 1
 const SO_REUSEPORT = 15
 // linux/in.h, linux/in6.h
@@ -42,9 +43,39 @@ function load(): DatagramCalls {
   }
 }
 
+/** The calls about connections that are there. Each returns -1 on failure. */
+interface ConnectionCalls {
+  accept4(fd: number, address: null, length: null, flags: number): number
+  shutdown(fd: number, how: number): number
+}
+
+let connections: ConnectionCalls | undefined
+
+function connectionCalls(): ConnectionCalls {
+  return (connections ??= {
+    accept4: koffi.load(null).func('int accept4(int fd, void *address, void *length, int flags)'),
+    shutdown: koffi.load(null).func('int shutdown(int fd, int how)'),
+  })
+}
+
 /** A socket that never waits and is not handed on to programs started from here. */
-export function openSocket(family: number, type: number, about: string): number {
-  return check(libc().socket(family, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), 'socket', about)
+export function openSocket(family: number, type: number, about: string, protocol = 0): number {
+  return check(libc().socket(family, type | SOCK_NONBLOCK | SOCK_CLOEXEC, protocol), 'socket', about)
+}
+
+/** The next connection of a listening socket, which never waits either; undefined when there is none. */
+export function acceptSocket(fd: number): number | undefined {
+  const accepted = connectionCalls().accept4(fd, null, null, SOCK_NONBLOCK | SOCK_CLOEXEC)
+  if (accepted >= 0) return accepted
+  const errno = libc().errno()
+  // One that broke off while it waited is none.
+  if (['EAGAIN', 'ECONNABORTED'].includes(errnoName(errno))) return undefined
+  throw new SystemCallError('accept4', errno)
+}
+
+/** Says that nothing more will be sent. */
+export function endSending(fd: number): void {
+  check(connectionCalls().shutdown(fd, SHUT_WR), 'shutdown')
 }
 
 /** With whom a listening socket has its address. */
