@@ -20,7 +20,7 @@ import { Core, type Defaults } from './core.ts'
 import { ControllerRunningError, InvalidRequestError } from './errors.ts'
 import { EventLog, type Happening } from './events.ts'
 import { isAwaited } from './gateways.ts'
-import { IpamRegistry, type PluginOptions } from './ipam-registry.ts'
+import { IpamRegistry, type PluginSearch } from './ipam-registry.ts'
 import { awaitKeys } from './keys/await-keys.ts'
 import { KeyDesk } from './keys/key-desk.ts'
 import { openLoopbackPorts, type UserlandProxy } from './loopback/loopback-ports.ts'
@@ -56,7 +56,7 @@ export interface ControllerOptions extends KeepingOptions {
   /** Address managers beside the built-in ones (`default`, `null`). */
   readonly ipam?: readonly IpamDriver[] | undefined
   /** Where address managers are looked for that are plugins. @defaultValue where Docker's are */
-  readonly plugins?: PluginOptions | undefined
+  readonly plugins?: PluginSearch | undefined
   /** Pools that networks get when they name none: CIDR `base`, cut into subnets of prefix length `size`. */
   readonly pools?: readonly { readonly base: string; readonly size: number }[] | undefined
   readonly ports?: PortAllocatorOptions | undefined

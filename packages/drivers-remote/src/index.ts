@@ -1,0 +1,7 @@
+/**
+ * Network drivers that are plugins: other programs, asked over a socket.
+ *
+ * @packageDocumentation
+ */
+
+export {}
