@@ -1,10 +1,12 @@
 import type { FirewallEvent } from '@net/firewall'
 import type { HostEvent } from '@net/osl'
+import type { DriverUnavailable } from './driver-plugins.ts'
 import type { ProxyLost } from './loopback/loopback-ports.ts'
 import type { NamesLost, PortLost, RecordRefused, Recovery } from './records/recovery-events.ts'
 
 /** Something that happened to what the controller keeps, without its doing. */
-export type Happening = FirewallEvent | HostEvent | Recovery | RecordRefused | PortLost | NamesLost | ProxyLost
+export type Happening =
+  FirewallEvent | HostEvent | Recovery | RecordRefused | DriverUnavailable | PortLost | NamesLost | ProxyLost
 
 /** Where an event stands among all of a controller. */
 export interface EventPlace {

@@ -57,6 +57,7 @@ export type {
   RefreshRequest,
   RouteRequest,
 } from './requests.ts'
+export type { DriverUnavailable } from './driver-plugins.ts'
 export type { PluginSearch } from './ipam-registry.ts'
 export type { ReloadOptions } from './reload.ts'
 export { Sandbox, type InterfaceStatistics } from './sandbox.ts'

@@ -70,6 +70,7 @@ export {
   deleteLink,
   filterBridge,
   makeDormant,
+  moveLink,
   setBridgePort,
   setBridgePortUp,
   setLink,

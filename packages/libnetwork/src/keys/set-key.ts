@@ -31,7 +31,7 @@ async function takeOut(core: Core, sandbox: SandboxEntry): Promise<void> {
   await sandbox.naming.release()
   for (const endpoint of endpoints) {
     const plan = planOf(core, endpoint, sandbox)
-    await core.executor.leave(plan)
+    await core.executor.leave(key, plan)
     await core.loopback?.remove(plan.firewall)
   }
   await core.executor.deleteSandbox(key, [])

@@ -1,9 +1,10 @@
 import { readdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
-import type { NetworkPlan, NetworkRecord, PublishedPort } from '@net/driverapi'
+import type { EndpointRecord, NetworkPlan, NetworkRecord, PublishedPort } from '@net/driverapi'
 import type { PortLease } from '@net/portallocator'
 import { isNetError } from '@net/types'
 import type { Core } from '../core.ts'
+import { effectsOf, isAbsent, leaveAgain } from '../elsewhere.ts'
 import { heldAddresses } from '../endpoint-operations.ts'
 import type { Happening } from '../events.ts'
 import { settleGateway } from '../gateway-network.ts'
@@ -12,7 +13,7 @@ import { adoptNaming, introduce } from '../names/naming-operations.ts'
 import { publicationKey, type EndpointEntry, type SandboxEntry } from '../state.ts'
 import { replayEndpoint, replayNetwork, replaySandbox } from './replay.ts'
 import type { Recovery } from './recovery-events.ts'
-import type { Survey } from './survey.ts'
+import type { Refusal, Survey } from './survey.ts'
 
 /**
  * Goes on where an earlier process ended: what is to be is known again and put right where it is not as it is to be,
@@ -40,9 +41,10 @@ export async function recover(core: Core, found: Survey, tell: (event: Happening
     })
   }
   for (const stored of found.endpoints) await tried(`endpoints/${stored.record.id}`, () => replayEndpoint(core, stored))
+  for (const { record } of found.endpoints) await tried(`endpoints/${record.id}`, () => finishLeaving(core, record.id))
   joinAgain(core, found)
   for (const entry of core.state.endpoints.values()) await holdPorts(core, entry, tell)
-  await removeGone(core, found)
+  refused.push(...(await removeGone(core, found)))
   const joins = await joinsOf(core)
   await core.executor.restore({
     networks: Array.from(core.state.networks.values(), ({ record }) => planNetwork(core, record)),
@@ -106,21 +108,39 @@ async function holdPort(
   }
 }
 
-/** Finishes what was being deleted, and undoes what did not come about. */
-async function removeGone(core: Core, { gone }: Survey): Promise<void> {
+/** An endpoint that a driver was joining or leaving is in no sandbox. */
+async function finishLeaving(core: Core, id: string): Promise<void> {
+  const entry = core.state.endpoints.get(id)
+  const sandbox = core.state.sandboxes.get(entry?.record.sandboxId ?? '')
+  if (entry === undefined || sandbox === undefined || entry.record.interfaceName !== undefined) return
+  if (effectsOf(core, entry) !== undefined) await leaveAgain(core, entry, sandbox.record)
+}
+
+/**
+ * Finishes what was being deleted, and undoes what did not come about. What a driver cannot be told of that is not there
+ * waits for the next time.
+ */
+async function removeGone(core: Core, { gone }: Survey): Promise<Refusal[]> {
   for (const { record } of gone.sandboxes) {
     await core.executor.deleteSandbox(record.key, [])
     rmSync(`${record.key}.files`, { recursive: true, force: true })
   }
+  const waiting: Refusal[] = []
   for (const { record } of gone.endpoints) {
     const network = core.state.networks.get(record.networkId)
-    if (network === undefined || network.ipam.capabilities.requiresRequestReplay) continue
+    if (network === undefined) continue
+    const error = await undoEndpoint(core, network.record, record)
+    if (error !== undefined) waiting.push({ key: `endpoints/${record.id}`, error })
+    if (error !== undefined || network.ipam.capabilities.requiresRequestReplay) continue
     for (const { poolId, address } of heldAddresses(network.record, record)) {
       await network.ipam.releaseAddress(poolId, address)
     }
   }
   for (const { record, ipam: name } of gone.networks) {
     await core.executor.deleteNetwork(planNetwork(core, record))
+    const error = await undoNetwork(core, record)
+    if (error !== undefined) waiting.push({ key: `networks/${record.id}`, error })
+    if (error !== undefined) continue
     // A manager that is not there any more has nothing to be let go.
     const ipam = await core.ipam.get(name).catch(() => undefined)
     if (ipam === undefined || ipam.capabilities.requiresRequestReplay) continue
@@ -128,7 +148,47 @@ async function removeGone(core: Core, { gone }: Survey): Promise<void> {
       if (subnet !== undefined) await ipam.releasePool(subnet.poolId)
     }
   }
-  await core.records.forget(gone)
+  const isDone = (kind: string) => (stored: { readonly record: { readonly id: string } }) =>
+    !waiting.some(({ key }) => key === `${kind}/${stored.record.id}`)
+  await core.records.forget({
+    networks: gone.networks.filter(isDone('networks')),
+    endpoints: gone.endpoints.filter(isDone('endpoints')),
+    sandboxes: gone.sandboxes,
+  })
+  return waiting
+}
+
+/** Has a driver undo an endpoint, in its sandbox or not; says why where it is not there to be asked. */
+function undoEndpoint(core: Core, network: NetworkRecord, record: EndpointRecord): Promise<Error | undefined> {
+  const { effects } = core.drivers.get(network.driver)
+  return unlessAbsent(core, async () => {
+    if (record.sandboxId !== undefined) await effects?.leave(network, record).catch(passOver(core))
+    await effects?.deleteEndpoint(network, record)
+  })
+}
+
+function undoNetwork(core: Core, record: NetworkRecord): Promise<Error | undefined> {
+  return unlessAbsent(core, async () => {
+    await core.drivers.get(record.driver).effects?.deleteNetwork(record)
+  })
+}
+
+async function unlessAbsent(core: Core, work: () => Promise<void>): Promise<Error | undefined> {
+  try {
+    await work()
+  } catch (error) {
+    if (isAbsent(error)) return asError(error)
+    passOver(core)(error)
+  }
+  return undefined
+}
+
+/** That there is no such thing is what a driver says when it had not come so far. */
+function passOver(core: Core): (error: unknown) => void {
+  return (error) => {
+    if (isAbsent(error)) throw error
+    core.logger.warn({ error }, 'network driver did not take part in undoing')
+  }
 }
 
 /** Namespaces and files of sandboxes that no record has. */

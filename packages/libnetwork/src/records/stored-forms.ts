@@ -90,6 +90,7 @@ export const endpointForm: z.ZodType<StoredEndpoint> = z.strictObject({
     exposed: z.array(z.strictObject({ protocol, port })),
     routes: z.array(z.strictObject({ destination: z.string(), gateway: z.string().optional() })).optional(),
     options: z.unknown(),
+    joined: z.unknown().optional(),
     sandboxId: id.optional(),
     interfaceName: z.string().optional(),
     sandboxAliases: texts.optional(),

@@ -43,7 +43,7 @@ export async function survey(stored: StoredState, deps: SurveyDeps): Promise<Sur
     if (error !== undefined) refused.push({ key: `networks/${record.id}`, error })
     return error === undefined
   })
-  const networks = known.filter(({ record }) => record.phase !== 'deleting')
+  const networks = known.filter(({ record }) => record.phase === 'ready')
   const all = await surveySandboxes(stored.sandboxes, deps)
   refused.push(...all.refused)
   const networkIds = idsOf(networks)
@@ -62,7 +62,7 @@ export async function survey(stored: StoredState, deps: SurveyDeps): Promise<Sur
     isEmpty: [stored.networks, stored.endpoints, stored.sandboxes, stored.refused].every((all) => all.length === 0),
     ...{ networks, endpoints, sandboxes: all.living, refused },
     gone: {
-      networks: known.filter(({ record }) => record.phase === 'deleting'),
+      networks: known.filter(({ record }) => record.phase !== 'ready'),
       endpoints: goneEndpoints,
       sandboxes: all.gone,
     },
