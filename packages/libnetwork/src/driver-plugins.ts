@@ -70,9 +70,9 @@ export class DriverPlugins {
   }
 
   async #adopt(type: string): Promise<{ readonly driver: string; readonly error?: Error }> {
-    this.#drivers.add(remoteDriver({ ...this.#search, name: type }))
     const timeoutMs = Math.min(this.#search.timeoutMs ?? OPENING_MS, OPENING_MS)
     try {
+      this.#drivers.add(remoteDriver({ ...this.#search, name: type }))
       await remoteDriver({ ...this.#search, name: type, timeoutMs, retryMs: 0 }).activate()
       return { driver: type }
     } catch (error) {
