@@ -61,7 +61,8 @@ const DEFAULT_PREFIX = 'eth'
 function nameInterface(_network: NetworkRecord, endpoint: EndpointRecord, taken: readonly string[]): string {
   const { name, prefix = DEFAULT_PREFIX } = joinedOf(endpoint)?.interface ?? {}
   if (name !== undefined) {
-    if (taken.includes(name)) throw new PluginReplyError('NetworkDriver.Join', `DstName ${name} is taken in the sandbox`)
+    if (taken.includes(name))
+      throw new PluginReplyError('NetworkDriver.Join', `DstName ${name} is taken in the sandbox`)
     return name
   }
   let number = 0

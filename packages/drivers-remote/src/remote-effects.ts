@@ -1,5 +1,21 @@
-import type { ChosenAddresses, DriverEffects, EndpointRecord, NetworkPools, NetworkRecord, SandboxRecord } from '@net/driverapi'
-import { fieldOf, isObject, PluginReplyError, refusalOf, textOf, type Fields, type PluginClient, type PluginRefusedError } from '@net/plugins'
+import type {
+  ChosenAddresses,
+  DriverEffects,
+  EndpointRecord,
+  NetworkPools,
+  NetworkRecord,
+  SandboxRecord,
+} from '@net/driverapi'
+import {
+  fieldOf,
+  isObject,
+  PluginReplyError,
+  refusalOf,
+  textOf,
+  type Fields,
+  type PluginClient,
+  type PluginRefusedError,
+} from '@net/plugins'
 import { isNetError, type CallOptions } from '@net/types'
 import { readEndpointAnswer } from './endpoint-answer.ts'
 import { PluginScopeError } from './errors.ts'
@@ -39,11 +55,7 @@ export class RemoteEffects implements DriverEffects {
     await this.#ask('DeleteNetwork', { NetworkID: id })
   }
 
-  async createEndpoint(
-    network: NetworkRecord,
-    endpoint: EndpointRecord,
-    call?: CallOptions,
-  ): Promise<ChosenAddresses> {
+  async createEndpoint(network: NetworkRecord, endpoint: EndpointRecord, call?: CallOptions): Promise<ChosenAddresses> {
     const answer = await this.#ask('CreateEndpoint', endpointMessage(network, endpoint), call)
     return readEndpointAnswer(this.#client.name, endpoint, answer)
   }
@@ -67,9 +79,7 @@ export class RemoteEffects implements DriverEffects {
   }
 
   async becomeGateway(network: NetworkRecord, endpoint: EndpointRecord, call?: CallOptions): Promise<void> {
-    await unlessUnknown(
-      this.#ask('ProgramExternalConnectivity', { ...idsOf(network, endpoint), Options: {} }, call),
-    )
+    await unlessUnknown(this.#ask('ProgramExternalConnectivity', { ...idsOf(network, endpoint), Options: {} }, call))
   }
 
   async ceaseGateway(network: NetworkRecord, endpoint: EndpointRecord): Promise<void> {

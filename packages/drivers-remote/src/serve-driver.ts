@@ -68,7 +68,10 @@ export interface NetworkPlugin {
   deleteNetwork(networkId: string, call: CallOptions): Promise<void>
   /** Returns what it chose of what the endpoint does not have yet. */
   createEndpoint(
-    endpoint: PluginEndpoint & { readonly interface: PluginInterface; readonly options: Readonly<Record<string, unknown>> },
+    endpoint: PluginEndpoint & {
+      readonly interface: PluginInterface
+      readonly options: Readonly<Record<string, unknown>>
+    },
     call: CallOptions,
   ): Promise<PluginInterface | undefined>
   deleteEndpoint(endpoint: PluginEndpoint, call: CallOptions): Promise<void>

@@ -264,7 +264,10 @@ describe('a plugin answers', () => {
     ['a prefix that is too long', { InterfaceName: { SrcName: 'a', DstPrefix: 'x'.repeat(12) } }],
     ['a name that is none', { InterfaceName: { SrcName: 'a', DstName: 'all' } }],
     ['routes that are no list', { StaticRoutes: {} }],
-    ['too many routes', { StaticRoutes: Array.from({ length: 1001 }, () => ({ Destination: '10.0.0.0/8', RouteType: 1 })) }],
+    [
+      'too many routes',
+      { StaticRoutes: Array.from({ length: 1001 }, () => ({ Destination: '10.0.0.0/8', RouteType: 1 })) },
+    ],
     ['a route that is a text', { StaticRoutes: ['10.0.0.0/8'] }],
     ['a route to nowhere', { StaticRoutes: [{ RouteType: 1 }] }],
     ['a route of no known sort', { StaticRoutes: [{ Destination: '10.0.0.0/8', RouteType: 2 }] }],

@@ -1,5 +1,13 @@
 import type { IpamDriver } from '@net/ipamapi'
-import { flagOf, InvalidPluginError, textOf, textsOf, type Fields, type PluginMethod, type PluginOutcome } from '@net/plugins'
+import {
+  flagOf,
+  InvalidPluginError,
+  textOf,
+  textsOf,
+  type Fields,
+  type PluginMethod,
+  type PluginOutcome,
+} from '@net/plugins'
 import { labels, withoutPrefixLength, type CallOptions } from '@net/types'
 import { OWNER_OPTION } from './remote-ipam.ts'
 

@@ -1,4 +1,11 @@
-import type { DriverEffects, EndpointRecord, JoinPlan, NetworkDriver, NetworkRecord, SandboxRecord } from '@net/driverapi'
+import type {
+  DriverEffects,
+  EndpointRecord,
+  JoinPlan,
+  NetworkDriver,
+  NetworkRecord,
+  SandboxRecord,
+} from '@net/driverapi'
 import { isNetError, type CallOptions, type Rollback } from '@net/types'
 import type { Core } from './core.ts'
 import type { EndpointEntry, NetworkEntry, SandboxEntry } from './state.ts'

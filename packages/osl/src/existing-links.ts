@@ -1,6 +1,15 @@
 import { closeSync, openSync } from 'node:fs'
 import { NETWORK_LINK_GROUP, type ExistingLink, type JoinPlan } from '@net/driverapi'
-import { addAddress, addRoute, isErrno, moveLink, replaceRoute, RouteSocket, setLink, type Link } from '@net/netlink-ffi'
+import {
+  addAddress,
+  addRoute,
+  isErrno,
+  moveLink,
+  replaceRoute,
+  RouteSocket,
+  setLink,
+  type Link,
+} from '@net/netlink-ffi'
 import type { Logger } from '@net/types'
 import { InterfaceExistsError, LinkInUseError, LinkNotFoundError } from './errors.ts'
 import { explainRefusal } from './explain.ts'
@@ -76,7 +85,7 @@ export class ExistingLinks {
 
   /** What belongs to a network is not anybody's to give away. */
   #refuseInUse({ name, alias, group }: Link): void {
-    if (alias === this.#owner || group === NETWORK_LINK_GROUP) throw new LinkInUseError(name, 'it is a network\'s')
+    if (alias === this.#owner || group === NETWORK_LINK_GROUP) throw new LinkInUseError(name, "it is a network's")
   }
 
   #moveIn(key: string, { name, hostName }: ExistingLink, { index }: Link): void {

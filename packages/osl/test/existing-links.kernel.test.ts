@@ -114,7 +114,11 @@ describeKernel('a link that somebody else made', () => {
     ['that is not there', { hostName: 'none0' }, 'ERR_LINK_NOT_FOUND'],
     ['that the kernel does not move', { hostName: 'lo' }, 'ERR_LINK_IN_USE'],
     ['under a name that is taken inside', { name: 'lo' }, 'ERR_INTERFACE_EXISTS'],
-    ['with a route that leads nowhere', { routes: [{ destination: '192.0.2.0/24', gateway: '10.99.0.1' }] }, 'ERR_NETLINK'],
+    [
+      'with a route that leads nowhere',
+      { routes: [{ destination: '192.0.2.0/24', gateway: '10.99.0.1' }] },
+      'ERR_NETLINK',
+    ],
   ])('is refused %s, and left on the host', async (_, changes, error) => {
     await expect(executor.join(key, planOf(changes))).rejects.toThrow(code(error))
 
@@ -122,7 +126,7 @@ describeKernel('a link that somebody else made', () => {
     expect(hostLinks().sort()).toEqual(['lo', 'made0', 'near0'])
   })
 
-  it('is refused when it is a network\'s', async () => {
+  it("is refused when it is a network's", async () => {
     ip('link', 'set', 'made0', 'group', String(NETWORK_LINK_GROUP))
     await expect(executor.join(key, planOf())).rejects.toThrow(code('ERR_LINK_IN_USE'))
     ip('link', 'set', 'made0', 'group', '0', 'alias', 'net:test')

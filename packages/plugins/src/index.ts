@@ -1,5 +1,5 @@
 /**
- * Speaks with plugins: programs that Docker and others find by name, over HTTP on a socket. Both ends.
+ * Speaks with plugins: programs that are found by name and asked over HTTP on a socket. Both ends.
  *
  * @packageDocumentation
  */

@@ -5,7 +5,13 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describeKernel, enterFreshHost, ip, ipIn } from '@net/netlink-ffi/testing'
 import { afterEach, beforeEach, expect, it } from 'vitest'
-import { openController, type Controller, type ControllerEvent, type ControllerOptions, type Sandbox } from '../../src/index.ts'
+import {
+  openController,
+  type Controller,
+  type ControllerEvent,
+  type ControllerOptions,
+  type Sandbox,
+} from '../../src/index.ts'
 import { fetchFrom, plain, serve, traces, type Traces } from '../lab.ts'
 import { startBridgePlugin, startProgram, type PluginProcess } from './plugin-lab.ts'
 
@@ -120,7 +126,9 @@ describeKernel('a network of a plugin', () => {
     const refused = net.createNetwork({ name: 'none', driver: 'nowhere' })
 
     await expect(refused).rejects.toThrow(code('ERR_NO_SUCH_DRIVER'))
-    await expect(refused).rejects.toThrow(`"nowhere"; known: bridge, config-only; no such plugin: nowhere, looked for in ${folder}`)
+    await expect(refused).rejects.toThrow(
+      `"nowhere"; known: bridge, config-only; no such plugin: nowhere, looked for in ${folder}`,
+    )
     await expect(net.createNetwork({ name: 'none', driver: '../x' })).rejects.toThrow(code('ERR_NO_SUCH_DRIVER'))
     expect(net.networks()).toEqual([])
   })
@@ -139,7 +147,11 @@ describeKernel('a network of a plugin', () => {
   it('shares a sandbox with a bridge network', async () => {
     const network = await net.createNetwork({ name: 'plugged', driver: 'plug' })
     const bridge = await net.createNetwork({ name: 'blue' })
-    const { sandbox } = await net.attach({ network: bridge, endpoint: { name: 'one' }, sandbox: { containerId: 'one' } })
+    const { sandbox } = await net.attach({
+      network: bridge,
+      endpoint: { name: 'one' },
+      sandbox: { containerId: 'one' },
+    })
     const endpoint = await network.createEndpoint({ name: 'one' })
     await endpoint.join(sandbox, { priority: 1 })
 

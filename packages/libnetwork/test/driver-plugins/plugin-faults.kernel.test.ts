@@ -121,12 +121,7 @@ describeKernel('a plugin that', () => {
     await sandbox.delete()
     await network.delete()
 
-    expect(plugin.told.slice(-4)).toEqual([
-      'RevokeExternalConnectivity',
-      'Leave',
-      'DeleteEndpoint',
-      'DeleteNetwork',
-    ])
+    expect(plugin.told.slice(-4)).toEqual(['RevokeExternalConnectivity', 'Leave', 'DeleteEndpoint', 'DeleteNetwork'])
     await expectOnly([])
   })
 
@@ -199,7 +194,10 @@ describeKernel('a plugin that', () => {
 })
 
 describeKernel('a controller that is killed', () => {
-  const steps: readonly (readonly [string, { readonly networks: number; readonly endpoints: number; readonly told: string[] }])[] = [
+  const steps: readonly (readonly [
+    string,
+    { readonly networks: number; readonly endpoints: number; readonly told: string[] },
+  ])[] = [
     ['CreateNetwork', { networks: 0, endpoints: 0, told: ['DeleteNetwork'] }],
     ['CreateEndpoint', { networks: 1, endpoints: 0, told: ['DeleteEndpoint'] }],
     ['Join', { networks: 1, endpoints: 1, told: ['Leave'] }],
@@ -233,19 +231,22 @@ describeKernel('a controller that is killed', () => {
     await finish()
   })
 
-  it.each(['CreateEndpoint', 'DeleteNetwork'])('at %s has one that undoes it when the plugin is there', async (call) => {
-    await killAt(call)
-    await plugin[Symbol.asyncDispose]()
-    await open()
-    expect(net.endpoints()).toEqual([])
-    await net.close()
+  it.each(['CreateEndpoint', 'DeleteNetwork'])(
+    'at %s has one that undoes it when the plugin is there',
+    async (call) => {
+      await killAt(call)
+      await plugin[Symbol.asyncDispose]()
+      await open()
+      expect(net.endpoints()).toEqual([])
+      await net.close()
 
-    plugin = await startRawPlugin(join(folder, 'raw.sock'))
-    await open()
+      plugin = await startRawPlugin(join(folder, 'raw.sock'))
+      await open()
 
-    expect(plugin.told).toEqual([call.replace('Create', 'Delete')])
-    await finish()
-  })
+      expect(plugin.told).toEqual([call.replace('Create', 'Delete')])
+      await finish()
+    },
+  )
 
   /** All can go on from there: what is left is used, and taken away. */
   async function finish(): Promise<void> {

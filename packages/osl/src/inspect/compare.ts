@@ -44,9 +44,7 @@ function compareBridge(
   return [
     ...up,
     ...different(`owner of ${subject}`, owner, found.owner),
-    ...(link.macAddress === undefined
-      ? []
-      : different(`MAC address of ${subject}`, link.macAddress, found.macAddress)),
+    ...(link.macAddress === undefined ? [] : different(`MAC address of ${subject}`, link.macAddress, found.macAddress)),
     ...(link.mtu === undefined ? [] : different(`MTU of ${subject}`, String(link.mtu), String(found.mtu))),
     ...addresses,
   ]
@@ -108,9 +106,7 @@ function compareInterface(
   if (found === undefined) return [missing(subject)]
   return [
     ...different(`state of ${subject}`, 'up', stateOf(found)),
-    ...(link.macAddress === undefined
-      ? []
-      : different(`MAC address of ${subject}`, link.macAddress, found.macAddress)),
+    ...(link.macAddress === undefined ? [] : different(`MAC address of ${subject}`, link.macAddress, found.macAddress)),
     ...(link.mtu === undefined ? [] : different(`MTU of ${subject}`, String(link.mtu), String(found.mtu))),
     ...compareAddresses(link.addresses, found, `${link.name} ${where}`),
     ...link.routes
