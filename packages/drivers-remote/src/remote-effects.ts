@@ -114,6 +114,6 @@ async function unlessUnknown(asked: Promise<unknown>): Promise<void> {
   try {
     await asked
   } catch (error) {
-    if (!isNetError(error, 'ERR_PLUGIN_REFUSED') || (error as PluginRefusedError).status !== 404) throw error
+    if (!isNetError(error, 'ERR_PLUGIN_REFUSED') || (error as Partial<PluginRefusedError>).status !== 404) throw error
   }
 }

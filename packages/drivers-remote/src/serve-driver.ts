@@ -117,25 +117,6 @@ function answerOf(error: unknown): object {
 
 /** The calls of the protocol. What a plugin does not concern itself with it has no call for. */
 function methodsOf(plugin: NetworkPlugin): Record<string, PluginMethod> {
-  const { endpointInfo, programExternalConnectivity, revokeExternalConnectivity } = plugin
-  const optional: Record<string, PluginMethod> = {
-    ...(programExternalConnectivity === undefined
-      ? {}
-      : {
-          ProgramExternalConnectivity: async (body, call) => {
-            await programExternalConnectivity.call(plugin, { ...endpointOf(body), options: optionsOf(body) }, call)
-            return NOTHING
-          },
-        }),
-    ...(revokeExternalConnectivity === undefined
-      ? {}
-      : {
-          RevokeExternalConnectivity: async (body, call) => {
-            await revokeExternalConnectivity.call(plugin, endpointOf(body), call)
-            return NOTHING
-          },
-        }),
-  }
   return {
     GetCapabilities: () => Promise.resolve({ answer: { Scope: 'local', ConnectivityScope: 'local' } }),
     CreateNetwork: async (body, call) => {
@@ -155,7 +136,7 @@ function methodsOf(plugin: NetworkPlugin): Record<string, PluginMethod> {
       return NOTHING
     },
     EndpointOperInfo: async (body, call) => {
-      return { answer: { Value: (await endpointInfo?.call(plugin, endpointOf(body), call)) ?? {} } }
+      return { answer: { Value: (await plugin.endpointInfo?.(endpointOf(body), call)) ?? {} } }
     },
     Join: async (body, call) => {
       const request = {
@@ -169,8 +150,25 @@ function methodsOf(plugin: NetworkPlugin): Record<string, PluginMethod> {
       await plugin.leave(endpointOf(body), call)
       return NOTHING
     },
-    ...optional,
+    ...connectivityMethods(plugin),
   }
+}
+
+function connectivityMethods(plugin: NetworkPlugin): Record<string, PluginMethod> {
+  const methods: Record<string, PluginMethod> = {}
+  if (plugin.programExternalConnectivity !== undefined) {
+    methods.ProgramExternalConnectivity = async (body, call) => {
+      await plugin.programExternalConnectivity?.({ ...endpointOf(body), options: optionsOf(body) }, call)
+      return NOTHING
+    }
+  }
+  if (plugin.revokeExternalConnectivity !== undefined) {
+    methods.RevokeExternalConnectivity = async (body, call) => {
+      await plugin.revokeExternalConnectivity?.(endpointOf(body), call)
+      return NOTHING
+    }
+  }
+  return methods
 }
 
 const NOTHING = { answer: {} } as const

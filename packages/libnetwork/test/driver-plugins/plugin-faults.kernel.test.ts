@@ -216,7 +216,7 @@ describeKernel('a controller that is killed', () => {
     await heard
     process.kill('SIGKILL')
     await once(process, 'exit')
-    delete plugin.spoilt[call]
+    plugin.spoilt[call] = undefined
     plugin.told.length = 0
   }
 

@@ -8,7 +8,7 @@ export interface RawPlugin extends AsyncDisposable {
   /** Names of calls, in their order, without the handshake. */
   readonly told: string[]
   /** Answers a call in its place, once the plugin has done what was asked. */
-  readonly spoilt: Partial<Record<string, (response: ServerResponse) => void>>
+  readonly spoilt: Record<string, ((response: ServerResponse) => void) | undefined>
   /** Resolves when that call comes in. */
   heard(call: string): Promise<void>
 }

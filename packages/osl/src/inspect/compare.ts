@@ -44,7 +44,7 @@ function compareBridge(
   return [
     ...up,
     ...different(`owner of ${subject}`, owner, found.owner),
-    ...(link.macAddress === undefined ? [] : different(`MAC address of ${subject}`, link.macAddress, found.macAddress)),
+    ...different(`MAC address of ${subject}`, link.macAddress, found.macAddress),
     ...(link.mtu === undefined ? [] : different(`MTU of ${subject}`, String(link.mtu), String(found.mtu))),
     ...addresses,
   ]
