@@ -22,9 +22,10 @@ beforeEach(async () => {
   await executor.createSandbox(key)
   ip('link', 'add', 'near0', 'type', 'veth', 'peer', 'name', 'made0', 'address', '02:00:00:00:00:01')
   return async () => {
+    // The other end goes with it, wherever that is; a namespace would take them both along, later.
+    for (const name of ['near0', 'made0']) if (hostLinks().includes(name)) ip('link', 'delete', name)
     await executor.deleteSandbox(key, [])
     await executor.close()
-    for (const name of ['near0', 'made0']) if (hostLinks().includes(name)) ip('link', 'delete', name)
   }
 })
 afterAll(() => {

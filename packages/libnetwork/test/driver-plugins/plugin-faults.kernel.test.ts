@@ -182,6 +182,26 @@ describeKernel('a plugin that', () => {
     await other.detach()
   })
 
+  it.each([
+    ['offers no gateway has its sandboxes use the gateway network', false, ['raw', 'net_gateway']],
+    ['wants no gateway has its sandboxes do without', true, ['raw']],
+  ])('%s', async (_, DisableGatewayService, networks) => {
+    const network = await createNetwork()
+    plugin.spoilt.Join = (response) => {
+      const SrcName = traces().links.find((name) => name.startsWith('rf'))
+      response.end(JSON.stringify({ InterfaceName: { SrcName, DstPrefix: 'net' }, DisableGatewayService }))
+    }
+    const { sandbox, endpoint } = await attach(network)
+
+    expect(endpoint.interfaceName).toBe('net0')
+    expect(net.networks().map(({ name }) => name)).toEqual(networks)
+    expect(sandbox.endpoints()).toHaveLength(networks.length)
+    expect(plugin.told).not.toContain('ProgramExternalConnectivity')
+    await sandbox.delete()
+    await net.findNetwork('net_gateway')?.delete()
+    await expectOnly(['raw'])
+  })
+
   it('says nothing is given up when the caller gives up', async () => {
     const network = await createNetwork()
     plugin.spoilt.CreateEndpoint = () => undefined
