@@ -39,6 +39,17 @@ export function readJoinAnswer(answer: Fields): JoinAnswer {
   }
 }
 
+/** Whether what a record has is such an answer, whose names can be those of interfaces. */
+export function isJoinAnswer(value: unknown): value is JoinAnswer {
+  if (!isObject(value) || !Array.isArray(value.routes)) return false
+  const { interface: link } = value
+  return link === undefined || (isObject(link) && [link.hostName, link.prefix, link.name ?? 'eth0'].every(isName))
+}
+
+function isName(value: unknown): boolean {
+  return typeof value === 'string' && isInterfaceName(value)
+}
+
 function readInterface(answer: Fields, refuse: Refuse): RemoteInterface | undefined {
   const names = fieldOf(answer, 'InterfaceName')
   if (names === undefined) return undefined

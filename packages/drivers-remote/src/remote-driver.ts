@@ -11,7 +11,7 @@ import type {
 import { PluginClient, PluginReplyError, type PluginOptions } from '@net/plugins'
 import { labels, type CallOptions } from '@net/types'
 import { PortsUnsupportedError } from './errors.ts'
-import type { JoinAnswer } from './join-answer.ts'
+import { isJoinAnswer, type JoinAnswer } from './join-answer.ts'
 import type { RemoteEndpointOptions, RemoteOptions } from './options.ts'
 import { RemoteEffects } from './remote-effects.ts'
 
@@ -111,6 +111,7 @@ function ipv6Sysctls(name: string, address6: string | undefined): Sysctl[] {
   ]
 }
 
+/** As it was recorded; a record that somebody spoilt says nothing. */
 function joinedOf({ joined }: EndpointRecord): JoinAnswer | undefined {
-  return joined as JoinAnswer | undefined
+  return isJoinAnswer(joined) ? joined : undefined
 }

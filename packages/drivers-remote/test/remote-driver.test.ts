@@ -252,6 +252,14 @@ describe('a plugin answers', () => {
     expect(formatJoinPlan(driver.planEndpoint(network, { ...endpoint, joined }, sandbox))).toBe('')
   })
 
+  it.each([[7], [{}], [{ routes: {} }], [{ routes: [], interface: { hostName: '../x', prefix: 'eth' } }]])(
+    'nothing that a record has which is %j',
+    (joined) => {
+      expect(formatJoinPlan(driver.planEndpoint(network, { ...endpoint, joined }, sandbox))).toBe('')
+      expect(driver.nameInterface(network, { ...endpoint, joined }, [])).toBe('eth0')
+    },
+  )
+
   it.each([
     ['a gateway that is none', { Gateway: '10.0.0' }],
     ['a gateway with a length', { Gateway: '10.0.0.1/24' }],

@@ -36,20 +36,23 @@ export class DriverPlugins {
   }
 
   /**
-   * The driver of a type that nobody knew so far. Who asks while it is looked for waits for the same.
+   * The driver of a type that nobody knew so far. Who asks while it is looked for waits for the same, until he gives up.
    *
    * @throws NoSuchDriverError (`ERR_NO_SUCH_DRIVER`); `ERR_PLUGIN_UNAVAILABLE`, `ERR_PLUGIN_REPLY`, `ERR_PLUGIN_REFUSED`
    *   and `ERR_PLUGIN_SCOPE` of a plugin that is there
    */
   async get(type: string, call?: CallOptions): Promise<NetworkDriver> {
     call?.signal?.throwIfAborted()
-    const opening = this.#opening.get(type) ?? this.#open(type)
+    const opening = this.#opening.get(type) ?? this.#begin(type)
+    if (call?.signal === undefined) return opening
+    using givenUp = rejection(call.signal)
+    return await Promise.race([opening, givenUp.promise])
+  }
+
+  #begin(type: string): Promise<NetworkDriver> {
+    const opening = this.#open(type).finally(() => this.#opening.delete(type))
     this.#opening.set(type, opening)
-    try {
-      return await opening
-    } finally {
-      this.#opening.delete(type)
-    }
+    return opening
   }
 
   /**
@@ -94,5 +97,22 @@ export class DriverPlugins {
       const isNobody = isNetError(error, 'ERR_PLUGIN_NOT_FOUND') || isNetError(error, 'ERR_INVALID_PLUGIN')
       throw isNobody ? new NoSuchDriverError(type, this.#drivers.types(), { error }) : error
     }
+  }
+}
+
+/** A promise that rejects when the signal fires, as long as it is used. */
+function rejection(signal: AbortSignal): Disposable & { readonly promise: Promise<never> } {
+  let giveUp = (): void => undefined
+  const promise = new Promise<never>((_, reject) => {
+    giveUp = () => {
+      reject(signal.reason as Error)
+    }
+  })
+  signal.addEventListener('abort', giveUp, { once: true })
+  return {
+    promise,
+    [Symbol.dispose]: () => {
+      signal.removeEventListener('abort', giveUp)
+    },
   }
 }

@@ -202,6 +202,17 @@ describeKernel('a plugin that', () => {
     await expectOnly(['raw'])
   })
 
+  it('says nothing when it is looked for is given up when the caller gives up', async () => {
+    plugin.spoilt.GetCapabilities = () => undefined
+    const options = { name: 'raw', driver: 'raw' }
+
+    await expect(net.createNetwork(options, { signal: AbortSignal.timeout(50) })).rejects.toThrow(/timeout/)
+    await expect(net.createNetwork(options)).rejects.toThrow(/no answer within/)
+
+    plugin.spoilt.GetCapabilities = undefined
+    expect((await net.createNetwork(options)).driver).toBe('raw')
+  })
+
   it('says nothing is given up when the caller gives up', async () => {
     const network = await createNetwork()
     plugin.spoilt.CreateEndpoint = () => undefined
