@@ -19,6 +19,10 @@ export class DriverRegistry {
     return driver
   }
 
+  find(type: string): NetworkDriver | undefined {
+    return this.#drivers.get(type)
+  }
+
   /** The registered types, in the order of registration. */
   types(): readonly string[] {
     return [...this.#drivers.keys()]

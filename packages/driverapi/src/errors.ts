@@ -2,10 +2,12 @@ import { NetError } from '@net/types'
 
 /** No driver of this type is registered. */
 export class NoSuchDriverError extends NetError<'ERR_NO_SUCH_DRIVER'> {
-  constructor(type: string, known: readonly string[]) {
-    super(`no such network driver: ${JSON.stringify(type)}; known: ${known.join(', ')}`, {
+  constructor(type: string, known: readonly string[], plugins?: { readonly error: Error }) {
+    const looked = plugins === undefined ? '' : `; ${plugins.error.message}`
+    super(`no such network driver: ${JSON.stringify(type)}; known: ${known.join(', ')}${looked}`, {
       code: 'ERR_NO_SUCH_DRIVER',
       kind: 'not-found',
+      cause: plugins?.error,
     })
   }
 }

@@ -1,6 +1,6 @@
 import { formatPorts } from '@net/types'
 import type { FirewallFact, NetworkFact } from './firewall.ts'
-import type { JoinPlan, NetworkPlan, SandboxLink, Sysctl } from './plan.ts'
+import type { ExistingLink, JoinPlan, NetworkPlan, PlannedRoute, SandboxLink, Sysctl } from './plan.ts'
 
 /** A network's plan as a text that a network engineer can read, one wish a line. */
 export function formatNetworkPlan(plan: NetworkPlan): string {
@@ -20,9 +20,10 @@ export function formatNetworkPlan(plan: NetworkPlan): string {
 
 /** A join's plan as a text that a network engineer can read, one wish a line. */
 export function formatJoinPlan(plan: JoinPlan): string {
-  const { links, gateways } = plan.sandbox
+  const { links, existing = [], gateways } = plan.sandbox
   return [
     ...links.flatMap(formatSandboxLink),
+    ...existing.flatMap(formatExistingLink),
     ...[gateways.ipv4, gateways.ipv6]
       .filter((gateway) => gateway !== undefined)
       .map((gateway) => `sandbox: route add default via ${gateway}`),
@@ -74,14 +75,26 @@ function formatSandboxLink(link: SandboxLink): string[] {
     `link add ${hostName} type ${kind} master ${master}${port} up peer ${link.name} netns sandbox address ${link.macAddress}${mtu(link.mtu)}`,
     ...link.sysctls.map((sysctl) => `sandbox: ${formatSysctl(sysctl)}`),
     ...link.addresses.map((address) => `sandbox: addr add ${address} dev ${link.name}`),
-    ...link.routes.map(({ destination, gateway }) => {
-      return `sandbox: route add ${destination} ${gateway === undefined ? `dev ${link.name}` : `via ${gateway}`}`
-    }),
+    ...link.routes.map((route) => formatRoute(link, route)),
     ...(link.announce === true ? [`sandbox: announce ${link.macAddress} on ${link.name}`] : []),
     ...link.neighbours.map(({ address, macAddress }) => {
       return `sandbox: neigh add ${address} lladdr ${macAddress} dev ${link.name}`
     }),
   ]
+}
+
+function formatExistingLink(link: ExistingLink): string[] {
+  const { hostName, name, macAddress } = link
+  return [
+    `link set ${hostName} netns sandbox name ${name}${macAddress === undefined ? '' : ` address ${macAddress}`} up`,
+    ...link.sysctls.map((sysctl) => `sandbox: ${formatSysctl(sysctl)}`),
+    ...link.addresses.map((address) => `sandbox: addr add ${address} dev ${name}`),
+    ...link.routes.map((route) => formatRoute(link, route)),
+  ]
+}
+
+function formatRoute({ name }: { readonly name: string }, { destination, gateway }: PlannedRoute): string {
+  return `sandbox: route add ${destination} ${gateway === undefined ? `dev ${name}` : `via ${gateway}`}`
 }
 
 function formatSysctl(sysctl: Sysctl): string {

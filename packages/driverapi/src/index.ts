@@ -4,6 +4,7 @@
  * @packageDocumentation
  */
 
+export type { ChosenAddresses, DriverEffects, NetworkPools } from './driver-effects.ts'
 export { DriverRegistry } from './driver-registry.ts'
 export { DriverExistsError, InvalidDriverTypeError, NoSuchDriverError } from './errors.ts'
 export type {
@@ -25,6 +26,7 @@ export type { CheckEndpointRequest, CheckNetworkRequest, HostLink, NetworkDriver
 export type {
   BridgeLink,
   ExistingBridge,
+  ExistingLink,
   JoinPlan,
   NetworkPlan,
   PlannedNeighbour,

@@ -1,3 +1,4 @@
+import type { DriverEffects } from './driver-effects.ts'
 import type { FirewallFact } from './firewall.ts'
 import type { JoinPlan, NetworkPlan } from './plan.ts'
 import type { EndpointRecord, NetworkRecord, PublishedPort, SandboxRecord } from './records.ts'
@@ -20,6 +21,8 @@ export interface CheckNetworkRequest {
 export interface HostLink {
   /** Such as `bridge`; undefined for those without a kind, as network cards are. */
   readonly kind: string | undefined
+  /** Absent: it has none. */
+  readonly macAddress?: string | undefined
   /** With prefix length. */
   readonly addresses: readonly string[]
   /** Whose network it is of: some controller's, this one's included. */
@@ -40,7 +43,7 @@ export interface CheckEndpointRequest {
 
 /**
  * Turns records into plans. Pure: it touches neither kernel nor store, so one plan serves making,
- * undoing and repairing.
+ * undoing and repairing. What it does beside that, elsewhere, are its `effects`.
  */
 export interface NetworkDriver<NetworkOptions = unknown, EndpointOptions = unknown> {
   readonly type: string
@@ -50,6 +53,8 @@ export interface NetworkDriver<NetworkOptions = unknown, EndpointOptions = unkno
    * gets one by way of the controller's gateway network. @defaultValue false
    */
   readonly needsGatewayNetwork?: boolean | undefined
+  /** @defaultValue none: all that it wants are plans */
+  readonly effects?: DriverEffects | undefined
   /** Throws when the network cannot be made as asked; else returns what the driver has to remember of it. */
   checkNetwork(request: CheckNetworkRequest): NetworkOptions
   /** Throws when the network cannot have the subnets that it got. */

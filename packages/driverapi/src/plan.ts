@@ -88,12 +88,34 @@ export interface SandboxLink {
   readonly announce?: boolean | undefined
 }
 
+/**
+ * An interface of a sandbox that is a link of the host which somebody else made, a plugin for one. It is moved into the
+ * sandbox, and back to the host under its old name when the endpoint leaves: what becomes of it is its maker's business.
+ */
+export interface ExistingLink {
+  /** Its name on the host. */
+  readonly hostName: string
+  /** Name in the sandbox. */
+  readonly name: string
+  /** @defaultValue the one that it has */
+  readonly macAddress?: string | undefined
+  /** With prefix length. */
+  readonly addresses: readonly string[]
+  readonly routes: readonly PlannedRoute[]
+  /** Written before the interface goes up. */
+  readonly sysctls: readonly Sysctl[]
+}
+
 /** What an endpoint wants when it joins a sandbox. Plain JSON. */
 export interface JoinPlan {
   readonly sandbox: {
     readonly links: readonly SandboxLink[]
+    /** @defaultValue none */
+    readonly existing?: readonly ExistingLink[] | undefined
     /** Next hops of the default routes, where this endpoint offers them. */
     readonly gateways: { readonly ipv4?: string | undefined; readonly ipv6?: string | undefined }
+    /** The endpoint does without a default route: the gateway network is not needed for it. @defaultValue false */
+    readonly needsNoGateway?: boolean | undefined
   }
   readonly firewall: readonly FirewallFact[]
   /** Host ports that are held as long as the endpoint is joined. */

@@ -56,6 +56,8 @@ export interface EndpointRecord<Options = unknown> {
   /** Routes that its sandbox gets. @defaultValue none */
   readonly routes?: readonly PlannedRoute[] | undefined
   readonly options: Options
+  /** What `effects.join` of its driver returned, while it is joined. */
+  readonly joined?: unknown
   /** The sandbox it is joined to. */
   readonly sandboxId?: string | undefined
   /** Its interface in that sandbox. */

@@ -1,44 +1,37 @@
 import type { IpamDriver } from '@net/ipamapi'
+import {
+  flagOf,
+  InvalidPluginError,
+  textOf,
+  textsOf,
+  type Fields,
+  type PluginMethod,
+  type PluginOutcome,
+} from '@net/plugins'
 import { labels, withoutPrefixLength, type CallOptions } from '@net/types'
-import { InvalidPluginError } from './errors.ts'
-import { flagOf, textOf, textsOf, type Fields } from './plugin-fields.ts'
 import { OWNER_OPTION } from './remote-ipam.ts'
 
-/** What a call came to. */
-export interface Outcome {
-  readonly answer: object
-  /** Undoes it when nobody is there any more to be told. */
-  readonly undo?: (() => Promise<void>) | undefined
-}
-
-/** A call of the protocol. */
-export type Method = (body: Fields, call: CallOptions) => Promise<Outcome>
-
-/** The calls of the protocol, by path. */
-export function methodsOf(driver: IpamDriver): ReadonlyMap<string, Method> {
+/** The calls of the protocol, by name. */
+export function methodsOf(driver: IpamDriver): Readonly<Record<string, PluginMethod>> {
   const { addressSpaces, capabilities } = driver
   const constant = (answer: object) => () => Promise.resolve({ answer })
-  return new Map<string, Method>([
-    ['/Plugin.Activate', constant({ Implements: ['IpamDriver'] })],
-    [
-      '/IpamDriver.GetCapabilities',
-      constant({
-        RequiresMACAddress: capabilities.requiresMacAddress,
-        RequiresRequestReplay: capabilities.requiresRequestReplay,
-      }),
-    ],
-    [
-      '/IpamDriver.GetDefaultAddressSpaces',
-      constant({ LocalDefaultAddressSpace: addressSpaces.local, GlobalDefaultAddressSpace: addressSpaces.global }),
-    ],
-    ['/IpamDriver.RequestPool', (body, call) => requestPool(driver, body, call)],
-    ['/IpamDriver.ReleasePool', (body, call) => releasePool(driver, body, call)],
-    ['/IpamDriver.RequestAddress', (body, call) => requestAddress(driver, body, call)],
-    ['/IpamDriver.ReleaseAddress', (body, call) => releaseAddress(driver, body, call)],
-  ])
+  return {
+    GetCapabilities: constant({
+      RequiresMACAddress: capabilities.requiresMacAddress,
+      RequiresRequestReplay: capabilities.requiresRequestReplay,
+    }),
+    GetDefaultAddressSpaces: constant({
+      LocalDefaultAddressSpace: addressSpaces.local,
+      GlobalDefaultAddressSpace: addressSpaces.global,
+    }),
+    RequestPool: (body, call) => requestPool(driver, body, call),
+    ReleasePool: (body, call) => releasePool(driver, body, call),
+    RequestAddress: (body, call) => requestAddress(driver, body, call),
+    ReleaseAddress: (body, call) => releaseAddress(driver, body, call),
+  }
 }
 
-async function requestPool(driver: IpamDriver, body: Fields, call: CallOptions): Promise<Outcome> {
+async function requestPool(driver: IpamDriver, body: Fields, call: CallOptions): Promise<PluginOutcome> {
   const pool = emptyAsAbsent(textOf(body, 'Pool', refuse))
   const request = {
     addressSpace: textOf(body, 'AddressSpace', refuse),
@@ -55,12 +48,12 @@ async function requestPool(driver: IpamDriver, body: Fields, call: CallOptions):
   }
 }
 
-async function releasePool(driver: IpamDriver, body: Fields, call: CallOptions): Promise<Outcome> {
+async function releasePool(driver: IpamDriver, body: Fields, call: CallOptions): Promise<PluginOutcome> {
   await driver.releasePool(textOf(body, 'PoolID', refuse), call)
   return { answer: {} }
 }
 
-async function requestAddress(driver: IpamDriver, body: Fields, call: CallOptions): Promise<Outcome> {
+async function requestAddress(driver: IpamDriver, body: Fields, call: CallOptions): Promise<PluginOutcome> {
   const poolId = textOf(body, 'PoolID', refuse)
   const options = textsOf(body, 'Options', refuse)
   const owner = options[OWNER_OPTION]
@@ -79,7 +72,7 @@ async function requestAddress(driver: IpamDriver, body: Fields, call: CallOption
   return { answer: { Address: taken.address, Data: taken.data }, undo: isFindable ? undefined : release }
 }
 
-async function releaseAddress(driver: IpamDriver, body: Fields, call: CallOptions): Promise<Outcome> {
+async function releaseAddress(driver: IpamDriver, body: Fields, call: CallOptions): Promise<PluginOutcome> {
   await driver.releaseAddress(textOf(body, 'PoolID', refuse), textOf(body, 'Address', refuse), call)
   return { answer: {} }
 }

@@ -1,5 +1,6 @@
+import { PluginRefusedError } from '@net/plugins'
 import { isNetError, type ErrorKind } from '@net/types'
-import { PluginRefusedError, RemoteIpamError } from './errors.ts'
+import { RemoteIpamError } from './errors.ts'
 
 /**
  * What an address manager may refuse with. Between two ends of ours the code goes along, beside the words that the

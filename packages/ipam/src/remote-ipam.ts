@@ -9,6 +9,16 @@ import {
   type TakenAddress,
 } from '@net/ipamapi'
 import {
+  flagOf,
+  PluginClient,
+  PluginReplyError,
+  refusalOf,
+  textOf,
+  textsOf,
+  type Fields,
+  type PluginOptions,
+} from '@net/plugins'
+import {
   cidrsOverlap,
   formatAddress,
   labels,
@@ -19,11 +29,9 @@ import {
   type Cidr,
   type Logger,
 } from '@net/types'
-import { NoAddressReturnedError, PluginReplyError } from './errors.ts'
-import { PluginClient } from './plugin-client.ts'
-import { fieldOf, flagOf, textOf, textsOf, type Fields } from './plugin-fields.ts'
+import { NoAddressReturnedError } from './errors.ts'
 import { parsePool } from './pool-base.ts'
-import { resolveRemoteOptions, type RemoteIpamOptions } from './remote-options.ts'
+import { remoteError } from './remote-error.ts'
 
 /** What a remote address manager is given to work with. */
 export interface RemoteIpamDeps {
@@ -42,35 +50,27 @@ const MOST_IN_THE_WAY = 256
  * @throws `ERR_PLUGIN_NOT_FOUND`, `ERR_PLUGIN_UNAVAILABLE`, `ERR_PLUGIN_REPLY`, `ERR_PLUGIN_REFUSED`, `ERR_INVALID_PLUGIN`
  */
 export async function remoteIpam(
-  options: RemoteIpamOptions,
+  options: PluginOptions,
   { logger = silentLogger }: RemoteIpamDeps = {},
   call?: CallOptions,
 ): Promise<IpamDriver> {
-  const resolved = resolveRemoteOptions(options)
-  const client = new PluginClient(resolved)
-  await activate(client, call)
+  const client = new PluginClient(options, { kind: 'IpamDriver', errorField: 'Error', errorOf: remoteError })
+  await client.activate(call)
   const addressSpaces = await readAddressSpaces(client, call)
   const capabilities = await readCapabilities(client, call).catch((error: unknown) => {
     call?.signal?.throwIfAborted()
     // Older plugins have no such call.
-    logger.debug({ plugin: resolved.name, error }, 'plugin says nothing of its capabilities')
+    logger.debug({ plugin: client.name, error }, 'plugin says nothing of its capabilities')
     return { requiresMacAddress: false, requiresRequestReplay: false }
   })
-  return remoteDriver(resolved.name, { client, addressSpaces, capabilities, logger })
-}
-
-async function activate(client: PluginClient, call: CallOptions | undefined): Promise<void> {
-  const kinds = fieldOf(await client.call('Plugin.Activate', undefined, call), 'Implements')
-  if (!Array.isArray(kinds) || !kinds.includes('IpamDriver')) {
-    throw new PluginReplyError('Plugin.Activate', 'it implements no IpamDriver')
-  }
+  return remoteDriver(client.name, { client, addressSpaces, capabilities, logger })
 }
 
 async function readAddressSpaces(
   client: PluginClient,
   call: CallOptions | undefined,
 ): Promise<IpamDriver['addressSpaces']> {
-  const method = 'IpamDriver.GetDefaultAddressSpaces'
+  const method = 'GetDefaultAddressSpaces'
   const answer = await client.call(method, undefined, call)
   const refuse = refusalOf(method)
   return {
@@ -83,7 +83,7 @@ async function readCapabilities(
   client: PluginClient,
   call: CallOptions | undefined,
 ): Promise<IpamDriver['capabilities']> {
-  const method = 'IpamDriver.GetCapabilities'
+  const method = 'GetCapabilities'
   const answer = await client.call(method, undefined, call)
   const refuse = refusalOf(method)
   return {
@@ -116,7 +116,7 @@ function remoteDriver(name: string, remote: Remote): IpamDriver {
     },
 
     releasePool: async (poolId, call) => {
-      await client.call('IpamDriver.ReleasePool', { PoolID: poolId }, call)
+      await client.call('ReleasePool', { PoolID: poolId }, call)
     },
 
     requestAddress: async (poolId, request = {}, call) => askForAddress(client, poolId, request, call),
@@ -124,7 +124,7 @@ function remoteDriver(name: string, remote: Remote): IpamDriver {
     releaseAddress: async (poolId, address, call) => {
       call?.signal?.throwIfAborted()
       parseAddress(address)
-      await client.call('IpamDriver.ReleaseAddress', { PoolID: poolId, Address: address }, call)
+      await client.call('ReleaseAddress', { PoolID: poolId, Address: address }, call)
     },
   }
 }
@@ -150,13 +150,13 @@ async function askForClearPool(
     while (inTheWay.size < MOST_IN_THE_WAY) {
       const pool = await askForPool(client, request, call)
       if (isClear(parseCidr(pool.pool), excluded)) return pool
-      if (inTheWay.has(pool.id)) throw new PluginReplyError('IpamDriver.RequestPool', `${pool.id} was given twice`)
+      if (inTheWay.has(pool.id)) throw new PluginReplyError('RequestPool', `${pool.id} was given twice`)
       inTheWay.add(pool.id)
     }
     throw new NoPoolAvailableError(addressSpaces.local, `${MOST_IN_THE_WAY} pools are in the way of what is excluded`)
   } finally {
     for (const poolId of inTheWay) {
-      await client.call('IpamDriver.ReleasePool', { PoolID: poolId }).catch((error: unknown) => {
+      await client.call('ReleasePool', { PoolID: poolId }).catch((error: unknown) => {
         logger.warn({ poolId, error }, 'pool could not be released')
       })
     }
@@ -173,7 +173,7 @@ async function askForPool(
   { addressSpace, pool = '', subPool = '', family, options }: PoolRequest,
   call: IpamCallOptions | undefined,
 ): Promise<Pool> {
-  const method = 'IpamDriver.RequestPool'
+  const method = 'RequestPool'
   const isV6 = pool === '' ? family === 6 : pool.includes(':')
   const body = { AddressSpace: addressSpace, Pool: pool, SubPool: subPool, Options: mapOf(options), V6: isV6 }
   const answer = await client.call(method, body, call)
@@ -192,7 +192,7 @@ async function askForAddress(
   call: IpamCallOptions | undefined,
 ): Promise<TakenAddress> {
   call?.signal?.throwIfAborted()
-  const method = 'IpamDriver.RequestAddress'
+  const method = 'RequestAddress'
   const wanted = request.address === undefined ? '' : formatAddress(parseAddress(request.address))
   const body = { PoolID: poolId, Address: wanted, Options: mapOf(optionsOf(request)) }
   const answer = await client.call(method, body, call)
@@ -202,7 +202,7 @@ async function askForAddress(
   if (wanted !== '' && !address.startsWith(`${wanted}/`)) {
     // What nobody asked for is nobody's. What is the matter is told below.
     const unwanted = { PoolID: poolId, Address: address.slice(0, address.indexOf('/')) }
-    await client.call('IpamDriver.ReleaseAddress', unwanted).catch(() => undefined)
+    await client.call('ReleaseAddress', unwanted).catch(() => undefined)
     refuse(`${address} for ${wanted}`)
   }
   return { address, data: textsOf(answer, 'Data', refuse) }
@@ -233,11 +233,5 @@ function readCidr(answer: Fields, name: string, refuse: (why: string) => never):
     return `${formatAddress(address)}/${prefixLength}`
   } catch {
     return refuse(`${name} is no CIDR: ${JSON.stringify(text.slice(0, 80))}`)
-  }
-}
-
-function refusalOf(method: string): (why: string) => never {
-  return (why) => {
-    throw new PluginReplyError(method, why)
   }
 }

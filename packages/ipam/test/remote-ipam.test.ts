@@ -7,7 +7,7 @@ import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { defaultIpam, remoteIpam, serveIpam } from '../src/index.ts'
 import { createAuthority } from '../../datastore-etcd/test/certificates.ts'
-import { startFalsePlugin, type FalsePlugin } from './false-plugin.ts'
+import { startFalsePlugin, type FalsePlugin } from '../../plugins/test/false-plugin.ts'
 
 const code = (name: string, rest: object = {}): object => expect.objectContaining({ code: name, ...rest }) as object
 

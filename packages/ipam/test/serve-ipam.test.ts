@@ -1,4 +1,5 @@
 import type { IpamDriver } from '@net/ipamapi'
+import type { RunningPlugin } from '@net/plugins'
 import { spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtemp, rm, stat } from 'node:fs/promises'
@@ -8,14 +9,14 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { defaultIpam, nullIpam, remoteIpam, serveIpam, type IpamPlugin } from '../src/index.ts'
+import { defaultIpam, nullIpam, remoteIpam, serveIpam } from '../src/index.ts'
 
 const code = (name: string): object => expect.objectContaining({ code: name }) as object
 
 let folder: string
 let socketPath: string
 let ipam: IpamDriver
-let plugin: IpamPlugin
+let plugin: RunningPlugin
 beforeEach(async () => {
   folder = await mkdtemp(join(tmpdir(), 'net-ipam-'))
   socketPath = join(folder, 'plugin.sock')

@@ -2,6 +2,7 @@ import type { DriverRegistry } from '@net/driverapi'
 import type { Executor } from '@net/osl'
 import type { PortAllocator } from '@net/portallocator'
 import { ClosedError, KeyedMutex, type CallOptions, type Logger, type Turns } from '@net/types'
+import type { DriverPlugins } from './driver-plugins.ts'
 import type { IpamRegistry } from './ipam-registry.ts'
 import type { KeyDesk } from './keys/key-desk.ts'
 import type { LoopbackPorts } from './loopback/loopback-ports.ts'
@@ -25,6 +26,7 @@ export interface Defaults {
 export interface CoreDeps {
   readonly defaults: Defaults
   readonly drivers: DriverRegistry
+  readonly driverPlugins: DriverPlugins
   readonly ipam: IpamRegistry
   readonly executor: Executor
   readonly ports: PortAllocator
@@ -47,6 +49,7 @@ export class Core {
   /** Changed by reloading. */
   defaults: Defaults
   readonly drivers: DriverRegistry
+  readonly driverPlugins: DriverPlugins
   readonly ipam: IpamRegistry
   readonly executor: Executor
   readonly ports: PortAllocator
@@ -73,6 +76,7 @@ export class Core {
   constructor(deps: CoreDeps) {
     this.defaults = deps.defaults
     this.drivers = deps.drivers
+    this.driverPlugins = deps.driverPlugins
     this.ipam = deps.ipam
     this.executor = deps.executor
     this.ports = deps.ports

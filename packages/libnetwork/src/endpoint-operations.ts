@@ -12,6 +12,7 @@ import {
   type CallOptions,
 } from '@net/types'
 import type { Core } from './core.ts'
+import { createEndpointElsewhere, deleteEndpointElsewhere } from './elsewhere.ts'
 import { BusyError, EndpointJoinedError, InvalidRequestError } from './errors.ts'
 import { settleGateway } from './gateway-network.ts'
 import { leaveLocked } from './join-operations.ts'
@@ -55,7 +56,8 @@ export async function prepareEndpoint(
   const { phase, name: networkName } = network.record
   if (phase !== 'ready')
     throw new BusyError(`network ${networkName}`, phase === 'creating' ? 'being created' : 'being deleted')
-  const options = core.drivers.get(network.record.driver).checkEndpoint(network.record, {
+  const driver = core.drivers.get(network.record.driver)
+  const options = driver.checkEndpoint(network.record, {
     name: request.name,
     options: request.options ?? {},
     publishes: (request.ports ?? []).length > 0,
@@ -86,7 +88,11 @@ export async function prepareEndpoint(
 
   const address = await takeAddress(network, network.record.ipv4, request.address, entry, rollback, call)
   const address6 = await takeAddress(network, network.record.ipv6, request.address6, entry, rollback, call)
-  entry.record = { ...entry.record, address, address6, macAddress: macAddress ?? macAddressFor(address) }
+  const { effects } = driver
+  // A driver that makes the link chooses, or has it keep the one that it has.
+  const ownMacAddress = effects === undefined ? macAddressFor(address) : ''
+  entry.record = { ...entry.record, address, address6, macAddress: macAddress ?? ownMacAddress }
+  if (effects !== undefined) await createEndpointElsewhere(core, entry, { effects, rollback }, call)
   for (const publication of await takePorts(core, entry, request.ports ?? [], rollback, call)) {
     entry.ports.set(publicationKey(publication.port), publication)
   }
@@ -140,6 +146,7 @@ export async function discardEndpoint(core: Core, entry: EndpointEntry): Promise
   for (const { poolId, address } of heldAddresses(network.record, entry.record)) {
     steps.defer(`address ${address}`, () => network.ipam.releaseAddress(poolId, address))
   }
+  steps.defer('driver', () => deleteEndpointElsewhere(core, network.record, entry.record))
   steps.defer('ports', () => releasePorts(core, entry))
 }
 
@@ -155,7 +162,8 @@ export function heldAddresses(
 
 /** Whether nothing but its record says what an endpoint holds: then the record can go first. */
 export function isHeldByRecord(core: Core, { record }: EndpointEntry): boolean {
-  return core.state.getNetwork(record.networkId).ipam.capabilities.requiresRequestReplay
+  const { ipam, record: network } = core.state.getNetwork(record.networkId)
+  return ipam.capabilities.requiresRequestReplay && core.drivers.get(network.driver).effects === undefined
 }
 
 /** Forgets an endpoint, and lets go what it holds. Its traffic must have ended. */
@@ -168,11 +176,12 @@ export async function forgetEndpoint(core: Core, entry: EndpointEntry): Promise<
 export async function letEndpointGo(core: Core, entry: EndpointEntry): Promise<void> {
   const { record } = entry
   const network = core.state.getNetwork(record.networkId)
-  // A manager that remembers by itself: were the record gone first, nobody would know what it holds.
+  // A manager or a driver that remembers by itself: were the record gone first, nobody would know what it holds.
   const isRecorded = !isHeldByRecord(core, entry)
   if (isRecorded) await core.records.keep({ endpoints: [entry] }, { phase: 'deleting' })
   entry.record = { ...record, phase: 'deleting' }
   await releasePorts(core, entry)
+  if (isRecorded) await deleteEndpointElsewhere(core, network.record, record)
   for (const member of ['address', 'address6'] as const) await releaseAddress(network, entry, member)
   if (isRecorded) await core.records.forget({ endpoints: [entry] })
   core.state.removeEndpoint(entry)

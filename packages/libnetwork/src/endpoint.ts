@@ -125,12 +125,14 @@ export class Endpoint {
   }
 
   /** What the driver knows of it, under libnetwork's label names. */
-  driverInfo(): Promise<Readonly<Record<string, unknown>>> {
-    return this.#core.run(() => {
-      const network = this.#core.state.getNetwork(this.networkId)
-      const driver = this.#core.drivers.get(network.record.driver)
-      return Promise.resolve(driver.describe(network.record, recordOf(this.#entry)))
-    })
+  driverInfo(call?: CallOptions): Promise<Readonly<Record<string, unknown>>> {
+    return this.#core.run(async () => {
+      const { record } = this.#core.state.getNetwork(this.networkId)
+      const driver = this.#core.drivers.get(record.driver)
+      const { effects } = driver
+      const own = driver.describe(record, recordOf(this.#entry))
+      return effects === undefined ? own : { ...own, ...(await effects.endpointInfo(record, this.#entry.record, call)) }
+    }, call)
   }
 
   /** Deletes it. Safe to call twice. @throws `ERR_ENDPOINT_JOINED` unless `force`, which makes it leave first */

@@ -1,7 +1,8 @@
 import { Rollback, type CallOptions } from '@net/types'
 import type { Core } from './core.ts'
+import { effectsOf, settleGatewaysElsewhere } from './elsewhere.ts'
 import { forgetEndpoint, prepareEndpoint } from './endpoint-operations.ts'
-import { endpointsOf, gatewaysOf } from './gateways.ts'
+import { endpointsOf, gatewaysOf, planOf } from './gateways.ts'
 import { joinLocked, leaveLocked } from './join-operations.ts'
 import { createNetwork } from './network-operations.ts'
 import type { EndpointEntry, NetworkEntry, SandboxEntry } from './state.ts'
@@ -34,6 +35,10 @@ export async function settleGateway(core: Core, sandbox: SandboxEntry, call?: Ca
     await leaveLocked(core, gateway)
     await forgetEndpoint(core, gateway)
   }
+  const endpoints = endpointsOf(core, sandbox)
+  if (endpoints.some((entry) => effectsOf(core, entry) !== undefined)) {
+    await settleGatewaysElsewhere(core, endpoints, call)
+  }
 }
 
 /** Whether a sandbox is on a network that needs another to reach the outside, and on none that reaches it. */
@@ -46,7 +51,11 @@ function needsGateway(core: Core, sandbox: SandboxEntry): boolean {
     const { ipv4, ipv6 } = gatewaysOf(core, entry, sandbox)
     return ipv4 !== undefined || ipv6 !== undefined
   })
-  return !isServed && others.some((entry) => lacksGateway(core, entry))
+  return (
+    !isServed &&
+    others.some((entry) => lacksGateway(core, entry)) &&
+    !others.some((entry) => planOf(core, entry, sandbox).sandbox.needsNoGateway === true)
+  )
 }
 
 function lacksGateway(core: Core, { record }: EndpointEntry): boolean {

@@ -10,7 +10,7 @@ export async function putInPlace(
   { rollback, call }: { readonly rollback: Rollback; readonly call: CallOptions | undefined },
 ): Promise<void> {
   await core.executor.join(key, plan, call)
-  rollback.defer('join', () => core.executor.leave(plan))
+  rollback.defer('join', () => core.executor.leave(key, plan))
   await core.loopback?.add(plan.firewall, call)
   rollback.defer('lead ::1 there', () => core.loopback?.remove(plan.firewall))
 }

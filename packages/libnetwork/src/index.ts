@@ -57,7 +57,8 @@ export type {
   RefreshRequest,
   RouteRequest,
 } from './requests.ts'
-export type { PluginOptions } from './ipam-registry.ts'
+export type { DriverUnavailable } from './driver-plugins.ts'
+export type { PluginSearch } from './ipam-registry.ts'
 export type { ReloadOptions } from './reload.ts'
 export { Sandbox, type InterfaceStatistics } from './sandbox.ts'
 export type { SpawnInSandboxOptions } from './spawn-request.ts'

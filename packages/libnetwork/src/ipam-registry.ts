@@ -1,19 +1,20 @@
-import { remoteIpam, type RemoteIpamOptions } from '@net/ipam'
+import { remoteIpam } from '@net/ipam'
 import type { IpamDriver } from '@net/ipamapi'
+import type { PluginOptions } from '@net/plugins'
 import { isNetError, type CallOptions, type Logger } from '@net/types'
 import { NoSuchIpamDriverError } from './errors.ts'
 
 /** Where plugins are looked for, and how patient one is with them. */
-export type PluginOptions = Omit<RemoteIpamOptions, 'name' | 'address'>
+export type PluginSearch = Omit<PluginOptions, 'name' | 'address'>
 
 /** The address managers of a controller, by name. A plugin is looked for when it is asked for first. */
 export class IpamRegistry {
   readonly #known: Map<string, IpamDriver>
   readonly #opening = new Map<string, Promise<IpamDriver>>()
-  readonly #plugins: PluginOptions
+  readonly #plugins: PluginSearch
   readonly #logger: Logger
 
-  constructor(known: readonly IpamDriver[], plugins: PluginOptions, logger: Logger) {
+  constructor(known: readonly IpamDriver[], plugins: PluginSearch, logger: Logger) {
     this.#known = new Map(known.map((ipam) => [ipam.name, ipam]))
     this.#plugins = plugins
     this.#logger = logger

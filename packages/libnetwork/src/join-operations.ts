@@ -1,7 +1,8 @@
 import { join as joinPath } from 'node:path'
-import type { SandboxRecord } from '@net/driverapi'
+import type { DriverEffects, JoinPlan, SandboxRecord } from '@net/driverapi'
 import { randomId, Rollback, shortId, type CallOptions } from '@net/types'
 import type { Core } from './core.ts'
+import { ceaseGateway, effectsOf, joinElsewhere, keepLeaving, leaveElsewhere, NOT_JOINED } from './elsewhere.ts'
 import { discardEndpoint, isHeldByRecord, letEndpointGo, prepareEndpoint } from './endpoint-operations.ts'
 import { EndpointJoinedError, EndpointNotJoinedError, InvalidRequestError } from './errors.ts'
 import { holdEndpoints } from './endpoint-locks.ts'
@@ -82,6 +83,8 @@ export async function deleteSandbox(core: Core, sandbox: SandboxEntry, call?: Ca
   // What is recorded by nobody is removed when the store is opened next, should this not come to its end.
   try {
     const ours = endpoints.filter((endpoint) => isHeldByRecord(core, endpoint))
+    const others = endpoints.filter((endpoint) => !isHeldByRecord(core, endpoint))
+    if (others.length > 0) await core.records.keep({ endpoints: others }, { phase: 'deleting' })
     await core.records.forget({ endpoints: ours, sandboxes: [sandbox] })
   } catch (error) {
     // Of one that is half deleted already, nothing comes back.
@@ -94,13 +97,25 @@ export async function deleteSandbox(core: Core, sandbox: SandboxEntry, call?: Ca
   const plans = endpoints.map((endpoint) => planOf(core, endpoint, sandbox))
   await core.executor.deleteSandbox(sandbox.record.key, plans)
   await core.loopback?.remove(plans.flatMap(({ firewall }) => firewall))
-  for (const endpoint of endpoints) {
+  for (const [at, endpoint] of endpoints.entries()) {
+    const effects = effectsOf(core, endpoint)
+    if (effects !== undefined) await leaveWithSandbox(core, endpoint, { effects, plan: plans[at] })
     sandbox.endpoints.delete(endpoint.record.id)
     endpoint.record = { ...endpoint.record, sandboxId: undefined }
     await letEndpointGo(core, endpoint)
   }
   core.state.removeSandbox(sandbox)
   core.logger.debug({ sandboxId: sandbox.record.id, containerId: sandbox.record.containerId }, 'sandbox deleted')
+}
+
+/** Tells a driver that its endpoint left, since there is no sandbox any more. */
+async function leaveWithSandbox(
+  core: Core,
+  entry: EndpointEntry,
+  { effects, plan }: { readonly effects: DriverEffects; readonly plan: JoinPlan | undefined },
+): Promise<void> {
+  if (entry.isGatewayElsewhere === true) await ceaseGateway(core, entry, effects)
+  if (plan !== undefined) await leaveElsewhere(core, entry.record, plan)
 }
 
 /** Gives the endpoints of a sandbox another name. */
@@ -201,12 +216,17 @@ export async function joinLocked(
     sandbox.endpoints.delete(before.id)
   })
   const network = core.state.getNetwork(before.networkId)
-  const interfaceName = core.drivers.get(network.record.driver).nameInterface(
+  const driver = core.drivers.get(network.record.driver)
+  const { effects } = driver
+  if (effects !== undefined) {
+    await joinElsewhere(core, entry, { network: network.record, driver, effects, sandbox, rollback }, call)
+  }
+  const interfaceName = driver.nameInterface(
     network.record,
-    before,
+    entry.record,
     endpointsOf(core, sandbox).flatMap(({ record }) => record.interfaceName ?? []),
   )
-  entry.record = { ...before, sandboxId: sandbox.record.id, interfaceName, priority, sandboxAliases: aliases }
+  entry.record = { ...entry.record, sandboxId: sandbox.record.id, interfaceName, priority, sandboxAliases: aliases }
   takeGateways(core, entry, sandbox)
   sandbox.endpoints.add(before.id)
   await core.records.keep(recordsOf(core, sandbox, entry), call)
@@ -248,11 +268,10 @@ export async function leaveLocked(core: Core, entry: EndpointEntry): Promise<voi
   const sandbox = core.state.getSandbox(entry.record.sandboxId ?? '')
   const before = { record: entry.record, gatewayFor: entry.gatewayFor, endpoints: [...sandbox.endpoints] }
   const plan = planOf(core, entry, sandbox)
+  const effects = effectsOf(core, entry)
+  if (effects !== undefined) await keepLeaving(core, entry)
   vanish(core, entry)
-  entry.record = {
-    ...entry.record,
-    ...{ sandboxId: undefined, interfaceName: undefined, priority: undefined, sandboxAliases: undefined },
-  }
+  entry.record = { ...entry.record, ...NOT_JOINED }
   entry.gatewayFor = []
   sandbox.endpoints.delete(entry.record.id)
   await using rollback = new Rollback()
@@ -264,8 +283,13 @@ export async function leaveLocked(core: Core, entry: EndpointEntry): Promise<voi
     await appear(core, entry, sandbox)
     await core.records.keep(recordsOf(core, sandbox, entry))
   })
-  await core.records.keep(recordsOf(core, sandbox, entry))
-  await core.executor.leave(plan)
+  if (effects === undefined) await core.records.keep(recordsOf(core, sandbox, entry))
+  await core.executor.leave(sandbox.record.key, plan)
+  if (effects !== undefined) {
+    if (entry.isGatewayElsewhere === true) await ceaseGateway(core, entry, effects)
+    await leaveElsewhere(core, before.record, plan)
+    await core.records.keep(recordsOf(core, sandbox, entry))
+  }
   rollback.commit()
   await core.loopback?.remove(plan.firewall)
   try {

@@ -4,6 +4,7 @@ import { NameTable } from '@net/resolver'
 import { isNetError, randomId, Rollback, type CallOptions } from '@net/types'
 import { applyConfig, createConfig, refuseInUse } from './config-networks.ts'
 import type { Core } from './core.ts'
+import { createNetworkElsewhere, deleteNetworkElsewhere } from './elsewhere.ts'
 import { ActiveEndpointsError, ScopeMismatchError } from './errors.ts'
 import { deleteEndpoint } from './endpoint-operations.ts'
 import type { CreateNetworkRequest } from './requests.ts'
@@ -21,7 +22,8 @@ export async function createNetwork(
   const id = randomId()
   using _lock = await core.locks.lock(id, call)
   const { request } = applyConfig(core, asked)
-  const driver = core.drivers.get(request.driver ?? core.defaults.driver)
+  const type = request.driver ?? core.defaults.driver
+  const driver = core.drivers.find(type) ?? (await core.driverPlugins.get(type, call))
   if (request.scope !== undefined && request.scope !== driver.scope) {
     throw new ScopeMismatchError(driver.type, driver.scope, request.scope)
   }
@@ -69,8 +71,11 @@ export async function createNetwork(
   await takeSubnets(core, entry, pools, { rollback, choosing }, call)
   driver.checkSubnets?.(entry.record)
   rollback.defer('keep network', () => core.records.forget({ networks: [entry] }))
-  await core.records.keep({ networks: [entry] }, call)
+  const { effects } = driver
+  await core.records.keep({ networks: [entry] }, { ...call, phase: effects === undefined ? 'ready' : 'creating' })
+  if (effects !== undefined) await createNetworkElsewhere(core, entry, { effects, rollback }, call)
   await core.executor.createNetwork(driver.planNetwork(entry.record), call)
+  if (effects !== undefined) await core.records.keep({ networks: [entry] }, call)
 
   entry.record = { ...entry.record, phase: 'ready' }
   rollback.commit()
@@ -111,6 +116,7 @@ export async function deleteNetwork(core: Core, entry: NetworkEntry, call?: Call
   }
   // Whatever fails now, asking again goes on where it stopped.
   await core.executor.deleteNetwork(core.drivers.get(entry.record.driver).planNetwork(entry.record))
+  await deleteNetworkElsewhere(core, entry.record)
   // Nobody is on these subnets any more: from when their pools are let go, others may have them.
   entry.prefixes = []
   for (const subnet of subnetsOf(entry.record)) await releasePool(entry.ipam, subnet)

@@ -17,10 +17,11 @@ import { Rollback, shortId, silentLogger, Turns, type Logger } from '@net/types'
 import { Controller } from './controller.ts'
 import { configDriver } from './config-networks.ts'
 import { Core, type Defaults } from './core.ts'
+import { DriverPlugins } from './driver-plugins.ts'
 import { ControllerRunningError, InvalidRequestError } from './errors.ts'
 import { EventLog, type Happening } from './events.ts'
 import { isAwaited } from './gateways.ts'
-import { IpamRegistry, type PluginOptions } from './ipam-registry.ts'
+import { IpamRegistry, type PluginSearch } from './ipam-registry.ts'
 import { awaitKeys } from './keys/set-key.ts'
 import { KeyDesk } from './keys/key-desk.ts'
 import { openLoopbackPorts, type UserlandProxy } from './loopback/loopback-ports.ts'
@@ -56,8 +57,8 @@ export interface ControllerOptions extends KeepingOptions {
   readonly gatewayNetwork?: string | undefined
   /** Address managers beside the built-in ones (`default`, `null`). */
   readonly ipam?: readonly IpamDriver[] | undefined
-  /** Where address managers are looked for that are plugins. @defaultValue where Docker's are */
-  readonly plugins?: PluginOptions | undefined
+  /** Where network drivers and address managers are looked for that are plugins. @defaultValue where Docker's are */
+  readonly plugins?: PluginSearch | undefined
   /** Pools that networks get when they name none: CIDR `base`, cut into subnets of prefix length `size`. */
   readonly pools?: readonly { readonly base: string; readonly size: number }[] | undefined
   readonly ports?: PortAllocatorOptions | undefined
@@ -106,6 +107,7 @@ export async function openController(options: ControllerOptions = {}): Promise<C
   const drivers = driversOf(options)
   const deps = { drivers, defaults: defaultsOf(options, drivers), logger, turns }
 
+  const driverPlugins = new DriverPlugins(options.plugins ?? {}, deps)
   const builtIn = defaultIpam({ pools: options.pools }, { logger })
   const ipam = new IpamRegistry([builtIn, nullIpam(), ...(options.ipam ?? [])], options.plugins ?? {}, logger)
   const changePools = (pools: readonly PoolBaseOptions[]): void => builtIn.changePools?.(pools)
@@ -131,7 +133,9 @@ export async function openController(options: ControllerOptions = {}): Promise<C
       meters.count(event)
       events.add(event)
     }
-    const found = await survey(await records.load(turns), { ...deps, isSandbox, controllerId: id })
+    const state = await records.load(turns)
+    const absent = await driverPlugins.adopt(state.networks.map(({ record }) => record))
+    const found = await survey(state, { ...deps, isSandbox, controllerId: id })
     const facts = [...(await factsOf(found, deps)), ...forwardingOf(stored)]
     const firewall = await openFirewallOf(options, { id, facts }, { logger, turns, onEvent })
     // Containers may live that need the rules, whether this opening succeeds or not.
@@ -160,6 +164,7 @@ export async function openController(options: ControllerOptions = {}): Promise<C
     held.defer('listen for keys', () => keys.close())
     const parts = {
       ...deps,
+      driverPlugins,
       ipam,
       changePools,
       executor,
@@ -177,6 +182,7 @@ export async function openController(options: ControllerOptions = {}): Promise<C
       await using all = new Rollback()
       for (const { record, naming } of core.state.sandboxes.values()) all.defer(record.key, () => naming.detach())
     })
+    for (const event of absent) onEvent(event)
     await recover(core, found, (event) => {
       logRecovery(logger, event)
       onEvent(event)

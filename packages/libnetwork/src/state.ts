@@ -38,6 +38,8 @@ export interface EndpointEntry {
   readonly ports: Map<string, HeldPublication>
   /** The families whose default route in the sandbox goes through it. */
   gatewayFor: readonly (4 | 6)[]
+  /** Whether its driver was told that it serves a default route. @defaultValue false */
+  isGatewayElsewhere?: boolean
 }
 
 export interface SandboxEntry {

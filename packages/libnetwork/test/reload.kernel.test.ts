@@ -1,8 +1,9 @@
 import { mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { defaultIpam, serveIpam, type IpamPlugin } from '@net/ipam'
+import { defaultIpam, serveIpam } from '@net/ipam'
 import { describeKernel, enterFreshHost } from '@net/netlink-ffi/testing'
+import type { RunningPlugin } from '@net/plugins'
 import { afterEach, beforeEach, expect, it } from 'vitest'
 import { openController, type Controller, type ControllerOptions } from '../src/index.ts'
 import { fetchFrom, outputOf, plain, serve, spoiledDriver, traces, type Traces } from './lab.ts'
@@ -121,7 +122,7 @@ describeKernel('refreshing a sandbox', () => {
 })
 
 describeKernel('an address manager that is a plugin', () => {
-  let plugin: IpamPlugin
+  let plugin: RunningPlugin
   const startPlugin = async (): Promise<void> => {
     const ipam = defaultIpam({ pools: [{ base: '10.88.0.0/16', size: 24 }] })
     // It remembers by itself what it gave.

@@ -71,6 +71,7 @@ export {
   deleteLink,
   filterBridge,
   makeDormant,
+  moveLink,
   setBridgePort,
   setBridgePortUp,
   setLink,

@@ -36,6 +36,13 @@ export class LinkNotFoundError extends NetError<'ERR_LINK_NOT_FOUND'> {
   }
 }
 
+/** The link is not to be moved into a sandbox. */
+export class LinkInUseError extends NetError<'ERR_LINK_IN_USE'> {
+  constructor(name: string, why: string, cause?: unknown) {
+    super(`link ${name} cannot be given to a sandbox: ${why}`, { code: 'ERR_LINK_IN_USE', kind: 'forbidden', cause })
+  }
+}
+
 /** Frames on bridges cannot pass the packet rules, which are to separate containers. */
 export class BridgeFilteringUnsupportedError extends NetError<'ERR_BRIDGE_FILTERING_UNSUPPORTED'> {
   constructor() {

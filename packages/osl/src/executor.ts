@@ -1,6 +1,7 @@
 import {
   NETWORK_LINK_GROUP,
   type Firewall,
+  type ExistingLink,
   type FirewallChange,
   type HostLink,
   type JoinPlan,
@@ -13,6 +14,7 @@ import { Announcer } from './announcer.ts'
 import { Bridges } from './bridges.ts'
 import type { DriftAnswer, DriftEvent } from './drift/drift-event.ts'
 import { DriftWatch } from './drift/drift-watch.ts'
+import { ExistingLinks } from './existing-links.ts'
 import { Forwarding, type ForwardingMemory } from './forwarding.ts'
 import { compare, type Difference } from './inspect/compare.ts'
 import type { HostReport } from './inspect/host-report.ts'
@@ -64,6 +66,8 @@ interface SortedLinks {
 /** Something that happened to the host without our doing. */
 export type HostEvent = DriftEvent | NeighboursEvent
 
+type Gateways = JoinPlan['sandbox']['gateways']
+
 /** What an executor speaks to the kernel through. */
 interface Sockets {
   readonly routes: RouteSocket
@@ -86,6 +90,7 @@ export class Executor {
   readonly #routes: RouteSocket
   readonly #bridges: Bridges
   readonly #interfaces: Interfaces
+  readonly #existing: ExistingLinks
   readonly #conntrack: ConntrackSocket
   readonly #reaper: Reaper
   readonly #forwarding: Forwarding
@@ -95,6 +100,7 @@ export class Executor {
   readonly #drift: DriftWatch | undefined
   readonly #watchDrift: (answer: Exclude<DriftAnswer, 'off'>) => DriftWatch
   readonly #neighbours: NeighbourTable
+  readonly #tell: (event: HostEvent) => void
   readonly #spawner = new Spawner()
 
   private constructor(
@@ -109,12 +115,14 @@ export class Executor {
     this.#routes = routes
     this.#bridges = new Bridges(routes, owner)
     this.#interfaces = new Interfaces(routes, owner, this.#logger)
+    this.#existing = new ExistingLinks(routes, owner, this.#logger)
     this.#conntrack = conntrack
     this.#reaper = new Reaper(forReaper, this.#logger)
     this.#forwarding = new Forwarding({ firewall: deps.firewall, routes, logger: this.#logger }, deps.forwarding)
     this.#flows = new StaleFlows(conntrack, this.#logger)
     this.#announcer = new Announcer(this.#logger)
     const { onEvent: tell = () => undefined } = deps
+    this.#tell = tell
     const hands = { routes, bridges: this.#bridges, interfaces: this.#interfaces, owner }
     this.#watchDrift = (answer) => new DriftWatch({ ...hands, answer, tell, logger: this.#logger })
     this.#drift = drift === 'off' ? undefined : this.#watchDrift(drift)
@@ -201,6 +209,9 @@ export class Executor {
     }
     await watch.repair([...known.values()], this.#turns)
     if (watch !== this.#drift) watch.close()
+    for (const { key, plan } of joins) {
+      for (const link of plan.sandbox.existing ?? []) this.#restoreExisting(key, link, plan.sandbox.gateways)
+    }
     if (keepStrangers || strangers.length === 0) return
     this.#logger.warn({ links: strangers.map(({ name }) => name) }, 'links that no record wants are deleted')
     await this.#reaper.delete(strangers.map(({ index }) => index))
@@ -234,6 +245,7 @@ export class Executor {
     if (facts.length > 0) await this.#firewall.change({ remove: facts })
     const links = this.#ownLinks(plans.flatMap(({ sandbox }) => sandbox.links.map(({ create }) => create.hostName)))
     for (const link of links) this.#interfaces.silence(link)
+    for (const { sandbox } of plans) if (sandbox.existing !== undefined) this.#saveExisting(key, sandbox.existing)
     deleteSandboxNamespace(key)
     this.#reaper.take(links.map(({ index }) => index))
     this.#flows.leave(plans.flatMap(({ sandbox }) => sandbox.links))
@@ -243,7 +255,8 @@ export class Executor {
    * Gives the sandbox at `key` what `plan` wants, or leaves nothing behind.
    *
    * @throws SandboxNotFoundError (`ERR_SANDBOX_NOT_FOUND`), InterfaceExistsError (`ERR_INTERFACE_EXISTS`),
-   *   BridgeFullError (`ERR_BRIDGE_FULL`), LinkNotFoundError (`ERR_LINK_NOT_FOUND`), and what the firewall throws
+   *   BridgeFullError (`ERR_BRIDGE_FULL`), LinkNotFoundError (`ERR_LINK_NOT_FOUND`), LinkInUseError
+   *   (`ERR_LINK_IN_USE`), and what the firewall throws
    */
   async join(key: string, plan: JoinPlan, call?: CallOptions): Promise<void> {
     await using rollback = new Rollback()
@@ -262,6 +275,8 @@ export class Executor {
       this.#interfaces.setUp(near, link.create)
       this.#announcer.announce(key, link)
     }
+    const { existing, gateways } = plan.sandbox
+    if (existing !== undefined) await this.#takeExisting(key, { existing, gateways }, rollback, call)
     await this.#addFacts(plan.firewall, rollback, call)
 
     rollback.commit()
@@ -269,13 +284,35 @@ export class Executor {
     this.#neighbours.look()
   }
 
-  /** Takes away what `plan` made in a sandbox that stays. What is gone already is no error. */
-  async leave(plan: JoinPlan): Promise<void> {
+  /**
+   * Takes away what `plan` made in the sandbox at `key`, which stays: existing links are on the host again. What is gone
+   * already is no error.
+   *
+   * @throws InterfaceExistsError (`ERR_INTERFACE_EXISTS`) where the host has another link of an existing one's name
+   */
+  async leave(key: string, plan: JoinPlan): Promise<void> {
     await this.#turns.take()
     this.#drift?.removeJoin(plan)
     if (plan.firewall.length > 0) await this.#firewall.change({ remove: plan.firewall })
+    if (plan.sandbox.existing !== undefined) {
+      for (const link of plan.sandbox.existing) this.#existing.giveBack(key, link)
+      this.#flows.leave(plan.sandbox.existing)
+    }
     await this.#deleteOwn(plan.sandbox.links.map(({ create }) => create.hostName))
     this.#flows.leave(plan.sandbox.links)
+  }
+
+  /**
+   * Deletes the existing links of `plan` that are on the host, since their maker was not there to take them back. One of
+   * the name that has another MAC address is somebody else's by now.
+   */
+  async discard({ sandbox }: JoinPlan): Promise<void> {
+    await this.#turns.take()
+    const found = (sandbox.existing ?? []).flatMap(({ hostName, macAddress }) => {
+      const link = this.#routes.findLink(hostName)
+      return link !== undefined && link.macAddress === macAddress ? [link.index] : []
+    })
+    await this.#reaper.delete(found)
   }
 
   /** What has passed each interface of the sandbox at `key`, by its name. @throws `ERR_SANDBOX_NOT_FOUND` */
@@ -321,6 +358,7 @@ export class Executor {
     const addresses = this.#routes.listAddresses(link.index)
     return {
       kind: link.kind,
+      macAddress: link.macAddress,
       addresses: addresses.map(({ address }) => address),
       owner: link.group === NETWORK_LINK_GROUP ? (link.alias ?? '') : undefined,
       routesLocalnet: readSysctl(`net/ipv4/conf/${name}/route_localnet`) === '1',
@@ -356,6 +394,45 @@ export class Executor {
     await this.#flows.settle()
     this.#conntrack.close()
     this.#routes.close()
+  }
+
+  async #takeExisting(
+    key: string,
+    { existing, gateways }: { readonly existing: readonly ExistingLink[]; readonly gateways: Gateways },
+    rollback: Rollback,
+    call?: CallOptions,
+  ): Promise<void> {
+    await this.#flows.whenEnded(existing)
+    for (const link of existing) {
+      await this.#turns.take(call)
+      this.#existing.take(key, link, gateways)
+      rollback.defer(`move ${link.hostName}`, () => {
+        this.#existing.giveBack(key, link)
+      })
+    }
+  }
+
+  #restoreExisting(key: string, link: ExistingLink, gateways: Gateways): void {
+    const event = { kind: 'drift', what: 'interface-deleted', subject: link.name, sandbox: key } as const
+    try {
+      const found = this.#existing.restore(key, link, gateways)
+      // Its maker alone can make it again.
+      if (found === 'missing') this.#tell({ ...event, detail: link.hostName, outcome: 'lost' })
+    } catch (error) {
+      this.#tell({ ...event, detail: link.hostName, outcome: 'lost', error: error as Error })
+    }
+  }
+
+  /** Before their namespace goes, and they with it. */
+  #saveExisting(key: string, existing: readonly ExistingLink[]): void {
+    for (const link of existing) {
+      try {
+        this.#existing.giveBack(key, link)
+      } catch (error) {
+        this.#logger.warn({ error, key, link: link.hostName }, 'link could not be given back to the host')
+      }
+    }
+    this.#flows.leave(existing)
   }
 
   async #addFacts(facts: FirewallChange['add'] & object, rollback: Rollback, call?: CallOptions): Promise<void> {

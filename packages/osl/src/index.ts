@@ -10,6 +10,7 @@ export {
   BridgeFullError,
   InvalidNamespaceError,
   InterfaceExistsError,
+  LinkInUseError,
   LinkNotFoundError,
   NotPermittedError,
   SandboxExistsError,

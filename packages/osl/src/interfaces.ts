@@ -130,7 +130,10 @@ function portUp({ index, bridge }: NearEnd, { isolated, filtered, hairpin }: Vet
 }
 
 /** The addresses that a link is to have, and does not where it has those of `there`. */
-export function missingAddresses(there: readonly InterfaceAddress[], { addresses }: SandboxLink): string[] {
+export function missingAddresses(
+  there: readonly InterfaceAddress[],
+  { addresses }: Pick<SandboxLink, 'addresses'>,
+): string[] {
   return addresses.filter((wanted) => !there.some(({ address }) => address === wanted))
 }
 

@@ -8,6 +8,9 @@ const IPS_DST_NAT = 0x20
 const UNTRANSLATED = { mask: IPS_SRC_NAT | IPS_DST_NAT, value: 0 } as const
 const LED_ELSEWHERE = { mask: IPS_DST_NAT, value: IPS_DST_NAT } as const
 
+/** What has addresses, with prefix length. */
+type Addressed = Pick<SandboxLink, 'addresses'>
+
 /** IPv6 addresses that are remembered. Whoever asks for an older one by name may meet with its flows. */
 const MOST_RESTING = 10_000
 
@@ -46,7 +49,7 @@ export class StaleFlows {
   }
 
   /** Begins to end all flows of the addresses of interfaces that are gone. {@link StaleFlows.whenEnded} waits for it. */
-  leave(links: readonly SandboxLink[]): void {
+  leave(links: readonly Addressed[]): void {
     for (const address of addressesOf(links, 6)) this.#resting.add(address)
     for (const address of this.#resting) {
       if (this.#resting.size <= MOST_RESTING) break
@@ -67,7 +70,7 @@ export class StaleFlows {
   }
 
   /** What has to be waited for before the addresses of interfaces are somebody else's. */
-  whenEnded(links: readonly SandboxLink[]): Promise<unknown> | undefined {
+  whenEnded(links: readonly Addressed[]): Promise<unknown> | undefined {
     if (this.#ending.size === 0 && this.#resting.size === 0) return undefined
     const given = addressesOf(links, 6).filter((address) => this.#resting.delete(address))
     if (given.length > 0) this.#endInBackground(given)
@@ -91,7 +94,7 @@ export class StaleFlows {
   }
 }
 
-function addressesOf(links: readonly SandboxLink[], family: AddressFamily): string[] {
+function addressesOf(links: readonly Addressed[], family: AddressFamily): string[] {
   return links
     .flatMap(({ addresses }) => addresses.map((cidr) => parseCidr(cidr).address))
     .filter((address) => address.family === family)

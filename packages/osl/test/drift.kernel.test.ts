@@ -240,7 +240,7 @@ describeKernel('links that somebody else has his hands on', () => {
     })
 
     it('not when we take them away ourselves', async () => {
-      await executor.leave(plans[0])
+      await executor.leave(keys[0], plans[0])
       await executor.deleteSandbox(keys[1], [plans[1]])
       await executor.deleteNetwork(network)
       await executor.settle()

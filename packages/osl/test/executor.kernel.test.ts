@@ -223,8 +223,8 @@ describeKernel('a join plan', () => {
     ])
     expect(inSandbox(key, () => readFileSync('/proc/sys/net/ipv6/conf/eth0/accept_ra', 'utf8'))).toBe('0\n')
 
-    await executor.leave(plan)
-    await executor.leave(plan)
+    await executor.leave(key, plan)
+    await executor.leave(key, plan)
     expect(hostLinks()).not.toContain('vethjoin')
     expect(ipIn(key, 'link', 'show')).toMatchObject([{ ifname: 'lo' }])
     expect(ip('link', 'show', 'br-join')).toMatchObject([{ mtu: 1400 }])

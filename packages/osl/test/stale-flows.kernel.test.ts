@@ -174,7 +174,7 @@ describeKernel('a UDP flow', () => {
 
     await expect.poll(() => client.heard).toEqual(['two'])
     expect(second.heard).toEqual(['ready'])
-    await executor.leave(planOf(2, []))
+    await executor.leave(second.key, planOf(2, []))
     await executor.deleteSandbox(second.key, [])
   })
 

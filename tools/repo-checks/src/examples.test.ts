@@ -30,7 +30,7 @@ describe('an example, pasted into an empty project with the package installed', 
 })
 
 /** Packages that are for everybody: those who want an allocator want no native code. */
-const forEverybody: readonly string[] = ['bitseq', 'idm', 'ipam']
+const forEverybody: readonly string[] = ['bitseq', 'idm', 'ipam', 'plugins', 'drivers-remote']
 
 describe('what is installed', () => {
   it.each(packages.map((entry) => [entry.name, entry] as const))(

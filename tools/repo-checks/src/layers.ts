@@ -1,10 +1,10 @@
 /** The layers, lowest first. A package imports from lower layers only: never up, never sideways. */
 export const layers: readonly (readonly string[])[] = [
   ['types'],
-  ['bitseq', 'netlink-ffi', 'datastore', 'driverapi'],
+  ['bitseq', 'netlink-ffi', 'datastore', 'driverapi', 'plugins'],
   ['ipamapi', 'datastore-lmdb', 'datastore-etcd', 'idm', 'portallocator', 'firewall', 'osl'],
   ['ipam', 'portmapper'],
-  ['drivers-bridge', 'resolver'],
+  ['drivers-bridge', 'drivers-remote', 'resolver'],
   ['libnetwork'],
 ]
 

@@ -7,6 +7,8 @@ export interface DriverUnderTest {
   readonly driver: NetworkDriver
   /** Options of two networks that can be there at once. */
   readonly networkOptions: readonly [Record<string, unknown>, Record<string, unknown>]
+  /** Whether its endpoints can publish ports. @defaultValue true */
+  readonly publishes?: boolean | undefined
 }
 
 /**
@@ -109,7 +111,7 @@ export function describeNetworkDriver(name: string, open: () => DriverUnderTest)
   })
 }
 
-function records({ driver, networkOptions }: DriverUnderTest): {
+function records({ driver, networkOptions, publishes = true }: DriverUnderTest): {
   driver: NetworkDriver
   network: NetworkRecord
   endpoint: EndpointRecord
@@ -143,9 +145,9 @@ function records({ driver, networkOptions }: DriverUnderTest): {
     address: '10.0.0.2/24',
     address6: 'fd00::2/64',
     aliases: [],
-    ports: [{ protocol: 'tcp', containerPort: 80, hostPort: 8080 }],
+    ports: publishes ? [{ protocol: 'tcp', containerPort: 80, hostPort: 8080 }] : [],
     exposed: [{ protocol: 'tcp', port: 80 }],
-    options: driver.checkEndpoint(network, { name: 'endpoint1', options: {}, publishes: true }),
+    options: driver.checkEndpoint(network, { name: 'endpoint1', options: {}, publishes }),
     sandboxId: 'c3'.repeat(32),
     interfaceName: 'eth0',
   }

@@ -46,7 +46,7 @@ async function takeOut(core: Core, sandbox: SandboxEntry): Promise<void> {
   const { key } = sandbox.record
   for (const endpoint of endpointsOf(core, sandbox)) {
     const plan = planOf(core, endpoint, sandbox)
-    await core.executor.leave(plan)
+    await core.executor.leave(key, plan)
     await core.loopback?.remove(plan.firewall)
   }
   await core.executor.deleteSandbox(key, [])

@@ -1,9 +1,10 @@
 import { readdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
-import type { NetworkPlan, NetworkRecord, PublishedPort } from '@net/driverapi'
+import type { EndpointRecord, NetworkPlan, NetworkRecord, PublishedPort } from '@net/driverapi'
 import type { PortLease } from '@net/portallocator'
 import { isNetError } from '@net/types'
 import type { Core } from '../core.ts'
+import { effectsOf, isAbsent, leaveAgain } from '../elsewhere.ts'
 import { heldAddresses } from '../endpoint-operations.ts'
 import { settleGateway } from '../gateway-network.ts'
 import { electGateways, endpointsOf, isAwaited, joinsOf } from '../gateways.ts'
@@ -41,6 +42,7 @@ export async function recover(core: Core, found: Survey, tell: (event: RecoveryE
     })
   }
   for (const stored of found.endpoints) await tried(`endpoints/${stored.record.id}`, () => replayEndpoint(core, stored))
+  for (const { record } of found.endpoints) await tried(`endpoints/${record.id}`, () => finishLeaving(core, record.id))
   joinAgain(core, found)
   for (const entry of core.state.endpoints.values()) await holdPorts(core, entry, tell)
   await removeGone(core, found, tried)
@@ -110,6 +112,14 @@ async function holdPort(
   }
 }
 
+/** An endpoint that a driver was joining or leaving is in no sandbox. */
+async function finishLeaving(core: Core, id: string): Promise<void> {
+  const entry = core.state.endpoints.get(id)
+  const sandbox = core.state.sandboxes.get(entry?.record.sandboxId ?? '')
+  if (entry === undefined || sandbox === undefined || entry.record.interfaceName !== undefined) return
+  if (effectsOf(core, entry) !== undefined) await leaveAgain(core, entry, sandbox.record)
+}
+
 /**
  * Finishes what was being deleted, and undoes what did not come about, each as far as that goes: what cannot be let go
  * now keeps its record, and is tried again at the next opening.
@@ -130,13 +140,18 @@ async function removeGone(core: Core, { gone, networks, refused }: Survey, tried
       const network = networkOf.get(networkId)
       if (refused.some(({ key }) => key === `networks/${networkId}`)) throw new Error('its network cannot be read')
       // Without a network there is nobody to let anything go.
-      if (network !== undefined) await releaseAddresses(core, network, endpoint)
+      if (network !== undefined) {
+        await undoEndpoint(core, network.record, endpoint.record)
+        await releaseAddresses(core, network, endpoint)
+      }
       done.endpoints.push(endpoint)
     })
   }
   for (const network of gone.networks) {
     await tried(`networks/${network.record.id}`, async () => {
-      await core.executor.deleteNetwork(planNetwork(core, network.record))
+      const { record } = network
+      await core.executor.deleteNetwork(planNetwork(core, record))
+      await core.drivers.get(record.driver).effects?.deleteNetwork(record).catch(passOver(core))
       await releasePools(core, network)
       done.networks.push(network)
     })
@@ -164,6 +179,21 @@ async function unlessGone(release: Promise<void>): Promise<void> {
     await release
   } catch (error) {
     if (!isNetError(error, 'ERR_NO_SUCH_POOL')) throw error
+  }
+}
+
+/** Has a driver undo an endpoint, in its sandbox or not. Throws where it is not there to be asked. */
+async function undoEndpoint(core: Core, network: NetworkRecord, record: EndpointRecord): Promise<void> {
+  const { effects } = core.drivers.get(network.driver)
+  if (record.sandboxId !== undefined) await effects?.leave(network, record).catch(passOver(core))
+  await effects?.deleteEndpoint(network, record).catch(passOver(core))
+}
+
+/** That there is no such thing is what a driver says when it had not come so far. */
+function passOver(core: Core): (error: unknown) => void {
+  return (error) => {
+    if (isAbsent(error)) throw error
+    core.logger.warn({ error }, 'network driver did not take part in undoing')
   }
 }
 

@@ -48,6 +48,7 @@ async function replaySubnet({ ipam, pools }: NetworkEntry, subnet: Subnet, famil
 export async function replayEndpoint(core: Core, stored: StoredEndpoint): Promise<EndpointEntry> {
   const network = core.state.getNetwork(stored.record.networkId)
   const entry: EndpointEntry = { record: stored.record, ports: new Map(), gatewayFor: stored.gatewayFor }
+  if (stored.gatewayFor.length > 0) entry.isGatewayElsewhere = true
   if (network.ipam.capabilities.requiresRequestReplay) {
     for (const { poolId, address } of heldAddresses(network.record, stored.record)) {
       await network.ipam.requestAddress(poolId, { address, owner: stored.record.id })

@@ -47,6 +47,8 @@ const family = z.union([z.literal(4), z.literal(6)])
 const texts = z.record(z.string(), z.string())
 const protocol = z.enum(['tcp', 'udp', 'sctp'])
 const port = z.int().min(1).max(65_535)
+/** None where a driver is yet to choose one. */
+const MAC_ADDRESS = /^(?:[0-9a-f]{2}(?::[0-9a-f]{2}){5})?$/
 const address = z.string().refine((text) => isAddress(text), 'expected an IPv4 or IPv6 address')
 const cidr = z.string().refine((text) => isCidr(text), 'expected an address with its prefix length')
 const ipv4Cidr = z.string().refine((text) => isCidr(text, 4), 'expected an IPv4 address with its prefix length')
@@ -82,7 +84,7 @@ export const endpointForm: z.ZodType<StoredEndpoint> = z.strictObject({
     networkId: id,
     name: z.string(),
     phase,
-    macAddress: z.string().regex(/^[0-9a-f]{2}(:[0-9a-f]{2}){5}$/, 'expected a MAC address'),
+    macAddress: z.string().regex(MAC_ADDRESS, 'expected a MAC address'),
     address: ipv4Cidr.optional(),
     address6: ipv6Cidr.optional(),
     aliases: z.array(z.string()),
@@ -98,6 +100,7 @@ export const endpointForm: z.ZodType<StoredEndpoint> = z.strictObject({
     exposed: z.array(z.strictObject({ protocol, port })),
     routes: z.array(z.strictObject({ destination: cidr, gateway: address.optional() })).optional(),
     options: z.unknown(),
+    joined: z.unknown().optional(),
     sandboxId: id.optional(),
     interfaceName: interfaceName.optional(),
     sandboxAliases: texts.optional(),

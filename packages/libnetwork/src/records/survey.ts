@@ -55,7 +55,7 @@ export async function survey(stored: StoredState, deps: SurveyDeps): Promise<Sur
     ...stored.refused.map(({ key }) => key),
   ])
   const isRecorded = (key: string): boolean => recorded.has(key)
-  const networks = known.filter(({ record }) => record.phase !== 'deleting')
+  const networks = known.filter(({ record }) => record.phase === 'ready')
   const all = await surveySandboxes(stored.sandboxes, deps)
   refused.push(...all.refused)
   const networkOf = new Map(networks.map(({ record }) => [record.id, record]))
@@ -83,7 +83,7 @@ export async function survey(stored: StoredState, deps: SurveyDeps): Promise<Sur
     isEmpty: [stored.networks, stored.endpoints, stored.sandboxes, stored.refused].every((all) => all.length === 0),
     ...{ networks, endpoints, sandboxes: all.living, refused },
     gone: {
-      networks: known.filter(({ record }) => record.phase === 'deleting'),
+      networks: known.filter(({ record }) => record.phase !== 'ready'),
       endpoints: goneEndpoints,
       sandboxes: all.gone,
     },

@@ -167,6 +167,27 @@ export function setLink(
 }
 
 /**
+ * RTM_SETLINK: moves link `index` to another namespace, where it is down and called `name`. EEXIST when the name is taken
+ * there; the link may have been moved then, under the name it had. EINVAL for what the kernel keeps where it is: `lo`,
+ * bridges.
+ */
+export function moveLink(
+  index: number,
+  { namespaceFd, name }: { readonly namespaceFd: number; readonly name: string },
+): NetlinkMessage {
+  checkInterfaceName(name)
+  return {
+    type: RTM_SETLINK,
+    flags: 0,
+    describe: () => `RTM_SETLINK ${index} to another namespace as ${name}`,
+    write: (writer) => {
+      writeLinkHeader(writer, index, false)
+      linkAttributes.write(writer, { name, namespaceFd })
+    },
+  }
+}
+
+/**
  * RTM_SETLINK: whatever its carrier does, link `index` counts as not ready to pass packets. Its bridge keeps
  * the port disabled then, though somebody at the far end of a veth takes his end down and up again.
  */

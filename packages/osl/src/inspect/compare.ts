@@ -83,15 +83,21 @@ function compareInside({ sandbox }: JoinPlan, found: SandboxReport | undefined):
   const where = `in ${found?.key ?? ''}`
   const hops = [sandbox.gateways.ipv4, sandbox.gateways.ipv6].filter((hop) => hop !== undefined)
   return [
-    ...sandbox.links.flatMap((link) => compareInterface(link, inside, where)),
+    ...[...sandbox.links, ...(sandbox.existing ?? [])].flatMap((link) => compareInterface(link, inside, where)),
     ...hops
       .filter((hop) => !inside.routes.some(({ destination, gateway }) => isDefault(destination) && gateway === hop))
       .map((hop) => missing(`default route by ${hop} ${where}`)),
   ]
 }
 
+/** An interface of a sandbox, whoever made it. */
+interface WantedInterface extends Pick<SandboxLink, 'name' | 'addresses' | 'routes'> {
+  readonly macAddress?: string | undefined
+  readonly mtu?: number | undefined
+}
+
 function compareInterface(
-  link: SandboxLink,
+  link: WantedInterface,
   { links, routes }: Exclude<SandboxReport['inside'], undefined>,
   where: string,
 ): Difference[] {
@@ -100,7 +106,7 @@ function compareInterface(
   if (found === undefined) return [missing(subject)]
   return [
     ...different(`state of ${subject}`, 'up', stateOf(found)),
-    ...different(`MAC address of ${subject}`, link.macAddress, found.macAddress),
+    ...(link.macAddress === undefined ? [] : different(`MAC address of ${subject}`, link.macAddress, found.macAddress)),
     ...(link.mtu === undefined ? [] : different(`MTU of ${subject}`, String(link.mtu), String(found.mtu))),
     ...compareAddresses(link.addresses, found, `${link.name} ${where}`),
     ...link.routes

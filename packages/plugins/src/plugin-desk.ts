@@ -1,13 +1,23 @@
-import { ClosedError, type Logger } from '@net/types'
+import { ClosedError, type CallOptions, type Logger } from '@net/types'
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import type { Method } from './ipam-methods.ts'
 import { isObject, type Fields } from './plugin-fields.ts'
 import { PLUGIN_MEDIA_TYPE, readText } from './plugin-post.ts'
-import { answerOf } from './remote-error.ts'
 import { within } from './time-limit.ts'
+
+/** What a call came to. */
+export interface PluginOutcome {
+  readonly answer: object
+  /** Undoes it when nobody is there any more to be told. */
+  readonly undo?: (() => Promise<void>) | undefined
+}
+
+/** Carries a call out. */
+export type PluginMethod = (body: Fields, call: CallOptions) => Promise<PluginOutcome>
 
 /** What a {@link Desk} puts up with. */
 export interface DeskOptions {
+  /** What an error is to those who asked. */
+  readonly answerOf: (error: unknown) => object
   readonly timeoutMs: number
   readonly maxRequestBytes: number
   readonly logger: Logger
@@ -15,12 +25,12 @@ export interface DeskOptions {
 
 /** Takes requests in, and gives answers out. */
 export class Desk {
-  readonly #methods: ReadonlyMap<string, Method>
+  readonly #methods: ReadonlyMap<string, PluginMethod>
   readonly #options: DeskOptions
   readonly #underWay = new Set<Promise<void>>()
   readonly #calls = new Set<AbortController>()
 
-  constructor(methods: ReadonlyMap<string, Method>, options: DeskOptions) {
+  constructor(methods: ReadonlyMap<string, PluginMethod>, options: DeskOptions) {
     this.#methods = methods
     this.#options = options
   }
@@ -55,7 +65,7 @@ export class Desk {
     else await this.#carryOut(method, body, response)
   }
 
-  async #carryOut(method: Method, body: Fields, response: ServerResponse): Promise<void> {
+  async #carryOut(method: PluginMethod, body: Fields, response: ServerResponse): Promise<void> {
     const call = new AbortController()
     this.#calls.add(call)
     response.once('close', () => {
@@ -67,7 +77,7 @@ export class Desk {
       else send(response, 200, answer)
     } catch (error) {
       this.#options.logger.debug({ error }, 'plugin request refused')
-      send(response, 200, answerOf(error))
+      send(response, 200, this.#options.answerOf(error))
     } finally {
       this.#calls.delete(call)
     }

@@ -1,9 +1,9 @@
 import { InvalidPluginError } from './errors.ts'
-import { parsePluginAddress } from './plugin-address.ts'
-import type { PluginClientOptions } from './plugin-client.ts'
+import { parsePluginAddress, type PluginAddress } from './plugin-address.ts'
+import type { PluginFolders } from './plugin-files.ts'
 
 /** Which plugin to use, and how. */
-export interface RemoteIpamOptions {
+export interface PluginOptions {
   /** Letters, digits, dots, dashes and underscores. */
   readonly name: string
   /** `unix:///PATH`, `tcp://HOST:PORT`, `http://HOST:PORT` or `https://HOST:PORT`. @defaultValue it is looked for by its name */
@@ -24,8 +24,21 @@ export interface RemoteIpamOptions {
   readonly maxReplyBytes?: number | undefined
 }
 
-/** The options with nothing left open. @throws InvalidPluginError (`ERR_INVALID_PLUGIN`) */
-export function resolveRemoteOptions(options: RemoteIpamOptions): PluginClientOptions {
+/** The options with nothing left open. */
+export interface ResolvedPluginOptions {
+  readonly name: string
+  /** Absent: it is looked for in the folders. */
+  readonly address: PluginAddress | undefined
+  readonly folders: PluginFolders
+  /** For the answer to a call. */
+  readonly timeoutMs: number
+  /** How long a plugin that is not there, or that takes no connection, is tried again. */
+  readonly retryMs: number
+  readonly maxReplyBytes: number
+}
+
+/** Checks options, and leaves nothing open. @throws InvalidPluginError (`ERR_INVALID_PLUGIN`) */
+export function resolvePluginOptions(options: PluginOptions): ResolvedPluginOptions {
   const { name, address, socketFolders, specFolders } = options
   // A name is a part of paths.
   if (typeof name !== 'string' || !/^(?!\.+$)[\w.-]{1,100}$/.test(name)) {

@@ -1,3 +1,5 @@
+import { PluginReplyError } from './errors.ts'
+
 /** An object of JSON. */
 export type Fields = Readonly<Record<string, unknown>>
 
@@ -35,4 +37,11 @@ export function textsOf(
   if (!isObject(value)) return refuse(`${name} is no object`)
   for (const [key, text] of Object.entries(value)) if (typeof text !== 'string') refuse(`${name} has ${key}, no text`)
   return value as Record<string, string>
+}
+
+/** Refuses what is wrong with the answer to a call. */
+export function refusalOf(method: string): (why: string) => never {
+  return (why) => {
+    throw new PluginReplyError(method, why)
+  }
 }

@@ -1,24 +1,23 @@
 import type { CallOptions } from '@net/types'
 import { setTimeout } from 'node:timers/promises'
-import { PluginNotFoundError, PluginReplyError, PluginUnavailableError } from './errors.ts'
+import { PluginNotFoundError, PluginRefusedError, PluginReplyError, PluginUnavailableError } from './errors.ts'
 import type { PluginAddress } from './plugin-address.ts'
-import { isObject, textOf, type Fields } from './plugin-fields.ts'
-import { findPlugin, type PluginFolders } from './plugin-files.ts'
+import { fieldOf, isObject, refusalOf, textOf, type Fields } from './plugin-fields.ts'
+import { findPlugin } from './plugin-files.ts'
+import { resolvePluginOptions, type PluginOptions, type ResolvedPluginOptions } from './plugin-options.ts'
 import { ConnectionError, postToPlugin, type PluginAnswer } from './plugin-post.ts'
-import { remoteError } from './remote-error.ts'
 import { TimeIsUp, within } from './time-limit.ts'
 
-/** How to talk to a plugin. */
-export interface PluginClientOptions {
-  readonly name: string
-  /** Absent: it is looked for in the folders. */
-  readonly address: PluginAddress | undefined
-  readonly folders: PluginFolders
-  /** For the answer to a call. */
-  readonly timeoutMs: number
-  /** How long a plugin that is not there, or that takes no connection, is tried again. */
-  readonly retryMs: number
-  readonly maxReplyBytes: number
+/** What plugins can be asked for, as they name it themselves. */
+export type PluginKind = 'IpamDriver' | 'NetworkDriver'
+
+/** What the calls of one kind of plugin have that those of others do not. */
+export interface PluginDialect {
+  readonly kind: PluginKind
+  /** The field of an answer that has the plugin's reason to refuse. */
+  readonly errorField: 'Error' | 'Err'
+  /** The error that such words stand for, with a code beside them if there is one. @defaultValue {@link PluginRefusedError} */
+  readonly errorOf?: ((message: string, code: string) => Error) | undefined
 }
 
 /** A pause before the next try; each is twice as long as the one before, up to the last of them. */
@@ -27,27 +26,52 @@ const LAST_PAUSE_MS = 30_000
 
 /** Speaks the plugin protocol, version 1, with one plugin: a POST for each call, with JSON both ways. */
 export class PluginClient {
-  readonly #options: PluginClientOptions
+  readonly #options: ResolvedPluginOptions
+  readonly #dialect: PluginDialect
   #found: PluginAddress | undefined
 
-  constructor(options: PluginClientOptions) {
-    this.#options = options
-    this.#found = options.address
+  /** @throws InvalidPluginError (`ERR_INVALID_PLUGIN`) */
+  constructor(options: PluginOptions, dialect: PluginDialect) {
+    this.#options = resolvePluginOptions(options)
+    this.#dialect = dialect
+    this.#found = this.#options.address
+  }
+
+  /** The name that the plugin is found by. */
+  get name(): string {
+    return this.#options.name
   }
 
   /**
-   * The answer to a call.
+   * The handshake, which comes before everything else.
+   *
+   * @throws `ERR_PLUGIN_REPLY` where the plugin is one of another kind, and what {@link PluginClient.call} throws
+   */
+  async activate(call?: CallOptions): Promise<void> {
+    const kinds = fieldOf(await this.#ask('Plugin.Activate', undefined, call), 'Implements')
+    if (!Array.isArray(kinds) || !kinds.includes(this.#dialect.kind)) {
+      throw new PluginReplyError('Plugin.Activate', `it implements no ${this.#dialect.kind}`)
+    }
+  }
+
+  /**
+   * The answer to a call, whose name is given without its kind. What a plugin has nothing to say to is an answer without
+   * fields.
    *
    * @throws `ERR_PLUGIN_NOT_FOUND`, `ERR_PLUGIN_UNAVAILABLE`, `ERR_PLUGIN_REPLY`, `ERR_PLUGIN_REFUSED`, and what the
    *   plugin says with a code
    */
-  async call(method: string, body: object | undefined, call: CallOptions = {}): Promise<Fields> {
+  call(method: string, body?: object, call?: CallOptions): Promise<Fields> {
+    return this.#ask(`${this.#dialect.kind}.${method}`, body, call)
+  }
+
+  async #ask(method: string, body: object | undefined, call: CallOptions = {}): Promise<Fields> {
     call.signal?.throwIfAborted()
     const begun = performance.now()
     for (let pauseMs = FIRST_PAUSE_MS; ; pauseMs = Math.min(2 * pauseMs, LAST_PAUSE_MS)) {
       try {
         const address = (this.#found ??= await this.#find())
-        return readAnswer(method, await this.#exchange(address, method, body, call))
+        return readAnswer(this.#dialect, method, await this.#exchange(address, method, body, call))
       } catch (error) {
         const isWorthAnother = isNotSent(error) && performance.now() - begun + pauseMs <= this.#options.retryMs
         if (!isWorthAnother) throw this.#asError(error, call)
@@ -104,27 +128,37 @@ async function pause(milliseconds: number, { signal }: CallOptions): Promise<voi
   }
 }
 
-function readAnswer(method: string, { status, text }: PluginAnswer): Fields {
+function readAnswer(dialect: PluginDialect, method: string, { status, text }: PluginAnswer): Fields {
   if (text === undefined) throw new PluginReplyError(method, 'it is too long')
-  if (status !== 200) throw readRefusal(status, text)
+  if (status !== 200) throw readRefusal(dialect, status, text)
   const answer = parseJson(text)
   if (answer === undefined) throw new PluginReplyError(method, `no JSON: ${JSON.stringify(text.slice(0, 80))}`)
   // What a plugin has nothing to say to is null.
   const fields = answer ?? {}
   if (!isObject(fields)) throw new PluginReplyError(method, 'no object')
-  const refuse = (why: string): never => {
-    throw new PluginReplyError(method, why)
-  }
-  const message = textOf(fields, 'Error', refuse)
-  if (message !== '') throw remoteError(message, textOf(fields, 'Code', refuse))
+  const refuse = refusalOf(method)
+  const message = textOf(fields, dialect.errorField, refuse)
+  if (message !== '') throw errorOf(dialect, message, { code: textOf(fields, 'Code', refuse), status })
   return fields
 }
 
 /** Other than with an answer, a plugin says no with `{ "Err": … }`, or in plain words. */
-function readRefusal(status: number, text: string): Error {
+function readRefusal(dialect: PluginDialect, status: number, text: string): Error {
   const answer = parseJson(text)
   const message = isObject(answer) && typeof answer.Err === 'string' ? answer.Err : text.trim()
-  return remoteError(message === '' ? `HTTP status ${status}` : message.slice(0, 1000), '')
+  return errorOf(dialect, message === '' ? `HTTP status ${status}` : message, { code: '', status })
+}
+
+/** A plugin may be as wordy as an answer is long: what people read has an end. */
+const LONGEST_MESSAGE = 1000
+
+function errorOf(
+  dialect: PluginDialect,
+  words: string,
+  { code, status }: { readonly code: string; readonly status: number },
+): Error {
+  const message = words.slice(0, LONGEST_MESSAGE)
+  return dialect.errorOf?.(message, code) ?? new PluginRefusedError(message, status)
 }
 
 function parseJson(text: string): unknown {
