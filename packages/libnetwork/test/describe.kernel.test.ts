@@ -3,9 +3,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { spawnSync } from 'node:child_process'
 import { describeKernel, enterFreshHost, ip } from '@net/netlink-ffi/testing'
-import { afterEach, beforeEach, expect, it } from 'vitest'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { openController, type Controller, type ControllerDescription, type Network } from '../src/index.ts'
-import { expectNothingLeft, outputOf, traces, type Traces } from './lab.ts'
+import { expectNothingLeft, outputOf, plain, traces, type Traces } from './lab.ts'
 
 await enterFreshHost()
 
@@ -161,6 +161,33 @@ describeKernel('the description of a controller', () => {
 
     clearInterval(timer)
     expect(longest).toBeLessThan(100)
+  })
+})
+
+const hasIptables = spawnSync('iptables', ['--version'], { stdio: 'ignore' }).status === 0
+
+describe.runIf(hasIptables)('where packet rules are made of iptables', () => {
+  describeKernel('the description of a controller', () => {
+    it('names rules that somebody flushed, until the next change makes them anew', async () => {
+      await net.close()
+      net = await openController({ drift: 'off', firewall: 'iptables' })
+      network = await net.createNetwork({ name: 'blue', ipv6: true })
+      const { endpoint } = await attach('web')
+      expect(await differences()).toEqual([])
+      const chain = `NET-${net.id.slice(0, 12)}-PORTS`
+      run('iptables', '-t', 'nat', '-F', chain)
+      const [one, range] = endpoint.ports().map(({ hostPort }) => hostPort)
+      const to = plain(endpoint.address)
+      const rules = [
+        `-p tcp --dport ${one} -j DNAT --to-destination ${to}:80`,
+        `-p tcp --dport ${range}:${Number(range) + 99} -j DNAT --to-destination ${to}:8000-8099/${range}`,
+      ]
+
+      expect(await differences()).toEqual(rules.map((rule) => `missing: rules: IPv4 nat ${chain} ${rule}`))
+
+      await endpoint.publish([{ containerPort: 90 }])
+      expect(await differences()).toEqual([])
+    })
   })
 })
 
