@@ -1,13 +1,15 @@
 import { readdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import type { NetworkPlan, NetworkRecord, PublishedPort } from '@net/driverapi'
+import { isSandbox } from '@net/osl'
 import type { PortLease } from '@net/portallocator'
+import { removeLeftRules } from '@net/resolver'
 import { isNetError } from '@net/types'
 import type { Core } from '../core.ts'
 import { heldAddresses } from '../endpoint-operations.ts'
 import type { Happening } from '../events.ts'
 import { settleGateway } from '../gateway-network.ts'
-import { electGateways, endpointsOf, isAwaited, joinsOf } from '../gateways.ts'
+import { awaitedPlans, electGateways, endpointsOf, isAwaited, joinsOf } from '../gateways.ts'
 import { adoptNaming, introduce } from '../names/naming-operations.ts'
 import { publicationKey, type EndpointEntry, type SandboxEntry } from '../state.ts'
 import { replayEndpoint, replayNetwork, replaySandbox } from './replay.ts'
@@ -47,6 +49,8 @@ export async function recover(core: Core, found: Survey, tell: (event: Happening
   await core.executor.restore({
     networks: Array.from(core.state.networks.values(), ({ record }) => planNetwork(core, record)),
     joins,
+    // A namespace that was being brought, or left, when the process died: it goes on, with what was made in it.
+    begun: await awaitedPlans(core),
     // Links of records that cannot be read look like nobody's.
     keepStrangers: refused.length > 0,
   })
@@ -109,7 +113,7 @@ async function holdPort(
 /** Finishes what was being deleted, and undoes what did not come about. */
 async function removeGone(core: Core, { gone }: Survey): Promise<void> {
   for (const { record } of gone.sandboxes) {
-    await core.executor.deleteSandbox(record.key, [])
+    await letGo(core, record.key)
     rmSync(`${record.key}.files`, { recursive: true, force: true })
   }
   for (const { record } of gone.endpoints) {
@@ -139,7 +143,7 @@ async function removeStrangers(core: Core): Promise<void> {
     if (known.has(path.replace(/\.files$/, ''))) continue
     if (/^[0-9a-f]{12}$/.test(name)) {
       core.logger.warn({ path }, 'namespace that no record wants is let go')
-      await core.executor.deleteSandbox(path, [])
+      await letGo(core, path)
     } else if (/^[0-9a-f]{12}\.files$/.test(name)) {
       rmSync(path, { recursive: true, force: true })
     }
@@ -169,8 +173,18 @@ async function answerAgain(core: Core, tell: (event: Happening) => void): Promis
 
 /** A namespace that was being brought when the process died is to be brought again. */
 async function awaitAgain(core: Core, { record, naming }: SandboxEntry): Promise<void> {
-  await core.executor.deleteSandbox(record.key, [])
+  await letGo(core, record.key)
   await naming.adoptFiles()
+}
+
+/** Lets a namespace go, which may be another's and live on: our rules go before. Its links are deleted by their other ends. */
+async function letGo(core: Core, key: string): Promise<void> {
+  try {
+    if (isSandbox(key)) await removeLeftRules(key)
+  } catch (error) {
+    core.logger.warn({ error, key }, 'rules of a resolver stay in a namespace that is let go')
+  }
+  await core.executor.deleteSandbox(key, [])
 }
 
 function asError(error: unknown): Error {

@@ -124,12 +124,12 @@ describeKernel('a process that is killed at any moment', () => {
       await refuseNothing(controller)
       expect(proxiedPorts()).toEqual(userlandProxy === 'off' ? [] : publishedPorts().sort())
       ledger.compare(controller)
-      compareWithHost(controller, folder)
+      await compareWithHost(controller, folder)
       ledger.adopt(controller)
       await controller.close()
     }
     const last = await openController({ ...places, onClose: 'delete' })
-    compareWithHost(last, folder)
+    await compareWithHost(last, folder)
     await last.close()
 
     expect(traces()).toEqual(before)
