@@ -7,8 +7,16 @@ import { fileURLToPath } from 'node:url'
 import { describeKernel, enterFreshHost } from '@net/netlink-ffi/testing'
 import { expect, it } from 'vitest'
 import { openController, type Controller } from '../../src/index.ts'
+import { ExternalNamespace } from '../external-namespace.ts'
 import { traces } from '../lab.ts'
-import { compareWithHost, proxiedPorts, publishedPorts, refuseNothing, textsOf } from './host-check.ts'
+import {
+  compareWithHost,
+  compareWithNothing,
+  proxiedPorts,
+  publishedPorts,
+  refuseNothing,
+  textsOf,
+} from './host-check.ts'
 
 await enterFreshHost()
 
@@ -47,6 +55,7 @@ class Ledger {
     if (what === 'network') this.networks.add(name)
     else if (what === 'deleteNetwork') this.networks.delete(name)
     else if (what === 'attach') this.#attached(name)
+    else if (what === 'sandbox') this.sandboxes.add(name)
     else if (what === 'join') this.endpoints.set(name, sandbox)
     else if (what === 'leave') this.endpoints.delete(name)
     else if (what === 'detach') {
@@ -111,46 +120,53 @@ function portsOf(name: string): string {
 
 describeKernel('a process that is killed at any moment', () => {
   it(`loses nothing and leaks nothing, ${KILLS} times`, { timeout: 30_000 + KILLS * 5_000 }, async () => {
-    const before = traces()
     const folder = mkdtempSync(join(tmpdir(), 'crash-'))
     const places = { stateDirectory: join(folder, 'state'), runtimeDirectory: join(folder, 'run') }
+    const others = await Promise.all(Array.from({ length: 3 }, () => ExternalNamespace.open()))
+    const before = traces()
     const ledger = new Ledger()
     let acknowledged = 0
     for (let kill = 0; kill < KILLS; kill++) {
       // With and without, in turns: what one leaves, the other finds.
       const userlandProxy = kill % 2 === 0 ? 'off' : 'auto'
-      acknowledged += await runAndKill({ ...places, userlandProxy }, kill, ledger)
+      acknowledged += await runAndKill({ ...places, userlandProxy, others }, kill, ledger)
       const controller = await openController({ ...places, userlandProxy })
       await refuseNothing(controller)
       expect(proxiedPorts()).toEqual(userlandProxy === 'off' ? [] : publishedPorts().sort())
       ledger.compare(controller)
-      await compareWithHost(controller, folder)
+      await compareWithHost(controller, folder, others)
       ledger.adopt(controller)
       await controller.close()
     }
     const last = await openController({ ...places, onClose: 'delete' })
-    await compareWithHost(last, folder)
+    await compareWithHost(last, folder, others)
     await last.close()
 
     expect(traces()).toEqual(before)
+    await compareWithNothing(others)
     expect(acknowledged).toBeGreaterThan(0)
     if (process.env.NET_KILLS !== undefined) {
       process.stdout.write(`${KILLS} kills, ${acknowledged} operations acknowledged, none lost, none leaked\n`)
     }
+    await Promise.all(others.map((namespace) => namespace.close()))
     rmSync(folder, { recursive: true })
   })
 })
 
 /** Runs the workload and kills it; how many operations it was told to be done. */
 async function runAndKill(
-  places: { stateDirectory: string; runtimeDirectory: string; userlandProxy: 'off' | 'auto' },
+  places: {
+    readonly stateDirectory: string
+    readonly runtimeDirectory: string
+    readonly userlandProxy: 'off' | 'auto'
+    readonly others: readonly ExternalNamespace[]
+  },
   seed: number,
   ledger: Ledger,
 ): Promise<number> {
-  const { stateDirectory, runtimeDirectory, userlandProxy } = places
-  const child = spawn(process.execPath, [WORKLOAD, stateDirectory, runtimeDirectory, String(seed + 1), userlandProxy], {
-    stdio: ['ignore', 'pipe', 'inherit'],
-  })
+  const { stateDirectory, runtimeDirectory, userlandProxy, others } = places
+  const args = [stateDirectory, runtimeDirectory, String(seed + 1), userlandProxy, ...others.map(({ path }) => path)]
+  const child = spawn(process.execPath, [WORKLOAD, ...args], { stdio: ['ignore', 'pipe', 'inherit'] })
   let output = ''
   let timer: NodeJS.Timeout | undefined
   child.stdout.on('data', (chunk: Buffer) => {
