@@ -2,6 +2,7 @@ import type { PlannedRoute, PublishedPort } from '@net/driverapi'
 import type { CallOptions } from '@net/types'
 import type { Core } from './core.ts'
 import { deleteEndpoint } from './endpoint-operations.ts'
+import { findGatewayEndpoint } from './gateway-network.ts'
 import { planOf } from './gateways.ts'
 import { join, leave } from './join-operations.ts'
 import { publish, unpublish } from './port-operations.ts'
@@ -124,12 +125,17 @@ export class Endpoint {
     await this.#core.run(() => unpublish(this.#core, this.#entry, ports, call), call)
   }
 
-  /** What the driver knows of it, under libnetwork's label names. */
+  /**
+   * What the driver knows of it, under libnetwork's label names. As libnetwork does: of the endpoint on the gateway
+   * network, where the sandbox reaches the outside by that.
+   */
   driverInfo(): Promise<Readonly<Record<string, unknown>>> {
     return this.#core.run(() => {
-      const network = this.#core.state.getNetwork(this.networkId)
+      const sandbox = this.#core.state.sandboxes.get(this.#entry.record.sandboxId ?? '')
+      const told = (sandbox && findGatewayEndpoint(this.#core, sandbox)) ?? this.#entry
+      const network = this.#core.state.getNetwork(told.record.networkId)
       const driver = this.#core.drivers.get(network.record.driver)
-      return Promise.resolve(driver.describe(network.record, recordOf(this.#entry)))
+      return Promise.resolve(driver.describe(network.record, recordOf(told)))
     })
   }
 

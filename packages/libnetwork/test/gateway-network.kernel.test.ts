@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import type { NetworkDriver } from '@net/driverapi'
 import { describeKernel, enterFreshHost, ipIn } from '@net/netlink-ffi/testing'
 import { afterEach, beforeEach, expect, it } from 'vitest'
-import { openController, type Controller, type Network, type Sandbox } from '../src/index.ts'
+import { openController, type Controller, type Endpoint, type Network, type Sandbox } from '../src/index.ts'
 import { expectNothingLeft, fetchFrom, plain, serve, spoiledDriver, traces, type Traces } from './lab.ts'
 
 await enterFreshHost()
@@ -79,6 +79,24 @@ describeKernel('a sandbox whose networks lead nowhere', () => {
     await endpoint.leave(sandbox)
     expect(networksOf(sandbox)).toEqual(['inland', 'net_gateway'])
     expect(hopOf(sandbox)).toBe(plain(net.getNetwork('net_gateway').ipv4?.gateway))
+  })
+
+  it('is what its endpoints tell of as long as it reaches the outside by it, as libnetwork does', async () => {
+    const { sandbox, endpoint } = await attach('web')
+    const [, gateway] = sandbox.endpoints()
+    const bridge = await net.createNetwork({ name: 'bridge' })
+    const other = await bridge.createEndpoint({ name: 'web' })
+    const macAddressIn = async (one: Endpoint): Promise<unknown> =>
+      (await one.driverInfo())['com.docker.network.endpoint.macaddress']
+
+    expect(await macAddressIn(endpoint)).toBe(gateway?.macAddress)
+    expect(await macAddressIn(other)).toBe(other.macAddress)
+
+    await other.join(sandbox)
+    expect(await macAddressIn(endpoint)).toBe(endpoint.macAddress)
+    await other.leave(sandbox)
+    await endpoint.leave(sandbox)
+    expect(await macAddressIn(endpoint)).toBe(endpoint.macAddress)
   })
 
   it('has none once it is on no such network, or only on internal ones', async () => {
