@@ -12,8 +12,9 @@ export class ExternalNamespace {
   }
 
   static async open(): Promise<ExternalNamespace> {
-    const child = spawn('unshare', ['--net', 'sh', '-c', 'echo ready; exec sleep infinity'], {
-      stdio: ['ignore', 'pipe', 'inherit'],
+    // Its input ends with us, whatever becomes of us.
+    const child = spawn('unshare', ['--net', 'sh', '-c', 'echo ready; exec cat > /dev/null'], {
+      stdio: ['pipe', 'pipe', 'inherit'],
     })
     await once(child.stdout, 'data')
     return new ExternalNamespace(child)

@@ -119,7 +119,7 @@ function portsOf(name: string): string {
 }
 
 describeKernel('a process that is killed at any moment', () => {
-  it(`loses nothing and leaks nothing, ${KILLS} times`, { timeout: 30_000 + KILLS * 5_000 }, async () => {
+  it(`loses nothing and leaks nothing, ${KILLS} times`, { timeout: 30_000 + KILLS * 15_000 }, async () => {
     const folder = mkdtempSync(join(tmpdir(), 'crash-'))
     const places = { stateDirectory: join(folder, 'state'), runtimeDirectory: join(folder, 'run') }
     const others = await Promise.all(Array.from({ length: 3 }, () => ExternalNamespace.open()))
