@@ -22,8 +22,10 @@ await enterFreshHost()
 
 /** `NET_KILLS=2000 npx vitest run --project kernel packages/libnetwork/test/crash` is the long run. */
 const KILLS = Number(process.env.NET_KILLS ?? 5)
-/** A kill falls between the first step of the workload and some dozens of operations later. */
-const LATEST_MS = { off: 120, auto: 500 } // a proxy takes its time to start
+/** A kill falls between the first step of the workload and some dozens of operations later, however slow the machine is. */
+const MOST_LINES = 60
+/** And somewhere in a step. */
+const LATEST_MS = 10
 const WORKLOAD = fileURLToPath(new URL('workload.mjs', import.meta.url))
 
 interface Said {
@@ -169,9 +171,11 @@ async function runAndKill(
   const child = spawn(process.execPath, [WORKLOAD, ...args], { stdio: ['ignore', 'pipe', 'inherit'] })
   let output = ''
   let timer: NodeJS.Timeout | undefined
+  let linesLeft = Math.random() * MOST_LINES
   child.stdout.on('data', (chunk: Buffer) => {
     output += chunk.toString()
-    timer ??= setTimeout(() => child.kill('SIGKILL'), Math.random() * LATEST_MS[userlandProxy])
+    linesLeft -= chunk.toString().split('\n').length - 1
+    if (linesLeft < 0) timer ??= setTimeout(() => child.kill('SIGKILL'), Math.random() * LATEST_MS)
   })
   await once(child, 'close')
   clearTimeout(timer)
