@@ -180,7 +180,7 @@ describeKernel('a process that is killed at a system call of its', () => {
     ['detachGiven', 8, 2],
   ])(
     '%s has done that or has not, and leaves nothing in namespaces of others',
-    { timeout: 900_000 },
+    { timeout: 3_600_000 },
     async (operation, atLeast, atMost) => {
       const { calls, outcomes } = await killAtEach(operation, setUpGiven)
 
