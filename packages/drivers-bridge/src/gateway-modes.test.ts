@@ -115,3 +115,14 @@ it('come to these plans and packet rules, over all combinations', () => {
   if (process.env.UPDATE_GOLDEN === '1') writeFileSync(golden, text)
   expect(text).toBe(readFileSync(golden, 'utf8'))
 })
+
+it('publish ports alike, whether containers may speak with each other or not', () => {
+  const published = (icc: boolean): string[] =>
+    modes.flatMap((ipv4) =>
+      modes.flatMap((ipv6) =>
+        bindings.flatMap((binding) => publication({ ipv4, ipv6, internal: false, icc, binding })),
+      ),
+    )
+
+  expect(published(false)).toEqual(published(true))
+})

@@ -1,18 +1,7 @@
-import type { FirewallFact, PortFact } from '@net/driverapi'
+import type { PortFact } from '@net/driverapi'
 import { describe, expect, it } from 'vitest'
-import { elementsOf } from './elements.ts'
+import { transcript } from '../test/transcript.ts'
 import { checkFact } from './fact.ts'
-
-/** The elements of a fact, one a line, as nft would write them. */
-function transcript(fact: FirewallFact): string {
-  return elementsOf(checkFact(fact))
-    .map(({ set, key, keyEnd = [], data }) => {
-      const parts = key.map((part, at) => `${part}${(keyEnd[at] ?? part) === part ? '' : `-${keyEnd[at]!}`}`)
-      const value = data === undefined ? '' : ` : ${Array.isArray(data) ? data.join(' . ') : String(data)}`
-      return `${set} { ${parts.map((part) => (part === '' ? '""' : part)).join(' . ')}${value} }`
-    })
-    .join('\n')
-}
 
 const network = { kind: 'network', bridge: 'br0', internal: false, interContainer: true, masquerade: [4, 6] } as const
 const port = {

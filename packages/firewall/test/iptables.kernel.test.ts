@@ -3,7 +3,7 @@ import type { FirewallFact, NetworkFact, PortFact } from '@net/driverapi'
 import { describeKernel, enterFreshHost } from '@net/netlink-ffi/testing'
 import { afterEach, describe, expect, it } from 'vitest'
 import { openIptablesFirewall, type IptablesCommands, type TableFirewall } from '../src/index.ts'
-import { iptablesCommands } from '../src/iptables/commands.ts'
+import { iptablesCommands, runProgram } from '../src/iptables/commands.ts'
 
 await enterFreshHost()
 
@@ -28,6 +28,15 @@ const saved = (command = 'iptables-save'): string[] =>
     .map((line) => line.replace(/ \[\d+:\d+\]/, ''))
 const rulesOf = (chain: string, command?: string): string[] =>
   saved(command).flatMap((line) => (line.startsWith(`-A ${chain} `) ? [line.slice(`-A ${chain} `.length)] : []))
+
+/** Both kinds of iptables, where the host has them. */
+const variants = ['nft', 'legacy'].filter((variant) => spawnSync(`iptables-${variant}`, ['--version']).status === 0)
+const programsOf = (variant: string): IptablesCommands => ({
+  save: (family) => runProgram(`${family === 4 ? 'ip' : 'ip6'}tables-${variant}-save`, [], ''),
+  restore: async (family, text) => {
+    await runProgram(`${family === 4 ? 'ip' : 'ip6'}tables-${variant}-restore`, ['--noflush'], text)
+  },
+})
 
 let firewall: TableFirewall | undefined
 async function open(...facts: readonly FirewallFact[]): Promise<TableFirewall> {
@@ -186,6 +195,114 @@ describeKernel('rules of iptables', () => {
       expect(rulesOf('NET-PORTS')).toHaveLength(10)
       await expect(opened.change({ add: [port({ hostPort: 8001 })] })).rejects.toMatchObject({
         code: 'ERR_PORT_PUBLISHED',
+      })
+    })
+
+    describe('looked at', () => {
+      const facts: readonly FirewallFact[] = [
+        network,
+        { ...network, bridge: 'br1', internal: true, masquerade: [] },
+        {
+          ...{ ...network, bridge: 'br2', interContainer: false, trusted: ['eth1'], sources: { ipv4: '192.0.2.1' } },
+          inbound: { ipv4: 'routed', ipv6: 'all' },
+        },
+        port(),
+        port({ hostAddress: '127.0.0.1', hostPort: 8081, protocol: 'udp' }),
+        port({ hostPort: 9000, containerPort: 9000, count: 10, containerAddress: 'fd00::2' }),
+        port({ hostPort: 7000, count: 10, protocol: 'sctp' }),
+        port({ hostPort: 7000, count: 10, containerAddress: 'fd00::2' }),
+        { kind: 'open-port', protocol: 'tcp', address: '10.0.0.2', port: 9000, count: 100 },
+        { kind: 'open-port', protocol: 'tcp', address: 'fd00::2', port: 53 },
+        { kind: 'link', protocol: 'tcp', from: '10.0.0.3', to: '10.0.0.2', port: 5432 },
+        { kind: 'link', protocol: 'udp', from: 'fd00::3', to: 'fd00::2', port: 53 },
+        { kind: 'forwarding', family: 4 },
+      ]
+
+      it.each([...variants])('are all right as %s lists them, in whatever order the facts are', async (variant) => {
+        firewall = await openIptablesFirewall({ facts }, { commands: programsOf(variant) })
+
+        const report = await firewall.inspect?.(facts.toReversed())
+
+        expect(report).toMatchObject({ name: 'NET', missing: [], unexpected: [] })
+        expect(report?.elements).toMatchObject({
+          'IPv4 nat NET-PORTS': expect.arrayContaining([
+            '-p tcp -m tcp --dport 8080 -j DNAT --to-destination 10.0.0.2:80',
+          ]) as string[],
+          'IPv6 filter NET-APART': expect.arrayContaining(['-g NET-IN']) as string[],
+        })
+      })
+
+      it('are missing where they are not there, and unexpected where no fact calls for them', async () => {
+        const opened = await open(network, port())
+        run('iptables', '-t', 'nat', '-F', 'NET-PORTS')
+        run('iptables', '-A', 'NET-OPEN', '-s', '192.0.2.9', '-j', 'ACCEPT')
+        run('ip6tables', '-t', 'nat', '-D', 'PREROUTING', '-j', 'NET-PRE')
+        run('iptables', '-t', 'raw', '-F')
+        run('iptables', '-t', 'raw', '-X', 'NET-RAW')
+
+        expect(await opened.inspect?.([network, port(), port({ hostPort: 8081 })])).toMatchObject({
+          missing: [
+            'IPv4 raw PREROUTING -j NET-RAW',
+            'IPv4 raw NET-RAW',
+            'IPv4 raw NET-RAW -i br0 -d 127.0.0.0/8 -j DROP',
+            'IPv4 raw NET-RAW -i br0 -s 127.0.0.0/8 -j DROP',
+            'IPv4 nat NET-PORTS -p tcp --dport 8080 -j DNAT --to-destination 10.0.0.2:80',
+            'IPv4 nat NET-PORTS -p tcp --dport 8081 -j DNAT --to-destination 10.0.0.2:80',
+            'IPv6 nat PREROUTING -j NET-PRE',
+          ],
+          unexpected: ['IPv4 filter NET-OPEN -s 192.0.2.9/32 -j ACCEPT'],
+        })
+      })
+
+      it('are missing where others come before them: the first that fits decides', async () => {
+        const opened = await open(network)
+        run('iptables', '-D', 'NET-FWD', '-i', 'br0', '-j', 'ACCEPT')
+        run('iptables', '-I', 'NET-FWD', '-i', 'br0', '-j', 'ACCEPT')
+        run('iptables', '-I', 'FORWARD', '-j', 'ACCEPT')
+
+        expect(await opened.inspect?.([network])).toMatchObject({
+          missing: ['IPv4 filter FORWARD -j NET-USER and then ours, first of all', 'IPv4 filter NET-FWD in its order'],
+          unexpected: [],
+        })
+      })
+
+      it('are not known of where the program is gone, which is said, and the other family is looked at', async () => {
+        let isGone = false
+        const { save, restore } = iptablesCommands
+        const commands: IptablesCommands = {
+          save: (family) => (isGone && family === 4 ? runProgram('no-such-iptables-save', [], '') : save(family)),
+          restore,
+        }
+        firewall = await openIptablesFirewall({ facts: [network] }, { commands })
+        isGone = true
+
+        const report = await firewall.inspect?.([network])
+
+        isGone = false
+        expect(report?.missing).toEqual([
+          'IPv4, which cannot be looked at: no-such-iptables-save could not be started: install iptables, or use nftables',
+        ])
+        expect(Object.keys(report?.elements ?? {})).toContain('IPv6 filter NET-FWD')
+      })
+
+      it('let the event loop turn, however many rules others have', async () => {
+        const opened = await open(network)
+        const rules = Array.from({ length: 20_000 }, (_, at) => `-A THEIRS -s 10.${at >> 8}.${at & 255}.1 -j DROP`)
+        await iptablesCommands.restore(4, ['*filter', ':THEIRS -', ...rules, 'COMMIT', ''].join('\n'))
+        // By the processor's clock: on a machine that is busy with other things, time goes by without our doing.
+        let longest = 0
+        let last = process.cpuUsage()
+        const timer = setInterval(() => {
+          const { user, system } = process.cpuUsage(last)
+          longest = Math.max(longest, (user + system) / 1_000)
+          last = process.cpuUsage()
+        }, 1)
+
+        const report = await opened.inspect?.([network])
+
+        clearInterval(timer)
+        expect(report).toMatchObject({ missing: [], unexpected: [] })
+        expect(longest).toBeLessThan(100)
       })
     })
   })

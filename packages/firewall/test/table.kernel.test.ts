@@ -89,6 +89,13 @@ describeKernel('the table', () => {
     expect(inOrder(loadElsewhere(list()))).toBe(inOrder(list()))
   })
 
+  it('is refused by nft once a range shifts, for which it has no word: not taken for something else', async () => {
+    await using firewall = await openFirewall({ owner: 'me' })
+    await firewall.change({ add: [network, { ...port(7000), containerPort: 80, count: 101 }] })
+
+    expect(() => loadElsewhere(list())).toThrow('syntax error')
+  })
+
   it('goes when it is closed, once or twice', async () => {
     const firewall = await openFirewall()
     await firewall.close()

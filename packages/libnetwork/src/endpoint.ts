@@ -2,6 +2,7 @@ import type { PlannedRoute, PublishedPort } from '@net/driverapi'
 import type { CallOptions } from '@net/types'
 import type { Core } from './core.ts'
 import { deleteEndpoint } from './endpoint-operations.ts'
+import { findGatewayEndpoint } from './gateway-network.ts'
 import { planOf } from './gateways.ts'
 import { join, leave } from './join-operations.ts'
 import { publish, unpublish } from './port-operations.ts'
@@ -124,14 +125,19 @@ export class Endpoint {
     await this.#core.run(() => unpublish(this.#core, this.#entry, ports, call), call)
   }
 
-  /** What the driver knows of it, under libnetwork's label names. */
+  /**
+   * What the driver knows of it, under libnetwork's label names. As libnetwork does: of the endpoint on the gateway
+   * network, where the sandbox reaches the outside by that.
+   */
   driverInfo(call?: CallOptions): Promise<Readonly<Record<string, unknown>>> {
     return this.#core.run(async () => {
-      const { record } = this.#core.state.getNetwork(this.networkId)
+      const sandbox = this.#core.state.sandboxes.get(this.#entry.record.sandboxId ?? '')
+      const told = (sandbox && findGatewayEndpoint(this.#core, sandbox)) ?? this.#entry
+      const { record } = this.#core.state.getNetwork(told.record.networkId)
       const driver = this.#core.drivers.get(record.driver)
+      const own = driver.describe(record, recordOf(told))
       const { effects } = driver
-      const own = driver.describe(record, recordOf(this.#entry))
-      return effects === undefined ? own : { ...own, ...(await effects.endpointInfo(record, this.#entry.record, call)) }
+      return effects === undefined ? own : { ...own, ...(await effects.endpointInfo(record, told.record, call)) }
     }, call)
   }
 

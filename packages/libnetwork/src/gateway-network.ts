@@ -17,6 +17,11 @@ export function isGatewayEndpoint({ record }: EndpointEntry, sandbox: SandboxEnt
   return record.name === nameFor(sandbox)
 }
 
+/** The endpoint by which a sandbox reaches the outside, where its own networks do not lead there. */
+export function findGatewayEndpoint(core: Core, sandbox: SandboxEntry): EndpointEntry | undefined {
+  return endpointsOf(core, sandbox).find((entry) => isGatewayEndpoint(entry, sandbox))
+}
+
 /** Of the whole id: of shortened ones two could be alike. */
 function nameFor({ record }: SandboxEntry): string {
   return `gateway_${record.id}`
@@ -27,7 +32,7 @@ function nameFor({ record }: SandboxEntry): string {
  * calls holds the lock of the sandbox.
  */
 export async function settleGateway(core: Core, sandbox: SandboxEntry, call?: CallOptions): Promise<void> {
-  const gateway = endpointsOf(core, sandbox).find((entry) => isGatewayEndpoint(entry, sandbox))
+  const gateway = findGatewayEndpoint(core, sandbox)
   const isNeeded = needsGateway(core, sandbox)
   if (isNeeded && gateway === undefined) await addGateway(core, sandbox, call)
   if (!isNeeded && gateway !== undefined) {

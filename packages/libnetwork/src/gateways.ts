@@ -108,6 +108,17 @@ export async function joinsOf(core: Core): Promise<{ readonly key: string; reado
   return joins
 }
 
+/** What sandboxes that wait for their namespaces will have in them. */
+export async function awaitedPlans(core: Core): Promise<JoinPlan[]> {
+  const plans: JoinPlan[] = []
+  for (const sandbox of core.state.sandboxes.values()) {
+    if (!isAwaited(sandbox)) continue
+    await core.turns.take()
+    for (const entry of endpointsOf(core, sandbox)) plans.push(planOf(core, entry, sandbox))
+  }
+  return plans
+}
+
 /** The endpoints joined to a sandbox, in the order of joining. */
 export function endpointsOf(core: Core, sandbox: SandboxEntry): EndpointEntry[] {
   return Array.from(sandbox.endpoints, (id) => core.state.getEndpoint(id))

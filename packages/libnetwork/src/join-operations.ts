@@ -92,10 +92,11 @@ export async function deleteSandbox(core: Core, sandbox: SandboxEntry, call?: Ca
     throw error
   }
   for (const endpoint of endpoints) vanish(core, endpoint)
-  if (sandbox.record.namespace === 'given') await sandbox.naming.release()
+  if (isOthers(sandbox)) await sandbox.naming.release()
   await sandbox.naming.close()
   const plans = endpoints.map((endpoint) => planOf(core, endpoint, sandbox))
-  await core.executor.deleteSandbox(sandbox.record.key, plans)
+  if (isOthers(sandbox)) for (const plan of plans) await core.executor.leave(sandbox.record.key, plan)
+  await core.executor.deleteSandbox(sandbox.record.key, isOthers(sandbox) ? [] : plans)
   await core.loopback?.remove(plans.flatMap(({ firewall }) => firewall))
   for (const [at, endpoint] of endpoints.entries()) {
     const effects = effectsOf(core, endpoint)
@@ -116,6 +117,11 @@ async function leaveWithSandbox(
 ): Promise<void> {
   if (entry.isGatewayElsewhere === true) await ceaseGateway(core, entry, effects)
   if (plan !== undefined) await leaveElsewhere(core, entry.record, plan)
+}
+
+/** Whether the namespace of a sandbox goes on without us: what is ours in it is to be gone before it is let go. */
+function isOthers({ record }: SandboxEntry): boolean {
+  return record.namespace === 'given'
 }
 
 /** Gives the endpoints of a sandbox another name. */

@@ -1,6 +1,8 @@
+import { execFileSync } from 'node:child_process'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { RouteSocket } from '@net/netlink-ffi'
 import { describeKernel, enterFreshHost, ip } from '@net/netlink-ffi/testing'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
@@ -130,4 +132,39 @@ describe.each([
       expect(await reached('db', 'other')).toEqual(linked.slice(0, 2))
     })
   })
+})
+
+describeKernel('where the kernel has no br_netfilter, or half of it', () => {
+  const PROGRAM = fileURLToPath(new URL('without-br-netfilter.mjs', import.meta.url))
+
+  /** Runs the program on a host of its own, whose `/proc/sys/net/bridge` has these settings alone. */
+  const runWith = (settings: readonly string[], families: string): unknown => {
+    const hide = [
+      'mount -t tmpfs none /proc/sys/net/bridge',
+      ...settings.map((name) => `echo 1 > /proc/sys/net/bridge/${name}`),
+    ]
+    const script = [...hide, 'exec "$0" "$@"'].join(' && ')
+    const args = ['--net', '--mount', 'sh', '-c', script, process.execPath, PROGRAM, families]
+    return JSON.parse(execFileSync('unshare', args, { encoding: 'utf8' }))
+  }
+
+  it.each([
+    ['both families', []],
+    ['IPv4', []],
+    ['both families', ['bridge-nf-call-iptables']],
+    ['both families', ['bridge-nf-call-ip6tables']],
+  ])(
+    'containers of %s are refused that could not be kept apart (there is %j), and others are not',
+    (families, settings) => {
+      expect(runWith(settings, families)).toEqual({
+        onDefault: {
+          code: 'ERR_BRIDGE_FILTERING_UNSUPPORTED',
+          kind: 'not-implemented',
+          message: 'the kernel lacks br_netfilter: expected net.bridge.bridge-nf-call-iptables and -ip6tables',
+          left: { links: 0, endpoints: [], sandboxes: [] },
+        },
+        onOther: 'attached',
+      })
+    },
+  )
 })

@@ -1,11 +1,19 @@
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { spawnSync } from 'node:child_process'
 import { describeKernel, enterFreshHost, ip } from '@net/netlink-ffi/testing'
-import { afterEach, beforeEach, expect, it } from 'vitest'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { openController, type Controller, type ControllerDescription, type Network } from '../src/index.ts'
-import { expectNothingLeft, outputOf, traces, type Traces } from './lab.ts'
+import {
+  attachPublished,
+  attachWithRange,
+  expectNothingLeft,
+  outputOf,
+  plain,
+  StateFolder,
+  traces,
+  type Traces,
+} from './lab.ts'
 
 await enterFreshHost()
 
@@ -20,12 +28,7 @@ beforeEach(async () => {
 })
 afterEach(() => expectNothingLeft(net, before))
 
-const attach = (name: string) =>
-  net.attach({
-    network,
-    endpoint: { name, ports: [{ containerPort: 80 }, { containerPort: 8000, containerPortEnd: 8099 }] },
-    sandbox: { containerId: name },
-  })
+const attach = (name: string) => attachWithRange(net, network, name)
 
 function bridgeOf({ options }: Network): string {
   return (options as { bridge: string }).bridge
@@ -164,27 +167,49 @@ describeKernel('the description of a controller', () => {
   })
 })
 
+const hasIptables = spawnSync('iptables', ['--version'], { stdio: 'ignore' }).status === 0
+
+describe.runIf(hasIptables)('where packet rules are made of iptables', () => {
+  describeKernel('the description of a controller', () => {
+    it('names rules that somebody flushed, until the next change makes them anew', async () => {
+      await net.close()
+      net = await openController({ drift: 'off', firewall: 'iptables' })
+      network = await net.createNetwork({ name: 'blue', ipv6: true })
+      const { endpoint } = await attach('web')
+      expect(await differences()).toEqual([])
+      const chain = `NET-${net.id.slice(0, 12)}-PORTS`
+      run('iptables', '-t', 'nat', '-F', chain)
+      const [one, range] = endpoint.ports().map(({ hostPort }) => hostPort)
+      const to = plain(endpoint.address)
+      const rules = [
+        `-p tcp --dport ${one} -j DNAT --to-destination ${to}:80`,
+        `-p tcp --dport ${range}:${Number(range) + 99} -j DNAT --to-destination ${to}:8000-8099/${range}`,
+      ]
+
+      expect(await differences()).toEqual(rules.map((rule) => `missing: rules: IPv4 nat ${chain} ${rule}`))
+
+      await endpoint.publish([{ containerPort: 90 }])
+      expect(await differences()).toEqual([])
+    })
+  })
+})
+
 describeKernel('the description before and after a restart', () => {
   it('is the same', async () => {
-    const folder = mkdtempSync(join(tmpdir(), 'describe-'))
-    const places = { stateDirectory: join(folder, 'state'), runtimeDirectory: join(folder, 'run') }
-    const first = await openController(places)
+    const folder = new StateFolder('describe')
+    const first = await openController(folder.places)
     const green = await first.createNetwork({ name: 'green', ipv6: true })
     for (const name of ['a', 'b', 'c']) {
-      await first.attach({
-        network: green,
-        endpoint: { name, ports: [{ containerPort: 80 }] },
-        sandbox: { containerId: name },
-      })
+      await attachPublished(first, green, name)
     }
     const known = await first.describe()
     await first.close()
 
-    const again = await openController({ ...places, onClose: 'delete' })
+    const again = await openController(folder.places)
 
     expect(withoutCounts(await again.describe())).toEqual(withoutCounts(known))
     await again.close()
-    rmSync(folder, { recursive: true })
+    await folder.expectNothingLeft()
   })
 })
 

@@ -1,12 +1,12 @@
 import { existsSync, mkdirSync, mkdtempSync, rmSync, statSync } from 'node:fs'
-import { spawn, spawnSync, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { connect, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
-import { describeKernel, enterFreshHost, ipIn } from '@net/netlink-ffi/testing'
+import { describeKernel, enterFreshHost } from '@net/netlink-ffi/testing'
 import { afterEach, beforeEach, expect, it } from 'vitest'
 import { openController, type Controller, type Network, type Sandbox } from '../src/index.ts'
+import { ExternalNamespace } from './external-namespace.ts'
 import { fetchFrom, fetchFromHost, plain, serve, traces, type Traces } from './lab.ts'
 import { Bundle, HOOK, outcomeOf } from './oci-bundle.ts'
 
@@ -36,29 +36,6 @@ afterEach(async () => {
 
 const socketOf = (): string => `/run/net/${net.id}/keys/setkey.sock`
 
-/** A program in a network namespace of its own, as a runtime has it. */
-async function startContainer(): Promise<ChildProcess> {
-  const child = spawn('unshare', ['--net', 'sh', '-c', 'echo ready; exec sleep 60'], {
-    stdio: ['ignore', 'pipe', 'inherit'],
-  })
-  await once(child.stdout, 'data')
-  return child
-}
-
-const namespaceOf = ({ pid = 0 }: ChildProcess): string => `/proc/${pid}/ns/net`
-
-async function stop(child: ChildProcess): Promise<void> {
-  child.kill()
-  await once(child, 'exit')
-}
-
-/** Names of the links in a namespace, but for the loopback interface. */
-function linksIn(path: string): string[] {
-  return (ipIn(path, 'link', 'show') as { ifname: string }[])
-    .map(({ ifname }) => ifname)
-    .filter((name) => name !== 'lo')
-}
-
 /** What is said to the socket, and what it answers. */
 function say(text: string): Promise<string> {
   return new Promise((resolve, reject) => {
@@ -75,25 +52,23 @@ function say(text: string): Promise<string> {
 
 describeKernel('a sandbox in a namespace that a runtime made', () => {
   it('has the interfaces of its endpoints there, and leaves the namespace as it was', async () => {
-    const container = await startContainer()
+    const container = await ExternalNamespace.open()
     const web = await net.attach({ network, endpoint: { name: 'web' }, sandbox: { containerId: 'web' } })
     await using _server = await serve(web.sandbox, 'hello')
 
     const { sandbox } = await net.attach({
       network,
       endpoint: { name: 'box' },
-      sandbox: { containerId: 'box', key: namespaceOf(container) },
+      sandbox: { containerId: 'box', key: container.path },
     })
 
-    expect(statSync(sandbox.key).ino).toBe(statSync(namespaceOf(container)).ino)
+    expect(container.isAt(sandbox.key)).toBe(true)
     expect(await fetchFrom(sandbox, 'http://web/')).toBe('hello')
     await sandbox.delete()
-    await expect.poll(() => linksIn(namespaceOf(container))).toEqual([])
-    expect(spawnSync('nsenter', [`--net=${namespaceOf(container)}`, 'nft', 'list', 'ruleset']).stdout.toString()).toBe(
-      '',
-    )
-    expect(container.exitCode).toBe(null)
-    await stop(container)
+    await expect.poll(() => container.links()).toEqual([])
+    expect(container.rules()).toBe('')
+    expect(container.isAlive).toBe(true)
+    await container.close()
   })
 
   it.each([
@@ -110,12 +85,12 @@ describeKernel('a sandbox in a namespace that a runtime made', () => {
 
 describeKernel('a sandbox that waits for its namespace', () => {
   let sandbox: Sandbox
-  let container: ChildProcess
+  let container: ExternalNamespace
   beforeEach(async () => {
     sandbox = await net.createSandbox({ containerId: 'box', key: false })
-    container = await startContainer()
+    container = await ExternalNamespace.open()
   })
-  afterEach(() => stop(container))
+  afterEach(() => container.close())
 
   const joinBlue = async (): Promise<void> => {
     const endpoint = await network.createEndpoint({ name: 'box', ports: [{ containerPort: 80 }] })
@@ -132,9 +107,9 @@ describeKernel('a sandbox that waits for its namespace', () => {
     expect(sandbox.endpoints()).toHaveLength(2)
     expect((await net.describe()).differences).toEqual([])
 
-    await sandbox.setKey(namespaceOf(container))
+    await sandbox.setKey(container.path)
 
-    expect(linksIn(namespaceOf(container)).sort()).toEqual(['eth0', 'eth1'])
+    expect(container.links().sort()).toEqual(['eth0', 'eth1'])
     const [endpoint] = sandbox.endpoints()
     expect(await web.sandbox.resolveName('box')).toContain(plain(endpoint?.address))
     expect(sandbox.files.hosts).toBe(hosts)
@@ -152,35 +127,35 @@ describeKernel('a sandbox that waits for its namespace', () => {
     await other.join(sandbox, { priority: 1 })
     await other.leave(sandbox)
 
-    await sandbox.setKey(namespaceOf(container))
+    await sandbox.setKey(container.path)
 
-    expect(linksIn(namespaceOf(container))).toEqual(['eth0'])
+    expect(container.links()).toEqual(['eth0'])
     expect((await net.describe()).differences).toEqual([])
   })
 
   it('moves to another namespace', async () => {
     await joinBlue()
-    const next = await startContainer()
-    await sandbox.setKey(namespaceOf(container))
-    await sandbox.setKey(namespaceOf(next))
+    const next = await ExternalNamespace.open()
+    await sandbox.setKey(container.path)
+    await sandbox.setKey(next.path)
 
-    expect(linksIn(namespaceOf(container))).toEqual([])
-    expect(linksIn(namespaceOf(next))).toEqual(['eth0'])
+    expect(container.links()).toEqual([])
+    expect(next.links()).toEqual(['eth0'])
     expect((await net.describe()).differences).toEqual([])
-    await stop(next)
+    await next.close()
   })
 
   it('goes on waiting where it does not come about, and nothing is left', async () => {
     await joinBlue()
-    spawnSync('nsenter', [`--net=${namespaceOf(container)}`, 'ip', 'link', 'add', 'eth0', 'type', 'bridge'])
+    container.run('ip', 'link', 'add', 'eth0', 'type', 'bridge')
 
-    await expect(sandbox.setKey(namespaceOf(container))).rejects.toMatchObject({ code: 'ERR_INTERFACE_EXISTS' })
+    await expect(sandbox.setKey(container.path)).rejects.toMatchObject({ code: 'ERR_INTERFACE_EXISTS' })
 
     expect(existsSync(sandbox.key)).toBe(false)
     expect((await net.describe()).differences).toEqual([])
-    spawnSync('nsenter', [`--net=${namespaceOf(container)}`, 'ip', 'link', 'del', 'eth0'])
-    await sandbox.setKey(namespaceOf(container))
-    expect(linksIn(namespaceOf(container))).toEqual(['eth0'])
+    container.run('ip', 'link', 'del', 'eth0')
+    await sandbox.setKey(container.path)
+    expect(container.links()).toEqual(['eth0'])
   })
 
   it('waits and lives on after a restart of the controller', async () => {
@@ -198,10 +173,10 @@ describeKernel('a sandbox that waits for its namespace', () => {
     await net.close()
 
     net = await open()
-    expect(linksIn(namespaceOf(container))).toEqual(['eth0'])
+    expect(container.links()).toEqual(['eth0'])
     expect((await net.describe()).differences).toEqual([])
     await net.getSandbox('box').delete()
-    await expect.poll(() => linksIn(namespaceOf(container))).toEqual([])
+    await expect.poll(() => container.links()).toEqual([])
   })
 })
 

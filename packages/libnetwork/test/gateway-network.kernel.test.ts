@@ -1,11 +1,9 @@
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { readFileSync } from 'node:fs'
 import type { NetworkDriver } from '@net/driverapi'
 import { describeKernel, enterFreshHost, ipIn } from '@net/netlink-ffi/testing'
 import { afterEach, beforeEach, expect, it } from 'vitest'
-import { openController, type Controller, type Network, type Sandbox } from '../src/index.ts'
-import { expectNothingLeft, fetchFrom, plain, serve, spoiledDriver, traces, type Traces } from './lab.ts'
+import { openController, type Controller, type Endpoint, type Network, type Sandbox } from '../src/index.ts'
+import { fetchFrom, plain, serve, spoiledDriver, StateFolder } from './lab.ts'
 
 await enterFreshHost()
 
@@ -16,25 +14,21 @@ const inland: NetworkDriver = {
   needsGatewayNetwork: true,
 }
 
-let before: Traces
-let folder: string
+let folder: StateFolder
 let net: Controller
 let network: Network
 
 const open = async (): Promise<Controller> => {
-  net = await openController({ drivers: [inland], stateDirectory: join(folder, 'state'), onClose: 'keep' })
+  net = await openController({ ...folder.places, drivers: [inland] })
   return net
 }
 beforeEach(async () => {
-  before = traces()
-  folder = mkdtempSync(join(tmpdir(), 'gateway-'))
+  folder = new StateFolder('gateway')
   network = await (await open()).createNetwork({ name: 'inland', driver: 'inland' })
 })
 afterEach(async () => {
   await net.close()
-  net = await openController({ drivers: [inland], stateDirectory: join(folder, 'state'), onClose: 'delete' })
-  await expectNothingLeft(net, before)
-  rmSync(folder, { recursive: true })
+  await folder.expectNothingLeft({ drivers: [inland] })
 })
 
 /** Networks of the endpoints of a sandbox, in the order of joining. */
@@ -79,6 +73,24 @@ describeKernel('a sandbox whose networks lead nowhere', () => {
     await endpoint.leave(sandbox)
     expect(networksOf(sandbox)).toEqual(['inland', 'net_gateway'])
     expect(hopOf(sandbox)).toBe(plain(net.getNetwork('net_gateway').ipv4?.gateway))
+  })
+
+  it('is what its endpoints tell of as long as it reaches the outside by it, as libnetwork does', async () => {
+    const { sandbox, endpoint } = await attach('web')
+    const [, gateway] = sandbox.endpoints()
+    const bridge = await net.createNetwork({ name: 'bridge' })
+    const other = await bridge.createEndpoint({ name: 'web' })
+    const macAddressIn = async (one: Endpoint): Promise<unknown> =>
+      (await one.driverInfo())['com.docker.network.endpoint.macaddress']
+
+    expect(await macAddressIn(endpoint)).toBe(gateway?.macAddress)
+    expect(await macAddressIn(other)).toBe(other.macAddress)
+
+    await other.join(sandbox)
+    expect(await macAddressIn(endpoint)).toBe(endpoint.macAddress)
+    await other.leave(sandbox)
+    await endpoint.leave(sandbox)
+    expect(await macAddressIn(endpoint)).toBe(endpoint.macAddress)
   })
 
   it('has none once it is on no such network, or only on internal ones', async () => {

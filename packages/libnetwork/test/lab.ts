@@ -1,11 +1,21 @@
 import { once } from 'node:events'
-import { existsSync } from 'node:fs'
+import { existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
 import { get } from 'node:http'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { bridgeDriver } from '@net/drivers-bridge'
 import type { JoinPlan, NetworkDriver, NetworkPlan } from '@net/driverapi'
 import { ip, nftRuleset } from '@net/netlink-ffi/testing'
 import { expect } from 'vitest'
-import type { Controller, Sandbox } from '../src/index.ts'
+import {
+  openController,
+  type Attachment,
+  type Controller,
+  type ControllerOptions,
+  type Endpoint,
+  type Network,
+  type Sandbox,
+} from '../src/index.ts'
 
 /** A bridge driver whose plans a test can spoil: the kernel itself then makes a step fail. */
 export function spoiledDriver(spoil: {
@@ -42,6 +52,72 @@ export async function expectNothingLeft(controller: Controller, before: Traces):
   await controller.close()
   expect(traces()).toEqual(before)
   expect(existsSync(`/run/net/${controller.id}`)).toBe(false)
+}
+
+/** A folder of controllers that are opened one after another, and the host as it was before the first. */
+export class StateFolder {
+  readonly path: string
+  readonly before = traces()
+
+  constructor(name: string) {
+    this.path = mkdtempSync(join(tmpdir(), `${name}-`))
+  }
+
+  get places(): { readonly stateDirectory: string; readonly runtimeDirectory: string } {
+    return { stateDirectory: join(this.path, 'state'), runtimeDirectory: join(this.path, 'run') }
+  }
+
+  /** Has a last controller delete what the others kept, looks for what is left, and removes the folder. */
+  async expectNothingLeft(options: ControllerOptions = {}): Promise<void> {
+    const last = await openController({ ...this.places, ...options, onClose: 'delete' })
+    await last.close()
+    expect(traces()).toEqual(this.before)
+    const { runtimeDirectory } = this.places
+    expect(existsSync(runtimeDirectory) ? readdirSync(runtimeDirectory) : []).toEqual([])
+    rmSync(this.path, { recursive: true })
+  }
+}
+
+/** A container of that name with a published port. */
+export function attachPublished(net: Controller, network: Network | string, name: string): Promise<Attachment> {
+  return net.attach({
+    network,
+    endpoint: { name, ports: [{ containerPort: 80 }] },
+    sandbox: { containerId: name },
+  })
+}
+
+/** A container of that name with a published port, and a range of a hundred. */
+export function attachWithRange(net: Controller, network: Network, name: string): Promise<Attachment> {
+  return net.attach({
+    network,
+    endpoint: { name, ports: [{ containerPort: 80 }, { containerPort: 8000, containerPortEnd: 8099 }] },
+    sandbox: { containerId: name },
+  })
+}
+
+/** Where the host asks for the first published port. */
+export function urlOf(endpoint: Endpoint): string {
+  return `http://127.0.0.1:${endpoint.ports()[0]?.hostPort ?? 0}/`
+}
+
+/** A container that answers `hello` at `url` until it is disposed of. */
+export interface Web extends Attachment, AsyncDisposable {
+  readonly network: Network
+  readonly url: string
+}
+
+/** Makes the network `blue` with the container `web`, which answers on a published port. */
+export async function openWeb(net: Controller, options: { readonly ipv6?: boolean } = {}): Promise<Web> {
+  const network = await net.createNetwork({ name: 'blue', ...options })
+  const attached = await attachPublished(net, network, 'web')
+  const server = await serve(attached.sandbox, 'hello')
+  return {
+    ...attached,
+    network,
+    url: urlOf(attached.endpoint),
+    [Symbol.asyncDispose]: () => server[Symbol.asyncDispose](),
+  }
 }
 
 /** What a program prints that runs in the sandbox. */

@@ -2,7 +2,7 @@ import { spawnSync } from 'node:child_process'
 import { describeKernel, enterFreshHost } from '@net/netlink-ffi/testing'
 import { afterEach, beforeEach, expect, it } from 'vitest'
 import { openController, type Controller, type Network } from '../src/index.ts'
-import { expectNothingLeft, outputOf, traces, type Traces } from './lab.ts'
+import { attachWithRange, expectNothingLeft, outputOf, traces, type Traces } from './lab.ts'
 import { readMetrics } from './strict-metrics.ts'
 
 await enterFreshHost()
@@ -23,12 +23,7 @@ function metric(family: string, key = '', options: { bySandbox?: boolean } = {})
   return readMetrics(net.metrics(options)).get(family)?.samples.get(key)
 }
 
-const attach = (name: string) =>
-  net.attach({
-    network,
-    endpoint: { name, ports: [{ containerPort: 80 }, { containerPort: 8000, containerPortEnd: 8099 }] },
-    sandbox: { containerId: name },
-  })
+const attach = (name: string) => attachWithRange(net, network, name)
 
 describeKernel('the metrics of a controller', () => {
   it('count what is there, and how long it took', async () => {

@@ -1,5 +1,5 @@
 import type { ChildProcess } from 'node:child_process'
-import { spawn } from 'node:child_process'
+import { spawn, spawnSync } from 'node:child_process'
 import { once, type EventEmitter } from 'node:events'
 import { closeSync, openSync, writeFileSync } from 'node:fs'
 import { createInterface } from 'node:readline'
@@ -13,6 +13,7 @@ import {
   RouteSocket,
   setLink,
 } from '@net/netlink-ffi'
+import { nftRuleset } from '@net/netlink-ffi/testing'
 import { randomId } from '@net/types'
 import type { Endpoint, Sandbox } from '../src/index.ts'
 
@@ -56,17 +57,17 @@ export class Place {
   }
 
   /** What is answered at `address`, such as `web sees 10.0.1.1`, or why nothing is. */
-  async ask(address: string, port: number): Promise<string> {
+  async ask(address: string, port: number, waitMs = SILENCE_MS): Promise<string> {
     const id = this.#questions++
     const answer = new Promise<{ text?: string; error?: string }>((resolve) => this.#waiting.set(id, resolve))
-    this.#child.stdin?.write(`${JSON.stringify({ id, address, port, waitMs: SILENCE_MS })}\n`)
+    this.#child.stdin?.write(`${JSON.stringify({ id, address, port, waitMs })}\n`)
     const { text, error } = await answer
     return text ?? error ?? ''
   }
 
   /** Whether somebody answers at `address`. */
-  async reaches(address: string, port: number): Promise<boolean> {
-    return (await this.ask(address, port)).includes(' sees ')
+  async reaches(address: string, port: number, waitMs?: number): Promise<boolean> {
+    return (await this.ask(address, port, waitMs)).includes(' sees ')
   }
 
   async close(): Promise<void> {
@@ -80,6 +81,11 @@ export class Place {
 /** Starts a place in the sandbox of `endpoint`: it answers on port 80, and on 81 which nobody publishes. */
 export function placeIn(sandbox: Sandbox, name: string): Promise<Place> {
   return Place.open(name, [80, 81], (...args) => sandbox.spawn(...args))
+}
+
+/** The same in the namespace at `key`: it outlives the controller. */
+export function placeAt(key: string, name: string): Promise<Place> {
+  return Place.open(name, [80, 81], (...args) => inNamespaceAt(key, () => spawn(...args)))
 }
 
 /** Starts a place on the host, without ports. */
@@ -151,4 +157,20 @@ export function filterBridges(on: boolean): void {
 export function addressesOf(endpoint: Endpoint): { readonly 4: string; readonly 6: string } {
   const plain = (cidr: string | undefined): string => (cidr ?? '').replace(/\/.*/, '')
   return { 4: plain(endpoint.address), 6: plain(endpoint.address6) }
+}
+
+/** All packet rules of the host, as `nft` and the programs of iptables tell, in an order of their own. */
+export function packetRules(): string[] {
+  const { nftables } = nftRuleset() as { nftables: object[] }
+  const whatTheySay = (key: string, value: unknown): unknown => {
+    if (key === 'handle' || key === 'counter') return undefined
+    // In a set, as their hashes fall.
+    return key === 'elem' ? (value as object[]).map((element) => JSON.stringify(element)).sort() : value
+  }
+  const saved = ['iptables-save', 'ip6tables-save'].flatMap((command) =>
+    String(spawnSync(command).stdout)
+      .split('\n')
+      .filter((line) => line.startsWith('-A ')),
+  )
+  return [...nftables.map((item) => JSON.stringify(item, whatTheySay)), ...saved].sort()
 }

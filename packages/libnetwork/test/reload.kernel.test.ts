@@ -1,39 +1,33 @@
-import { mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { defaultIpam, serveIpam } from '@net/ipam'
 import { describeKernel, enterFreshHost } from '@net/netlink-ffi/testing'
 import type { RunningPlugin } from '@net/plugins'
 import { afterEach, beforeEach, expect, it } from 'vitest'
 import { openController, type Controller, type ControllerOptions } from '../src/index.ts'
-import { fetchFrom, outputOf, plain, serve, spoiledDriver, traces, type Traces } from './lab.ts'
+import { fetchFrom, outputOf, plain, serve, spoiledDriver, StateFolder } from './lab.ts'
 
 await enterFreshHost()
 
-let before: Traces
-let folder: string
+let folder: StateFolder
 let net: Controller
 
-const open = async (options: ControllerOptions = {}): Promise<Controller> => {
-  net = await openController({
-    drivers: [spoiledDriver({})],
-    stateDirectory: join(folder, 'state'),
-    plugins: { socketFolders: [folder], specFolders: [], retryMs: 0 },
-    ...options,
-  })
+const options = (): ControllerOptions => ({
+  ...folder.places,
+  drivers: [spoiledDriver({})],
+  plugins: { socketFolders: [folder.path], specFolders: [], retryMs: 0 },
+})
+const open = async (): Promise<Controller> => {
+  net = await openController(options())
   return net
 }
 beforeEach(async () => {
-  before = traces()
-  folder = mkdtempSync(join(tmpdir(), 'reload-'))
+  folder = new StateFolder('reload')
   await open()
 })
 afterEach(async () => {
   await net.close()
-  await open({ onClose: 'delete' })
-  await net.close()
-  expect(traces()).toEqual(before)
-  rmSync(folder, { recursive: true })
+  await folder.expectNothingLeft(options())
 })
 
 describeKernel('reloading the configuration', () => {
@@ -127,7 +121,7 @@ describeKernel('an address manager that is a plugin', () => {
     const ipam = defaultIpam({ pools: [{ base: '10.88.0.0/16', size: 24 }] })
     // It remembers by itself what it gave.
     const remembering = { ...ipam, capabilities: { ...ipam.capabilities, requiresRequestReplay: false } }
-    plugin = await serveIpam(remembering, { path: join(folder, 'far.sock') })
+    plugin = await serveIpam(remembering, { path: join(folder.path, 'far.sock') })
   }
 
   it('is found by its name when it is asked for first, and again after a restart', async () => {

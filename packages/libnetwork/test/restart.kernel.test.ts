@@ -1,7 +1,6 @@
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { readdirSync, readFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { once } from 'node:events'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { memoryStore, type Store } from '@net/datastore'
 import type { PublishedPort } from '@net/driverapi'
@@ -9,35 +8,35 @@ import { deleteNamespace, deleteTable, NftablesSocket, RouteSocket } from '@net/
 import { describeKernel, enterFreshHost, ip, ipIn } from '@net/netlink-ffi/testing'
 import { afterEach, beforeEach, expect, it } from 'vitest'
 import { openController, type Controller, type ControllerEvent, type ControllerOptions } from '../src/index.ts'
-import { fetchFrom, fetchFromHost, outputOf, plain, serve, traces, type Traces } from './lab.ts'
+import {
+  attachPublished,
+  fetchFrom,
+  fetchFromHost,
+  openWeb,
+  outputOf,
+  plain,
+  serve,
+  StateFolder,
+  urlOf,
+} from './lab.ts'
 
 await enterFreshHost()
 
-let before: Traces
-let folder: string
+let folder: StateFolder
 let net: Controller
 
 const open = async (options: ControllerOptions = {}): Promise<Controller> => {
-  net = await openController({
-    stateDirectory: join(folder, 'state'),
-    runtimeDirectory: join(folder, 'run'),
-    ...options,
-  })
+  net = await openController({ ...folder.places, ...options })
   return net
 }
 
 beforeEach(async () => {
-  before = traces()
-  folder = mkdtempSync(join(tmpdir(), 'restart-'))
+  folder = new StateFolder('restart')
   await open()
 })
 afterEach(async () => {
   await net.close()
-  const last = await open({ onClose: 'delete' })
-  await last.close()
-  expect(traces()).toEqual(before)
-  expect(existsSync(join(folder, 'run')) ? readdirSync(join(folder, 'run')) : []).toEqual([])
-  rmSync(folder, { recursive: true })
+  await folder.expectNothingLeft()
 })
 
 /** What the controller said when it was opened. */
@@ -107,14 +106,8 @@ describeKernel('a controller that is closed and opened again', () => {
   })
 
   it('does not touch the traffic of containers, which goes on while nobody is there', async () => {
-    const network = await net.createNetwork({ name: 'blue', ipv6: true })
-    const { sandbox, endpoint } = await net.attach({
-      network,
-      endpoint: { name: 'web', ports: [{ containerPort: 80 }] },
-      sandbox: { containerId: 'web' },
-    })
-    await using _server = await serve(sandbox, 'hello')
-    const url = `http://127.0.0.1:${endpoint.ports()[0]?.hostPort ?? 0}/`
+    await using web = await openWeb(net, { ipv6: true })
+    const { url } = web
     expect(await fetchFromHost(url)).toBe('hello')
     await net.close()
 
@@ -129,11 +122,7 @@ describeKernel('a controller that is closed and opened again', () => {
 
   it('finds networks again, and no sandboxes, where the host was started anew', async () => {
     const network = await net.createNetwork({ name: 'blue' })
-    await net.attach({
-      network,
-      endpoint: { name: 'web', ports: [{ containerPort: 80 }] },
-      sandbox: { containerId: 'web' },
-    })
+    await attachPublished(net, network, 'web')
     const kept = await network.createEndpoint({ name: 'kept' })
     await net.close()
     await forgetEverything(net.id)
@@ -157,15 +146,9 @@ describeKernel('a controller that is closed and opened again', () => {
   })
 
   it('puts right what was undone while nobody was there', async () => {
-    const network = await net.createNetwork({ name: 'blue' })
-    const { sandbox, endpoint } = await net.attach({
-      network,
-      endpoint: { name: 'web', ports: [{ containerPort: 80 }] },
-      sandbox: { containerId: 'web' },
-    })
-    await using _server = await serve(sandbox, 'hello')
-    const url = `http://127.0.0.1:${endpoint.ports()[0]?.hostPort ?? 0}/`
-    const { bridge } = network.options as { bridge: string }
+    await using web = await openWeb(net)
+    const { url } = web
+    const { bridge } = web.network.options as { bridge: string }
     await net.close()
     ip('link', 'del', bridge)
     for (const { ifname } of ip('link', 'show', 'type', 'veth') as { ifname: string }[]) ip('link', 'del', ifname)
@@ -176,11 +159,7 @@ describeKernel('a controller that is closed and opened again', () => {
 
   it('says which port another program took meanwhile, and lets it lead on', async () => {
     const network = await net.createNetwork({ name: 'blue' })
-    const { endpoint } = await net.attach({
-      network,
-      endpoint: { name: 'web', ports: [{ containerPort: 80 }] },
-      sandbox: { containerId: 'web' },
-    })
+    const { endpoint } = await attachPublished(net, network, 'web')
     const [port] = JSON.parse(JSON.stringify(endpoint.ports())) as PublishedPort[]
     await net.close()
     const thief = createServer().listen(port?.hostPort)
@@ -196,17 +175,13 @@ describeKernel('a controller that is closed and opened again', () => {
   it('touches nothing of another one on the host, whatever their names', async () => {
     const make = async (controller: Controller, pool: string): Promise<string> => {
       const network = await controller.createNetwork({ name: 'blue', ipam: { pools: [{ pool }] } })
-      const { endpoint } = await controller.attach({
-        network,
-        endpoint: { name: 'web', ports: [{ containerPort: 80 }] },
-        sandbox: { containerId: 'web' },
-      })
-      return `http://127.0.0.1:${endpoint.ports()[0]?.hostPort ?? 0}/`
+      const { endpoint } = await attachPublished(controller, network, 'web')
+      return urlOf(endpoint)
     }
     const url = await make(net, '10.1.0.0/24')
     await using _server = await serve(net.getSandbox('web'), 'mine')
     const as = links()
-    const places = { stateDirectory: join(folder, 'other'), runtimeDirectory: join(folder, 'run') }
+    const places = { stateDirectory: join(folder.path, 'other'), runtimeDirectory: join(folder.path, 'run') }
     const first = await openController(places)
     await make(first, '10.2.0.0/24')
     await first.close()
@@ -223,9 +198,10 @@ describeKernel('a controller that is closed and opened again', () => {
   })
 
   it('is one at a time on a state directory', async () => {
-    await expect(
-      openController({ stateDirectory: join(folder, 'state'), runtimeDirectory: join(folder, 'run') }),
-    ).rejects.toMatchObject({ code: 'ERR_CONTROLLER_RUNNING', pid: process.pid })
+    await expect(openController(folder.places)).rejects.toMatchObject({
+      code: 'ERR_CONTROLLER_RUNNING',
+      pid: process.pid,
+    })
   })
 })
 
@@ -242,7 +218,7 @@ function ids(controller: Controller, name: string): string {
 describeKernel('records that cannot be read', () => {
   it('are told of and kept; the others are taken over, and nothing that may be theirs is removed', async () => {
     const local = memoryStore()
-    const places = { runtimeDirectory: join(folder, 'other'), stores: { local } }
+    const places = { runtimeDirectory: join(folder.path, 'other'), stores: { local } }
     const first = await openController(places)
     const network = await first.createNetwork({ name: 'blue' })
     const web = await first.attach({ network, endpoint: { name: 'web' }, sandbox: { containerId: 'web' } })
@@ -291,7 +267,7 @@ async function change(
 
 /** What a restart of the host leaves of a controller: nothing but its store. */
 async function forgetEverything(id: string): Promise<void> {
-  for (const name of readdirSync(join(folder, 'run', id))) deleteNamespace(join(folder, 'run', id, name))
+  for (const name of readdirSync(join(folder.path, 'run', id))) deleteNamespace(join(folder.path, 'run', id, name))
   using routes = RouteSocket.open()
   await routes.deleteLinks(routes.listLinks().flatMap(({ alias, index }) => (alias === `net:${id}` ? [index] : [])))
   using nftables = NftablesSocket.open()

@@ -1,15 +1,5 @@
 import { execFileSync } from 'node:child_process'
-import {
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  truncateSync,
-  writeFileSync,
-} from 'node:fs'
-import { tmpdir } from 'node:os'
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { memoryStore, type Store } from '@net/datastore'
 import { openLmdbStore, restoreLmdbStore } from '@net/datastore-lmdb'
@@ -18,41 +8,27 @@ import { describeKernel, enterFreshHost } from '@net/netlink-ffi/testing'
 import { shortId } from '@net/types'
 import { afterEach, beforeEach, expect, it, vi } from 'vitest'
 import { openController, type Attachment, type Controller, type ControllerOptions } from '../src/index.ts'
-import { fetchFromHost, serve, traces, type Traces } from './lab.ts'
+import { attachPublished, fetchFromHost, openWeb, StateFolder, traces } from './lab.ts'
 
 await enterFreshHost()
 
-let before: Traces
-let folder: string
+let folder: StateFolder
 
-const open = (options: ControllerOptions = {}): Promise<Controller> =>
-  openController({ stateDirectory: join(folder, 'state'), runtimeDirectory: join(folder, 'run'), ...options })
+const open = (options: ControllerOptions = {}): Promise<Controller> => openController({ ...folder.places, ...options })
 
-const attach = (net: Controller, name: string): Promise<Attachment> =>
-  net.attach({
-    network: 'blue',
-    endpoint: { name, ports: [{ containerPort: 80 }] },
-    sandbox: { containerId: name },
-  })
+const attach = (net: Controller, name: string): Promise<Attachment> => attachPublished(net, 'blue', name)
 
 beforeEach(() => {
-  before = traces()
-  folder = mkdtempSync(join(tmpdir(), 'state-'))
-  mkdirSync(join(folder, 'state'))
+  folder = new StateFolder('state')
+  mkdirSync(folder.places.stateDirectory)
 })
-afterEach(async () => {
-  await (await open({ onClose: 'delete' })).close()
-  expect(traces()).toEqual(before)
-  rmSync(folder, { recursive: true })
-})
+afterEach(() => folder.expectNothingLeft())
 
 describeKernel('an opening that fails', () => {
   it('leaves living containers what they live on', async () => {
     const first = await open()
-    await first.createNetwork({ name: 'blue' })
-    const { sandbox, endpoint } = await attach(first, 'web')
-    await using _server = await serve(sandbox, 'hello')
-    const url = `http://127.0.0.1:${endpoint.ports()[0]?.hostPort ?? 0}/`
+    await using web = await openWeb(first)
+    const { url } = web
     await first.close()
     using other = DatagramSocket.bind({ address: '127.0.0.1', port: 0 })
 
@@ -65,27 +41,25 @@ describeKernel('an opening that fails', () => {
     using other = DatagramSocket.bind({ address: '127.0.0.1', port: 0 })
 
     await expect(open({ dns: { host: { port: other.localAddress.port } } })).rejects.toThrow('EADDRINUSE')
-    expect(traces()).toEqual(before)
+    expect(traces()).toEqual(folder.before)
   })
 })
 
 describeKernel('a full disk', () => {
   it('refuses what it has no room for, and nothing else is touched', async () => {
-    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=2m', 'none', join(folder, 'state')])
+    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=2m', 'none', folder.places.stateDirectory])
     try {
       const net = await open()
-      await net.createNetwork({ name: 'blue', ipv6: true })
-      const { sandbox, endpoint } = await attach(net, 'web')
-      await using _server = await serve(sandbox, 'hello')
-      const url = `http://127.0.0.1:${endpoint.ports()[0]?.hostPort ?? 0}/`
-      const filler = join(folder, 'state', 'filler')
+      await using web = await openWeb(net, { ipv6: true })
+      const { url } = web
+      const filler = join(folder.places.stateDirectory, 'filler')
       fill(filler)
       const as = traces()
 
       const refusals = await attachUntilRefused(net)
       expect(refusals).toMatchObject({ code: 'ERR_STORE_FULL', kind: 'no-service' })
       await expect(net.createNetwork({ name: 'red' })).rejects.toMatchObject({ code: 'ERR_STORE_FULL' })
-      await expect(endpoint.publish([{ containerPort: 81 }])).rejects.toMatchObject({ code: 'ERR_STORE_FULL' })
+      await expect(web.endpoint.publish([{ containerPort: 81 }])).rejects.toMatchObject({ code: 'ERR_STORE_FULL' })
       for (const one of net.sandboxes()) if (one.containerId !== 'web') await free(filler, () => one.delete())
       await vi.waitFor(() => {
         expect(traces()).toEqual(as)
@@ -100,7 +74,7 @@ describeKernel('a full disk', () => {
       expect(await fetchFromHost(url)).toBe('hello')
       await last.close()
     } finally {
-      execFileSync('umount', ['-l', join(folder, 'state')])
+      execFileSync('umount', ['-l', folder.places.stateDirectory])
     }
   })
 })
@@ -136,21 +110,21 @@ async function attachUntilRefused(net: Controller): Promise<unknown> {
 
 describeKernel('a state directory', () => {
   it('that cannot be written is refused', async () => {
-    execFileSync('mount', ['-t', 'tmpfs', '-o', 'ro', 'none', join(folder, 'state')])
+    execFileSync('mount', ['-t', 'tmpfs', '-o', 'ro', 'none', folder.places.stateDirectory])
     try {
       await expect(open()).rejects.toMatchObject({ code: 'ERR_STORE_READ_ONLY', kind: 'forbidden' })
-      expect(traces()).toEqual(before)
+      expect(traces()).toEqual(folder.before)
     } finally {
-      execFileSync('umount', ['-l', join(folder, 'state')])
+      execFileSync('umount', ['-l', folder.places.stateDirectory])
     }
   })
 
   it('that is a file is refused', async () => {
-    const path = join(folder, 'file')
+    const path = join(folder.path, 'file')
     writeFileSync(path, 'mine')
 
     await expect(open({ stateDirectory: path })).rejects.toThrow(/ENOTDIR|EEXIST/)
-    expect([readFileSync(path, 'utf8'), traces()]).toEqual(['mine', before])
+    expect([readFileSync(path, 'utf8'), traces()]).toEqual(['mine', folder.before])
   })
 
   it('of a newer version is refused, and left as it is', async () => {
@@ -162,18 +136,16 @@ describeKernel('a state directory', () => {
 
     await expect(openController({ stores: { local } })).rejects.toMatchObject({ code: 'ERR_STORE_VERSION' })
     expect(new TextDecoder().decode((await local.get('controllers/self')).value)).toBe(newer)
-    expect(traces()).toEqual(before)
+    expect(traces()).toEqual(folder.before)
     await local.close()
   })
 
   it('with a damaged database is refused and kept, while containers go on, and is restored from its snapshot', async () => {
     const first = await open()
-    await first.createNetwork({ name: 'blue' })
-    const { sandbox, endpoint } = await attach(first, 'web')
-    await using _server = await serve(sandbox, 'hello')
-    const url = `http://127.0.0.1:${endpoint.ports()[0]?.hostPort ?? 0}/`
+    await using web = await openWeb(first)
+    const { url } = web
     await first.close()
-    const path = join(folder, 'state', 'store')
+    const path = join(folder.places.stateDirectory, 'store')
     truncateSync(join(path, 'data.mdb'), 5000)
 
     await expect(open()).rejects.toMatchObject({ code: 'ERR_STORE_DAMAGED' })
@@ -215,9 +187,9 @@ describeKernel('a record that names a path which is not ours', () => {
     const first = await open()
     const sandbox = await first.createSandbox({ containerId: 'web', dns: false })
     await first.close()
-    const victim = join(folder, 'victim')
+    const victim = join(folder.path, 'victim')
     mkdirSync(`${victim}.files`)
-    const store = await openLmdbStore({ path: join(folder, 'state', 'store') })
+    const store = await openLmdbStore({ path: join(folder.places.stateDirectory, 'store') })
     const undo = await change(store, `sandboxes/${sandbox.id}`, { key: victim, phase: 'deleting' })
 
     await store.close()
@@ -226,7 +198,7 @@ describeKernel('a record that names a path which is not ours', () => {
     await again.close()
     expect(existsSync(`${victim}.files`)).toBe(true)
 
-    const mended = await openLmdbStore({ path: join(folder, 'state', 'store') })
+    const mended = await openLmdbStore({ path: join(folder.places.stateDirectory, 'store') })
     await mended.put(`sandboxes/${sandbox.id}`, undo)
     await mended.close()
     expect(sandbox.key.endsWith(shortId(sandbox.id))).toBe(true)

@@ -52,6 +52,8 @@ export interface ExecutorDeps {
 export interface Restored {
   readonly networks: readonly NetworkPlan[]
   readonly joins: readonly { readonly key: string; readonly plan: JoinPlan }[]
+  /** What may have been begun and is not to be: what there is of it is deleted. @defaultValue nothing */
+  readonly begun?: readonly JoinPlan[] | undefined
   /** Not everything that is wanted is known: nothing is deleted. */
   readonly keepStrangers: boolean
 }
@@ -191,21 +193,21 @@ export class Executor {
    *
    * @throws SysctlError (`ERR_SYSCTL`), and what the firewall throws
    */
-  async restore({ networks, joins, keepStrangers }: Restored): Promise<void> {
+  async restore({ networks, joins, begun = [], keepStrangers }: Restored): Promise<void> {
     for (const { forwarding, sysctls } of networks) {
       await this.#turns.take()
       await this.#forwarding.switchOn(forwarding ?? [])
       // Those of a bridge that is missing are written when it is made.
       writeSysctls(sysctls.map((sysctl) => ({ ...sysctl, optional: true })))
     }
-    const { unfinished, strangers, known } = this.#sortLinks(await this.#listLinks(), networks, joins)
+    const { unfinished, strangers, known } = this.#sortLinks(await this.#listLinks(), { networks, joins, begun })
     if (unfinished.length > 0) await this.#reaper.delete(unfinished.map(({ index }) => index))
     const indexesOf = (names: readonly string[]): number[] => names.map((name) => known.get(name)?.index ?? 0)
     const watch = this.#drift ?? this.#watchDrift('repair')
     for (const plan of networks) watch.addNetwork(plan, indexesOf(plan.links.map(({ name }) => name)))
     for (const { key, plan } of joins) {
       await this.#turns.take()
-      watch.addJoin(key, plan, indexesOf(plan.sandbox.links.map(({ create }) => create.hostName)))
+      watch.addJoin(key, plan, indexesOf(hostNamesOf(plan)))
     }
     await watch.repair([...known.values()], this.#turns)
     if (watch !== this.#drift) watch.close()
@@ -243,7 +245,7 @@ export class Executor {
     this.#drift?.removeSandbox(key)
     const facts = plans.flatMap(({ firewall }) => firewall)
     if (facts.length > 0) await this.#firewall.change({ remove: facts })
-    const links = this.#ownLinks(plans.flatMap(({ sandbox }) => sandbox.links.map(({ create }) => create.hostName)))
+    const links = this.#ownLinks(plans.flatMap(hostNamesOf))
     for (const link of links) this.#interfaces.silence(link)
     for (const { sandbox } of plans) if (sandbox.existing !== undefined) this.#saveExisting(key, sandbox.existing)
     deleteSandboxNamespace(key)
@@ -298,7 +300,7 @@ export class Executor {
       for (const link of plan.sandbox.existing) this.#existing.giveBack(key, link)
       this.#flows.leave(plan.sandbox.existing)
     }
-    await this.#deleteOwn(plan.sandbox.links.map(({ create }) => create.hostName))
+    await this.#deleteOwn(hostNamesOf(plan))
     this.#flows.leave(plan.sandbox.links)
   }
 
@@ -457,11 +459,21 @@ export class Executor {
    * goes up last, and bears our name from shortly after it is made. Where the host's end of an interface is down, nobody
    * knows what the sandbox has of it. Links that bear our name and that no plan has are strangers.
    */
-  #sortLinks(links: readonly Link[], networks: readonly NetworkPlan[], joins: Restored['joins']): SortedLinks {
+  #sortLinks(
+    links: readonly Link[],
+    {
+      networks,
+      joins,
+      begun,
+    }: Required<Pick<Restored, 'networks' | 'joins'>> & { readonly begun: readonly JoinPlan[] },
+  ): SortedLinks {
     const bridges = new Set(networks.flatMap(({ links }) => links.map(({ name }) => name)))
-    const ports = new Set(joins.flatMap(({ plan }) => plan.sandbox.links.map(({ create }) => create.hostName)))
+    const ports = new Set(joins.flatMap(({ plan }) => hostNamesOf(plan)))
+    const begunPorts = new Set(begun.flatMap(hostNamesOf))
     const isUnfinished = ({ name, kind, alias, group, up }: Link): boolean => {
+      if (begunPorts.has(name) && kind === 'veth' && alias === this.#owner) return true
       if (up) return false
+      if (begunPorts.has(name) && kind === 'veth') return alias === undefined
       if (kind === 'veth') return ports.has(name) && (alias === undefined || alias === this.#owner)
       return kind === 'bridge' && bridges.has(name) && alias === undefined && group === NETWORK_LINK_GROUP
     }
@@ -479,4 +491,9 @@ export class Executor {
   #ownLinks(names: readonly string[]): Link[] {
     return names.map((name) => this.#routes.findLink(name)).filter((link): link is Link => link?.alias === this.#owner)
   }
+}
+
+/** Names of the host's ends of what a plan makes. */
+function hostNamesOf({ sandbox }: JoinPlan): string[] {
+  return sandbox.links.map(({ create }) => create.hostName)
 }

@@ -27,6 +27,7 @@ export type { Question } from './message.ts'
 export { NameTable, type EndpointNames, type NamedService } from './name-table.ts'
 export type { Place } from './places.ts'
 export type { NameRecords, RecordSource, ServiceTarget } from './record-source.ts'
+export { removeLeftRules } from './redirect.ts'
 export { transformForInternalResolver, transformForLegacyNetwork } from './resolv-conf-transform.ts'
 export {
   addOption,

@@ -5,6 +5,7 @@ import {
   deleteTable,
   deleteTableOffLoop,
   encodedOnce,
+  inNamespaceAt,
   nftExpression,
   NftablesSocket,
   type BaseChain,
@@ -78,6 +79,14 @@ function commentOf({ address, udpPort, tcpPort }: Listening): string {
  */
 export function removeRedirect(): () => Promise<void> {
   return deleteTableOffLoop(table)
+}
+
+/**
+ * Takes away what the resolver of a process that died left in the namespace at `path`, which lives on without us. What
+ * is not there is no error.
+ */
+export async function removeLeftRules(path: string): Promise<void> {
+  await inNamespaceAt(path, removeRedirect)()
 }
 
 function redirectRules(listening: Listening): NetlinkMessage[] {

@@ -32,3 +32,9 @@ it('knows the words for a lack of rights', async () => {
 it('survives a program that ends without reading', async () => {
   await expect(runProgram('false', [], 'x'.repeat(1_000_000))).rejects.toMatchObject({ code: 'ERR_IPTABLES_FAILED' })
 })
+
+it('does not listen to a program that says too much', async () => {
+  await expect(runProgram('yes', [], '')).rejects.toMatchObject({
+    ...{ code: 'ERR_IPTABLES_FAILED', message: 'yes failed with status none: more than 67108864 bytes of output' },
+  })
+})

@@ -5,6 +5,8 @@ import { FirewallNotPermittedError, IptablesFailedError, IptablesMissingError } 
 const commands = { 4: 'iptables', 6: 'ip6tables' } as const
 /** What a program says of its failure is kept up to that length. */
 const MAX_WORDS = 1_000
+/** Half a million rules. What lists more is not listened to. */
+const MAX_OUTPUT_BYTES = 64 * 1024 * 1024
 
 /** Where packet rules are read and written by the programs of iptables. */
 export interface IptablesCommands {
@@ -30,7 +32,12 @@ export function runProgram(command: string, args: readonly string[], input: stri
     const child = spawn(command, args, { env, stdio: 'pipe' })
     const output: Buffer[] = []
     let words = ''
-    child.stdout.on('data', (bytes: Buffer) => output.push(bytes))
+    let room = MAX_OUTPUT_BYTES
+    child.stdout.on('data', (bytes: Buffer) => {
+      room -= bytes.length
+      if (room >= 0) output.push(bytes)
+      else child.kill('SIGKILL')
+    })
     child.stderr.on('data', (bytes: Buffer) => (words = `${words}${bytes.toString()}`.slice(0, MAX_WORDS)))
     // It may end before it has read all: its status says why.
     child.stdin.on('error', () => undefined)
@@ -38,7 +45,8 @@ export function runProgram(command: string, args: readonly string[], input: stri
       reject(new IptablesMissingError(command, cause))
     })
     child.once('close', (status) => {
-      if (status === 0) resolve(Buffer.concat(output).toString())
+      if (room < 0) reject(new IptablesFailedError(command, status, `more than ${MAX_OUTPUT_BYTES} bytes of output`))
+      else if (status === 0) resolve(Buffer.concat(output).toString())
       else reject(failure(command, status, words.trim()))
     })
     child.stdin.end(input)

@@ -1,12 +1,13 @@
-import type { FirewallChange, FirewallFact } from '@net/driverapi'
-import { ClosedError, Mutex, silentLogger, type AddressFamily, type CallOptions, type Logger } from '@net/types'
+import type { FirewallChange, FirewallFact, FirewallReport } from '@net/driverapi'
+import { ClosedError, Mutex, silentLogger, Turns, type AddressFamily, type CallOptions, type Logger } from '@net/types'
 import { InvalidFactError } from '../errors.ts'
 import type { CheckedFact } from '../fact.ts'
 import type { TableFirewall } from '../firewall.ts'
 import { HeldFacts } from '../held-facts.ts'
 import { MAX_PREFIX } from './chains.ts'
 import { iptablesCommands, type IptablesCommands } from './commands.ts'
-import { parseSaved, removalText, restoreText } from './restore-text.ts'
+import { inspectChains } from './inspect-chains.ts'
+import { parseSaved, removalText, restoreText, type Present } from './restore-text.ts'
 import { rulesOf } from './rules.ts'
 
 /** What the caller chooses. */
@@ -25,6 +26,8 @@ export interface IptablesDeps {
   readonly logger?: Logger | undefined
   /** @defaultValue the programs of the host */
   readonly commands?: IptablesCommands | undefined
+  /** How long work lets the event loop turn. @defaultValue its own */
+  readonly turns?: Turns | undefined
 }
 
 const CHAIN_NAME = /^[A-Za-z][A-Za-z0-9_-]*$/
@@ -44,10 +47,10 @@ export async function openIptablesFirewall(
   const { prefix = 'NET', userChain = 'NET-USER', facts = [] } = options
   checkName('prefix', prefix, MAX_PREFIX)
   checkName('userChain', userChain, MAX_CHAIN_NAME)
-  const { logger = silentLogger, commands = iptablesCommands } = deps
+  const { logger = silentLogger, commands = iptablesCommands, turns = new Turns() } = deps
   const held = new HeldFacts()
   const difference = held.difference({ add: facts })
-  const chains = new Chains(prefix, userChain, commands)
+  const chains = new Chains({ prefix, userChain }, { commands, turns })
   await chains.open(difference.added, logger)
   held.apply(difference)
   return new IptablesFirewall(chains, held)
@@ -63,12 +66,19 @@ class Chains {
   readonly #prefix: string
   readonly #userChain: string
   readonly #commands: IptablesCommands
+  readonly #turns: Turns
   #families: readonly AddressFamily[] = [4, 6]
+  /** What the rules were made of last, in the order of the rules. */
+  #made: readonly CheckedFact[] = []
 
-  constructor(prefix: string, userChain: string, commands: IptablesCommands) {
+  constructor(
+    { prefix, userChain }: { readonly prefix: string; readonly userChain: string },
+    { commands, turns }: { readonly commands: IptablesCommands; readonly turns: Turns },
+  ) {
     this.#prefix = prefix
     this.#userChain = userChain
     this.#commands = commands
+    this.#turns = turns
   }
 
   async open(facts: readonly CheckedFact[], logger: Logger): Promise<void> {
@@ -81,7 +91,7 @@ class Chains {
       this.#families = [4]
     }
     try {
-      for (const family of this.#families) await this.#restore(family, facts)
+      await this.#restoreAll(facts)
     } catch (error) {
       await this.#tryAll(() => this.remove(), error)
       throw error
@@ -92,24 +102,53 @@ class Chains {
   async replace(before: readonly CheckedFact[], after: readonly CheckedFact[]): Promise<void> {
     for (const family of this.#families) rulesOf(after, family, this.#prefix)
     try {
-      for (const family of this.#families) await this.#restore(family, after)
+      await this.#restoreAll(after)
     } catch (error) {
-      await this.#tryAll(async () => {
-        for (const family of this.#families) await this.#restore(family, before)
-      }, error)
+      await this.#tryAll(() => this.#restoreAll(before), error)
       throw error
     }
   }
 
   async remove(): Promise<void> {
     for (const family of this.#families) {
-      const present = parseSaved(await this.#commands.save(family))
+      const present = await this.#present(family)
       await this.#commands.restore(family, removalText(rulesOf([], family, this.#prefix), this.#prefix, present))
     }
   }
 
+  /** What the chains hold, beside what `wanted` calls for. */
+  async inspect(wanted: readonly CheckedFact[]): Promise<FirewallReport> {
+    const report = { elements: {}, missing: [] as string[], unexpected: [] as string[] }
+    for (const family of this.#families) {
+      const rules = { wanted: rulesOf(wanted, family, this.#prefix), made: rulesOf(this.#made, family, this.#prefix) }
+      try {
+        const saved = await this.#commands.save(family)
+        const about = { family, prefix: this.#prefix, userChain: this.#userChain, turns: this.#turns }
+        const { elements, missing, unexpected } = await inspectChains(about, saved, rules)
+        Object.assign(report.elements, elements)
+        report.missing.push(...missing)
+        report.unexpected.push(...unexpected)
+      } catch (error) {
+        // Who describes what is wrong wants to see the rest of it too.
+        report.missing.push(
+          `IPv${family}, which cannot be looked at: ${error instanceof Error ? error.message : String(error)}`,
+        )
+      }
+    }
+    return { name: this.#prefix, ...report }
+  }
+
+  async #present(family: AddressFamily): Promise<Present> {
+    return parseSaved(await this.#commands.save(family), this.#turns)
+  }
+
+  async #restoreAll(facts: readonly CheckedFact[]): Promise<void> {
+    for (const family of this.#families) await this.#restore(family, facts)
+    this.#made = facts
+  }
+
   async #restore(family: AddressFamily, facts: readonly CheckedFact[]): Promise<void> {
-    const present = parseSaved(await this.#commands.save(family))
+    const present = await this.#present(family)
     const rules = rulesOf(facts, family, this.#prefix)
     await this.#commands.restore(family, restoreText(rules, this.#prefix, this.#userChain, present))
   }
@@ -141,6 +180,14 @@ class IptablesFirewall implements TableFirewall {
     const difference = this.#held.difference(change)
     await this.#chains.replace(this.#held.all(), this.#held.after(difference))
     this.#held.apply(difference)
+  }
+
+  async inspect(facts: readonly FirewallFact[]): Promise<FirewallReport> {
+    using _turn = await this.#mutex.lock()
+    if (this.#closed) throw new ClosedError('firewall')
+    const wanted = new HeldFacts()
+    wanted.apply(wanted.difference({ add: facts }))
+    return await this.#chains.inspect(wanted.all())
   }
 
   async close(): Promise<void> {

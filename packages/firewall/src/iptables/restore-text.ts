@@ -1,3 +1,4 @@
+import type { Turns } from '@net/types'
 import { jumpsOf, type Jump } from './chains.ts'
 import type { RuleSet, TableName } from './rules.ts'
 
@@ -9,13 +10,21 @@ export interface Present {
   readonly lines: Readonly<Record<TableName, readonly string[]>>
 }
 
-/** Reads what `iptables-save` says. */
-export function parseSaved(text: string): Present {
+/** A host may have a hundred thousand rules of others. */
+const LINES_PER_TURN = 1_000
+
+/** Reads what `iptables-save` says, and lets the event loop turn meanwhile. */
+export async function parseSaved(text: string, turns: Turns): Promise<Present> {
   const lines: Record<TableName, string[]> = { raw: [], nat: [], filter: [] }
   let table: string[] | undefined
-  for (const line of text.split('\n')) {
-    if (line.startsWith('*'))
-      table = TABLES.includes(line.slice(1) as TableName) ? lines[line.slice(1) as TableName] : undefined
+  let count = 0
+  for (let start = 0; start < text.length; count++) {
+    if (count % LINES_PER_TURN === 0) await turns.take()
+    const end = text.indexOf('\n', start)
+    const line = end < 0 ? text.slice(start) : text.slice(start, end)
+    start += line.length + 1
+    const name = line.slice(1) as TableName
+    if (line.startsWith('*')) table = TABLES.includes(name) ? lines[name] : undefined
     else table?.push(line)
   }
   return { lines }
@@ -62,8 +71,8 @@ function missingJumps(table: TableName, prefix: string, userChain: string, prese
   ]
 }
 
-/** Whether nothing but jumps of firewalls like this one stands before them. */
-function standFirst([users, ...ours]: readonly string[], { lines }: Present): boolean {
+/** Whether these lines stand first in FORWARD, with nothing but jumps of firewalls like this one between them. */
+export function standFirst([users, ...ours]: readonly string[], { lines }: Present): boolean {
   const [first, ...others] = lines.filter.filter((line) => line.startsWith('-A FORWARD '))
   const end = others.findIndex((line) => !/^-A FORWARD -j \S+-FWD$/.test(line))
   const leading = end < 0 ? others : others.slice(0, end)

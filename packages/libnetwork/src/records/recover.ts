@@ -1,13 +1,15 @@
 import { readdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import type { EndpointRecord, NetworkPlan, NetworkRecord, PublishedPort } from '@net/driverapi'
+import { isSandbox } from '@net/osl'
 import type { PortLease } from '@net/portallocator'
+import { removeLeftRules } from '@net/resolver'
 import { isNetError } from '@net/types'
 import type { Core } from '../core.ts'
 import { effectsOf, isAbsent, leaveAgain } from '../elsewhere.ts'
 import { heldAddresses } from '../endpoint-operations.ts'
 import { settleGateway } from '../gateway-network.ts'
-import { electGateways, endpointsOf, isAwaited, joinsOf } from '../gateways.ts'
+import { awaitedPlans, electGateways, endpointsOf, isAwaited, joinsOf } from '../gateways.ts'
 import { adoptNaming, introduce } from '../names/naming-operations.ts'
 import { publicationKey, type EndpointEntry, type SandboxEntry } from '../state.ts'
 import { subnetsOf } from '../subnets.ts'
@@ -50,6 +52,8 @@ export async function recover(core: Core, found: Survey, tell: (event: RecoveryE
   await core.executor.restore({
     networks: Array.from(core.state.networks.values(), ({ record }) => planNetwork(core, record)),
     joins,
+    // A namespace that was being brought, or left, when the process died: it goes on, with what was made in it.
+    begun: await awaitedPlans(core),
     // Links of records that cannot be read look like nobody's.
     keepStrangers: refused.length > 0,
   })
@@ -128,7 +132,7 @@ async function removeGone(core: Core, { gone, networks, refused }: Survey, tried
   const done = { networks: [] as StoredNetwork[], endpoints: [] as StoredEndpoint[], sandboxes: [] as StoredSandbox[] }
   for (const sandbox of gone.sandboxes) {
     await tried(`sandboxes/${sandbox.record.id}`, async () => {
-      await core.executor.deleteSandbox(sandbox.record.key, [])
+      await letGo(core, sandbox.record.key)
       rmSync(`${sandbox.record.key}.files`, { recursive: true, force: true })
       done.sandboxes.push(sandbox)
     })
@@ -205,7 +209,7 @@ async function removeStrangers(core: Core): Promise<void> {
     if (known.has(path.replace(/\.files$/, ''))) continue
     if (/^[0-9a-f]{12}$/.test(name)) {
       core.logger.warn({ path }, 'namespace that no record wants is let go')
-      await core.executor.deleteSandbox(path, [])
+      await letGo(core, path)
     } else if (/^[0-9a-f]{12}\.files$/.test(name)) {
       rmSync(path, { recursive: true, force: true })
     }
@@ -245,8 +249,18 @@ async function namesTried(
 
 /** A namespace that was being brought when the process died is to be brought again. */
 async function awaitAgain(core: Core, { record, naming }: SandboxEntry): Promise<void> {
-  await core.executor.deleteSandbox(record.key, [])
+  await letGo(core, record.key)
   await naming.adoptFiles()
+}
+
+/** Lets a namespace go, which may be another's and live on: our rules go before. Its links are deleted by their other ends. */
+async function letGo(core: Core, key: string): Promise<void> {
+  try {
+    if (isSandbox(key)) await removeLeftRules(key)
+  } catch (error) {
+    core.logger.warn({ error, key }, 'rules of a resolver stay in a namespace that is let go')
+  }
+  await core.executor.deleteSandbox(key, [])
 }
 
 function asError(error: unknown): Error {

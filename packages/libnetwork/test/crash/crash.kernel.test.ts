@@ -7,15 +7,25 @@ import { fileURLToPath } from 'node:url'
 import { describeKernel, enterFreshHost } from '@net/netlink-ffi/testing'
 import { expect, it } from 'vitest'
 import { openController, type Controller } from '../../src/index.ts'
+import { ExternalNamespace } from '../external-namespace.ts'
 import { traces } from '../lab.ts'
-import { compareWithHost, proxiedPorts, publishedPorts, refuseNothing, textsOf } from './host-check.ts'
+import {
+  compareWithHost,
+  compareWithNothing,
+  proxiedPorts,
+  publishedPorts,
+  refuseNothing,
+  textsOf,
+} from './host-check.ts'
 
 await enterFreshHost()
 
 /** `NET_KILLS=2000 npx vitest run --project kernel packages/libnetwork/test/crash` is the long run. */
 const KILLS = Number(process.env.NET_KILLS ?? 5)
-/** A kill falls between the first step of the workload and some dozens of operations later. */
-const LATEST_MS = { off: 120, auto: 500 } // a proxy takes its time to start
+/** A kill falls between the first step of the workload and some dozens of operations later, however slow the machine is. */
+const MOST_LINES = 60
+/** And somewhere in a step. */
+const LATEST_MS = 10
 const WORKLOAD = fileURLToPath(new URL('workload.mjs', import.meta.url))
 
 interface Said {
@@ -47,6 +57,7 @@ class Ledger {
     if (what === 'network') this.networks.add(name)
     else if (what === 'deleteNetwork') this.networks.delete(name)
     else if (what === 'attach') this.#attached(name)
+    else if (what === 'sandbox') this.sandboxes.add(name)
     else if (what === 'join') this.endpoints.set(name, sandbox)
     else if (what === 'leave') this.endpoints.delete(name)
     else if (what === 'detach') {
@@ -110,52 +121,61 @@ function portsOf(name: string): string {
 }
 
 describeKernel('a process that is killed at any moment', () => {
-  it(`loses nothing and leaks nothing, ${KILLS} times`, { timeout: 30_000 + KILLS * 5_000 }, async () => {
-    const before = traces()
+  it(`loses nothing and leaks nothing, ${KILLS} times`, { timeout: 30_000 + KILLS * 15_000 }, async () => {
     const folder = mkdtempSync(join(tmpdir(), 'crash-'))
     const places = { stateDirectory: join(folder, 'state'), runtimeDirectory: join(folder, 'run') }
+    const others = await Promise.all(Array.from({ length: 3 }, () => ExternalNamespace.open()))
+    const before = traces()
     const ledger = new Ledger()
     let acknowledged = 0
     for (let kill = 0; kill < KILLS; kill++) {
       // With and without, in turns: what one leaves, the other finds.
       const userlandProxy = kill % 2 === 0 ? 'off' : 'auto'
-      acknowledged += await runAndKill({ ...places, userlandProxy }, kill, ledger)
+      acknowledged += await runAndKill({ ...places, userlandProxy, others }, kill, ledger)
       const controller = await openController({ ...places, userlandProxy })
       await refuseNothing(controller)
       expect(proxiedPorts()).toEqual(userlandProxy === 'off' ? [] : publishedPorts().sort())
       ledger.compare(controller)
-      compareWithHost(controller, folder)
+      await compareWithHost(controller, folder, others)
       ledger.adopt(controller)
       await controller.close()
     }
     const last = await openController({ ...places, onClose: 'delete' })
-    compareWithHost(last, folder)
+    await compareWithHost(last, folder, others)
     await last.close()
 
     expect(traces()).toEqual(before)
+    await compareWithNothing(others)
     expect(acknowledged).toBeGreaterThan(0)
     if (process.env.NET_KILLS !== undefined) {
       process.stdout.write(`${KILLS} kills, ${acknowledged} operations acknowledged, none lost, none leaked\n`)
     }
+    await Promise.all(others.map((namespace) => namespace.close()))
     rmSync(folder, { recursive: true })
   })
 })
 
 /** Runs the workload and kills it; how many operations it was told to be done. */
 async function runAndKill(
-  places: { stateDirectory: string; runtimeDirectory: string; userlandProxy: 'off' | 'auto' },
+  places: {
+    readonly stateDirectory: string
+    readonly runtimeDirectory: string
+    readonly userlandProxy: 'off' | 'auto'
+    readonly others: readonly ExternalNamespace[]
+  },
   seed: number,
   ledger: Ledger,
 ): Promise<number> {
-  const { stateDirectory, runtimeDirectory, userlandProxy } = places
-  const child = spawn(process.execPath, [WORKLOAD, stateDirectory, runtimeDirectory, String(seed + 1), userlandProxy], {
-    stdio: ['ignore', 'pipe', 'inherit'],
-  })
+  const { stateDirectory, runtimeDirectory, userlandProxy, others } = places
+  const args = [stateDirectory, runtimeDirectory, String(seed + 1), userlandProxy, ...others.map(({ path }) => path)]
+  const child = spawn(process.execPath, [WORKLOAD, ...args], { stdio: ['ignore', 'pipe', 'inherit'] })
   let output = ''
   let timer: NodeJS.Timeout | undefined
+  let linesLeft = Math.random() * MOST_LINES
   child.stdout.on('data', (chunk: Buffer) => {
     output += chunk.toString()
-    timer ??= setTimeout(() => child.kill('SIGKILL'), Math.random() * LATEST_MS[userlandProxy])
+    linesLeft -= chunk.toString().split('\n').length - 1
+    if (linesLeft < 0) timer ??= setTimeout(() => child.kill('SIGKILL'), Math.random() * LATEST_MS)
   })
   await once(child, 'close')
   clearTimeout(timer)

@@ -3,13 +3,23 @@ import { join } from 'node:path'
 import { listBoundSockets } from '@net/netlink-ffi'
 import { ip, ipIn, nftRuleset } from '@net/netlink-ffi/testing'
 import { expect } from 'vitest'
-import type { Controller, Endpoint } from '../../src/index.ts'
+import type { Controller, Endpoint, Sandbox } from '../../src/index.ts'
+import type { ExternalNamespace } from '../external-namespace.ts'
 
-/** What the kernel and the folder hold is what the controller says, and nothing else. */
-export function compareWithHost(controller: Controller, folder: string): void {
-  const joined = controller
-    .sandboxes()
-    .flatMap((sandbox) => sandbox.endpoints().map((endpoint) => ({ sandbox, endpoint })))
+/**
+ * What the kernel and the folder hold is what the controller says, and nothing else. In namespaces of others, which go
+ * on without us, there is what their sandboxes have there; where they have none, nothing.
+ */
+export async function compareWithHost(
+  controller: Controller,
+  folder: string,
+  others: readonly ExternalNamespace[] = [],
+): Promise<void> {
+  const described = await controller.describe()
+  expect(described.differences).toEqual([])
+  const awaited = described.sandboxes.filter(({ namespace }) => namespace === 'awaited').map(({ id }) => id)
+  const inPlace = controller.sandboxes().filter(({ id }) => !awaited.includes(id))
+  const joined = inPlace.flatMap((sandbox) => sandbox.endpoints().map((endpoint) => ({ sandbox, endpoint })))
   const own = (ip('link', 'show') as { ifname: string; ifalias?: string; linkinfo?: { info_kind?: string } }[]).filter(
     ({ ifalias }) => ifalias === `net:${controller.id}`,
   )
@@ -21,8 +31,8 @@ export function compareWithHost(controller: Controller, folder: string): void {
       .sort(),
   )
   expect(own.length - bridges.length).toBe(joined.length)
-  const keys = controller.sandboxes().map(({ key }) => key)
-  const held = readdirSync(join(folder, 'run', controller.id)).filter((name) => !/^proxy$|\.files$/.test(name))
+  const keys = inPlace.map(({ key }) => key)
+  const held = readdirSync(join(folder, 'run', controller.id)).filter((name) => !/^(proxy|keys)$|\.files$/.test(name))
   expect(held.map((name) => join(folder, 'run', controller.id, name)).sort()).toEqual(keys.sort())
   for (const { sandbox, endpoint } of joined) {
     const [link] = ipIn(sandbox.key, 'addr', 'show', endpoint.interfaceName ?? '') as {
@@ -35,6 +45,20 @@ export function compareWithHost(controller: Controller, folder: string): void {
   }
   const ports = joined.flatMap(({ endpoint }) => textsOf(endpoint))
   expect(publishedPorts().sort()).toEqual(ports.sort())
+  for (const namespace of others) await compareNamespace(namespace, inPlace)
+}
+
+/** Namespaces of others are as they were. */
+export async function compareWithNothing(others: readonly ExternalNamespace[]): Promise<void> {
+  for (const namespace of others) await compareNamespace(namespace, [])
+}
+
+async function compareNamespace(namespace: ExternalNamespace, sandboxes: readonly Sandbox[]): Promise<void> {
+  const owners = sandboxes.filter(({ key }) => namespace.isAt(key))
+  const wanted = owners.flatMap((sandbox) => sandbox.endpoints().map(({ interfaceName }) => interfaceName ?? ''))
+  // The kernel takes down a little later what is taken out of a namespace.
+  await expect.poll(() => namespace.links().sort()).toEqual(wanted.sort())
+  expect(namespace.rules().match(/^table .*(?= \{)/gm) ?? []).toEqual(owners.map(() => 'table ip net-resolver'))
 }
 
 /** The ports that IPv4 packets are led by, as `nft` tells. */

@@ -5,7 +5,7 @@
 import { openController } from '@net/libnetwork'
 import { SystemCallFaults } from '@net/netlink-ffi/testing'
 
-const [stateDirectory, runtimeDirectory, what, nth] = process.argv.slice(2)
+const [stateDirectory, runtimeDirectory, what, nth, key, nextKey] = process.argv.slice(2)
 const calls = new SystemCallFaults()
 if (what === 'open') calls.killAt(Number(nth))
 const controller = await openController({ stateDirectory, runtimeDirectory })
@@ -30,6 +30,19 @@ const operations = {
   unpublish: () =>
     find('old').unpublish(ports.map(({ protocol = 'tcp', containerPort }) => ({ protocol, containerPort }))),
   rename: () => controller.getSandbox('old').rename('renamed'),
+  // In namespaces of others.
+  createGiven: () => controller.createSandbox({ containerId: 'new', key: nextKey }),
+  attachGiven: () =>
+    controller.attach({
+      network: 'blue',
+      endpoint: { name: 'new', ports },
+      sandbox: { containerId: 'new', key: nextKey },
+    }),
+  setKey: () => controller.getSandbox('waiting').setKey(nextKey),
+  setAnotherKey: () => controller.getSandbox('given').setKey(nextKey),
+  joinGiven: () => find('free').join(controller.getSandbox('given')),
+  leaveGiven: () => find('given').leave(controller.getSandbox('given')),
+  detachGiven: () => controller.getSandbox('given').delete(),
 }
 await operations[what]()
 process.stdout.write(`done ${calls.count}\n`)

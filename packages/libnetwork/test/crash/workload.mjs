@@ -4,9 +4,11 @@
  *     > {"do":"attach","name":"c7",…}
  *     < {"name":"c7","ports":[…]}
  */
+import { statSync } from 'node:fs'
 import { openController } from '@net/libnetwork'
 
-const [stateDirectory, runtimeDirectory, seed, userlandProxy] = process.argv.slice(2)
+/** The last ones are paths of namespaces that others made and that go on. */
+const [stateDirectory, runtimeDirectory, seed, userlandProxy, ...others] = process.argv.slice(2)
 let state = Number(seed)
 /** A number from 0 to below `limit`: the same ones for the same seed. */
 const random = (limit) => {
@@ -21,6 +23,24 @@ say('=', { id: controller.id })
 let count = 0
 const textsOf = (ports) => ports.map(({ protocol, hostPort }) => `${protocol} ${hostPort}`)
 const fresh = (kind) => `${kind}${seed}-${count++}`
+
+/** Namespaces of others that some sandbox is being given. */
+const spokenFor = new Set()
+/** One that no sandbox has or is being given. */
+const pickFree = () => {
+  const taken = controller.sandboxes().map(({ key }) => statSync(key, { throwIfNoEntry: false })?.ino)
+  return pick(others.filter((path) => !spokenFor.has(path) && !taken.includes(statSync(path).ino)))
+}
+const withFree = async (work) => {
+  const path = pickFree()
+  if (path === undefined) return
+  spokenFor.add(path)
+  try {
+    await work(path)
+  } finally {
+    spokenFor.delete(path)
+  }
+}
 
 const operations = {
   network: async () => {
@@ -87,6 +107,22 @@ const operations = {
     await endpoint.unpublish([{ protocol, containerPort, hostPort }])
     say('<', { do: 'publish', name: endpoint.name, gave: textsOf([{ protocol, hostPort }]) })
   },
+  given: () =>
+    withFree(async (path) => {
+      const name = fresh('g')
+      const key = random(2) === 0 ? path : false
+      say('>', { do: 'sandbox', name })
+      await controller.createSandbox({ containerId: name, key })
+      say('<', { do: 'sandbox', name })
+    }),
+  setKey: () =>
+    withFree(async (path) => {
+      const sandbox = pick(controller.sandboxes().filter(({ containerId }) => containerId.startsWith('g')))
+      if (sandbox === undefined) return
+      say('>', { do: 'setKey', name: sandbox.containerId })
+      await sandbox.setKey(path)
+      say('<', { do: 'setKey', name: sandbox.containerId })
+    }),
   detach: async () => {
     const sandbox = pick(controller.sandboxes())
     if (sandbox === undefined) return
@@ -107,6 +143,9 @@ const weighted = [
   'publish',
   'unpublish',
   'detach',
+  'given',
+  'setKey',
+  'setKey',
 ]
 
 /** Several at a time: a kill finds more than one half done. */
