@@ -39,9 +39,13 @@ function eventOf(message: ReceivedMessage): FarEndEvent | undefined {
   const { type, payload } = message
   if (type === RTM_DELADDR) return { kind: 'address-removed', address: decodeAddress(message).address }
   if (type !== RTM_NEWLINK && type !== RTM_DELLINK) return undefined
-  const isNew = type === RTM_NEWLINK && viewOf(payload).getUint32(CHANGE_OFFSET, littleEndian) === NEW_LINK
-  if (isNew) return undefined
+  if (type === RTM_NEWLINK && changeOf(payload) === NEW_LINK) return undefined
   const { peerIndex, name, up } = decodeLink(message)
   if (peerIndex === undefined) return undefined
   return { kind: 'link', peerIndex, name, up: up && type === RTM_NEWLINK }
+}
+
+/** Undefined where the message is cut short: whoever decodes it says so. */
+function changeOf(payload: Uint8Array): number | undefined {
+  return payload.length < CHANGE_OFFSET + 4 ? undefined : viewOf(payload).getUint32(CHANGE_OFFSET, littleEndian)
 }
