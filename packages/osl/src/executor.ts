@@ -116,7 +116,7 @@ export class Executor {
     this.#announcer = new Announcer(this.#logger)
     const { onEvent: tell = () => undefined } = deps
     const hands = { routes, bridges: this.#bridges, interfaces: this.#interfaces, owner }
-    this.#watchDrift = (answer) => new DriftWatch({ ...hands, answer, tell, logger: this.#logger })
+    this.#watchDrift = (answer) => new DriftWatch({ ...hands, answer, tell, turns: this.#turns, logger: this.#logger })
     this.#drift = drift === 'off' ? undefined : this.#watchDrift(drift)
     this.#neighbours = new NeighbourTable({ tell, logger: this.#logger })
   }

@@ -6,7 +6,8 @@ import { fileURLToPath } from 'node:url'
 import { join } from 'node:path'
 import type { Firewall, JoinPlan, NetworkPlan } from '@net/driverapi'
 import { describeKernel, enterFreshHost, ip, ipIn } from '@net/netlink-ffi/testing'
-import { afterAll, afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { Turns } from '@net/types'
+import { afterAll, afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { Executor, type DriftAnswer, type DriftEvent, type HostEvent } from '../src/index.ts'
 
 await enterFreshHost()
@@ -57,8 +58,8 @@ function hear(event: HostEvent): void {
   wake?.()
 }
 
-async function open(drift?: DriftAnswer): Promise<void> {
-  executor = Executor.open({ owner: 'net:test', drift }, { firewall, onEvent: hear })
+async function open(drift?: DriftAnswer, turns?: Turns): Promise<void> {
+  executor = Executor.open({ owner: 'net:test', drift }, { firewall, turns, onEvent: hear })
   await executor.createNetwork(network)
   keys = [join(folder, `one${count}`), join(folder, `two${count++}`)]
   plans = [joinPlan(2), joinPlan(3)]
@@ -66,6 +67,15 @@ async function open(drift?: DriftAnswer): Promise<void> {
     await executor.createSandbox(key)
     await executor.join(key, plans[at]!)
   }
+}
+
+/** The address of the first sandbox is removed, and nobody has room to hear of it. */
+function removeUnheard(): void {
+  const noise = Array.from({ length: 4_000 }, (_, at) => `link set eth0 mtu ${1_300 + (at % 100)}\n`)
+  execFileSync('nsenter', [`--net=${keys[0]}`, 'ip', '-batch', '-'], {
+    input: [...noise, 'link set eth0 mtu 1500\n', 'addr delete 10.20.0.2/24 dev eth0\n'].join(''),
+    stdio: 'pipe',
+  })
 }
 
 const show = (command: string): void => {
@@ -239,6 +249,17 @@ describeKernel('links that somebody else has his hands on', () => {
       await settled(before)
     })
 
+    it('in a sandbox, after more changes than could be heard of; when that happens again, only after a while', async () => {
+      removeUnheard()
+      expect(await next()).toMatchObject({ what: 'address-removed', sandbox: keys[0], outcome: 'repaired' })
+
+      const from = performance.now()
+      removeUnheard()
+      expect(await next()).toMatchObject({ what: 'address-removed', sandbox: keys[0], outcome: 'repaired' })
+
+      expect(performance.now() - from).toBeGreaterThan(1_500)
+    })
+
     it('not when we take them away ourselves', async () => {
       await executor.leave(plans[0])
       await executor.deleteSandbox(keys[1], [plans[1]])
@@ -249,6 +270,18 @@ describeKernel('links that somebody else has his hands on', () => {
       expect(events).toEqual([])
       expect(state()).toEqual([])
     })
+  })
+
+  it('are looked at in turns when it is not known which of them changed', async () => {
+    const turns = new Turns()
+    await open('repair', turns)
+    const take = vi.spyOn(turns, 'take')
+
+    removeUnheard()
+
+    // The bridge and its ports.
+    await expect.poll(() => take.mock.calls.length).toBeGreaterThanOrEqual(3)
+    expect(await next()).toMatchObject({ what: 'address-removed', outcome: 'repaired' })
   })
 
   it('are lost when somebody else has their name, and told of once; they come back when it is free', async () => {

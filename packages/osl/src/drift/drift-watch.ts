@@ -20,6 +20,8 @@ import { WantedLinks, type WantedLink, type WantedPort } from './wanted-links.ts
 const SETTLE_MS = 20
 /** Whoever undoes repairs all the time finds them made less and less often. */
 const WAITS = { firstMs: 100, maxMs: 10_000, quietMs: 30_000 } as const
+/** Any program with CAP_NET_ADMIN in its sandbox can cause overruns, and everything is looked at after one. */
+const OVERRUN_WAITS = { firstMs: 2_000, maxMs: 30_000, quietMs: 60_000 } as const
 /** So many things can be wrong with one link at a time, and one shows behind another. */
 const STEPS = 20
 
@@ -27,6 +29,7 @@ const STEPS = 20
 export interface DriftDeps extends Omit<DriftHands, 'view'> {
   readonly answer: Exclude<DriftAnswer, 'off'>
   readonly tell: (event: DriftEvent) => void
+  readonly turns: Turns
   readonly logger: Logger
 }
 
@@ -63,7 +66,13 @@ export class DriftWatch {
   readonly #farTouched = new WeakSet<WantedLink>()
   readonly #states = new WeakMap<WantedLink, LinkState>()
   readonly #timers = new Set<NodeJS.Timeout>()
+  /** There from when a look is due until it was had. */
   #timer: NodeJS.Timeout | undefined
+  readonly #overruns = new Backoff(OVERRUN_WAITS)
+  #overrunTimer: NodeJS.Timeout | undefined
+  /** Of the events that were lost, some were of sandboxes. */
+  #isDeaf = false
+  #closed = false
 
   /** Watches the calling thread's namespace, and those of sandboxes. */
   constructor(deps: DriftDeps) {
@@ -120,29 +129,34 @@ export class DriftWatch {
 
   /** Watches no more. Safe to call twice. */
   close(): void {
+    this.#closed = true
     for (const watch of this.#watches) watch.close()
     clearTimeout(this.#timer)
+    clearTimeout(this.#overrunTimer)
     for (const timer of this.#timers) clearTimeout(timer)
   }
 
   #notice(event: InterfaceEvent): void {
     if (event.kind === 'overrun') {
-      for (const link of this.#links.all()) this.#touched.add(link)
-    } else {
-      const link = this.#links.find(event.index)
-      if (link !== undefined) this.#touched.add(link)
+      this.#lookAtAllSoon()
+      return
     }
+    const link = this.#links.find(event.index)
+    if (link !== undefined) this.#touched.add(link)
     this.#lookSoon()
   }
 
   /** Most of what is heard is what joining does, or is none of our business: only what can be drift is looked at. */
   #noticeFarEnd(event: FarEndEvent): void {
-    const ports = event.kind === 'overrun' ? this.#links.all() : [this.#driftedPort(event)]
-    for (const port of ports) {
-      if (port === undefined) continue
-      this.#touched.add(port)
-      this.#farTouched.add(port)
+    if (event.kind === 'overrun') {
+      this.#isDeaf = true
+      this.#lookAtAllSoon()
+      return
     }
+    const port = this.#driftedPort(event)
+    if (port === undefined) return
+    this.#touched.add(port)
+    this.#farTouched.add(port)
     this.#lookSoon()
   }
 
@@ -153,22 +167,46 @@ export class DriftWatch {
     return event.up && event.name === port.link.name ? undefined : port
   }
 
+  /** What was lost may have been about any link. */
+  #lookAtAllSoon(): void {
+    if (this.#overrunTimer !== undefined) return
+    const waitMs = this.#overruns.next(performance.now())
+    this.#overrunTimer = setTimeout(() => {
+      this.#overrunTimer = undefined
+      for (const link of this.#links.all()) {
+        this.#touched.add(link)
+        if (this.#isDeaf) this.#farTouched.add(link)
+      }
+      this.#isDeaf = false
+      this.#lookSoon()
+    }, waitMs)
+    this.#overrunTimer.unref()
+  }
+
   #lookSoon(): void {
     if (this.#touched.size === 0 || this.#timer !== undefined) return
-    this.#timer = setTimeout(() => {
-      this.#timer = undefined
-      this.#lookAtTouched()
-    }, SETTLE_MS)
+    this.#timer = setTimeout(() => void this.#lookAtTouched(), SETTLE_MS)
     this.#timer.unref()
   }
 
-  #lookAtTouched(): void {
+  async #lookAtTouched(): Promise<void> {
     const touched = [...this.#touched]
     this.#touched.clear()
     // Bridges first: their ports come back with them.
-    for (const kind of ['bridge', 'port'] as const) {
-      for (const link of touched) if (link.kind === kind) this.#look(link)
+    const sorted = [
+      ...touched.filter(({ kind }) => kind === 'bridge'),
+      ...touched.filter(({ kind }) => kind === 'port'),
+    ]
+    try {
+      for (const link of sorted) {
+        await this.#deps.turns.take()
+        if (this.#closed) return
+        this.#look(link)
+      }
+    } finally {
+      this.#timer = undefined
     }
+    this.#lookSoon()
   }
 
   /** Looks at a link, and does what there is to do, or sees to it that it is done when it is time. */
