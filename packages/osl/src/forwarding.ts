@@ -32,6 +32,8 @@ export class Forwarding {
   readonly #mutex = new Mutex()
   /** What was off, until it was switched on here. */
   readonly #switchedOn: Set<AddressFamily>
+  /** Whether just that is remembered. */
+  #isRemembered = true
 
   constructor({ firewall, routes, logger }: ForwardingDeps, memory?: ForwardingMemory) {
     this.#firewall = firewall
@@ -52,11 +54,7 @@ export class Forwarding {
     for (const family of families) {
       if (readSysctl(paths[family]) === '1') continue
       // Before, not after: there is no moment in which everything is forwarded.
-      if (!this.#switchedOn.has(family)) {
-        await this.#memory?.keep([...this.#switchedOn, family])
-        await this.#firewall.change({ add: [{ kind: 'forwarding', family }] }, call)
-      }
-      this.#switchedOn.add(family)
+      if (!this.#switchedOn.has(family)) await this.#tellRules(family, call)
       writeSysctls([{ path: paths[family], value: '1' }])
     }
   }
@@ -67,6 +65,7 @@ export class Forwarding {
    */
   async putBack(): Promise<void> {
     using _lock = await this.#mutex.lock()
+    if (!this.#isRemembered) await this.#tryRemember()
     if (this.#switchedOn.size === 0 || this.#isNetworkLeft()) return
     for (const family of this.#switchedOn) {
       try {
@@ -74,10 +73,39 @@ export class Forwarding {
         // After, not before: as above.
         await this.#firewall.change({ remove: [{ kind: 'forwarding', family }] })
         this.#switchedOn.delete(family)
-        await this.#memory?.keep([...this.#switchedOn])
+        await this.#remember()
       } catch (error) {
         this.#logger.warn({ error, family }, 'could not put the forwarding of packets back')
       }
+    }
+  }
+
+  async #tellRules(family: AddressFamily, call?: CallOptions): Promise<void> {
+    this.#isRemembered = false
+    try {
+      await this.#memory?.keep([...this.#switchedOn, family])
+      await this.#firewall.change({ add: [{ kind: 'forwarding', family }] }, call)
+    } catch (error) {
+      // Else what somebody else switches on later would be taken for ours, and switched off.
+      await this.#tryRemember()
+      throw error
+    }
+    this.#switchedOn.add(family)
+    this.#isRemembered = true
+  }
+
+  async #remember(): Promise<void> {
+    this.#isRemembered = false
+    await this.#memory?.keep([...this.#switchedOn])
+    this.#isRemembered = true
+  }
+
+  /** What fails is tried again when a network goes. */
+  async #tryRemember(): Promise<void> {
+    try {
+      await this.#remember()
+    } catch (error) {
+      this.#logger.warn({ error }, 'what is remembered of the forwarding of packets is not as it is')
     }
   }
 

@@ -7,7 +7,7 @@ import type { Firewall, FirewallChange, JoinPlan, NetworkPlan, SandboxLink } fro
 import { RouteSocket, setLink } from '@net/netlink-ffi'
 import { describeKernel, enterFreshHost, ip, ipIn } from '@net/netlink-ffi/testing'
 import { NetError } from '@net/types'
-import { afterAll, beforeEach, expect, it } from 'vitest'
+import { afterAll, beforeEach, describe, expect, it } from 'vitest'
 import { Executor, inSandbox } from '../src/index.ts'
 
 await enterFreshHost()
@@ -405,6 +405,43 @@ describeKernel('forwarding', () => {
     await expect(executor.createNetwork(plan)).rejects.toMatchObject({ code: 'ERR_REFUSED' })
 
     expect(values()).toEqual(['0', '0'])
+  })
+
+  describe('that was never switched on, because the rules were refused,', () => {
+    let remembered: readonly number[] = []
+    let forgets = true
+    const forwarding = {
+      switchedOn: [],
+      keep: (families: readonly number[]): Promise<void> => {
+        if (!forgets && families.length === 0) return Promise.reject(new Error('the disk is full'))
+        remembered = families
+        return Promise.resolve()
+      },
+    }
+
+    it('is not remembered', async () => {
+      const remembering = Executor.open({ owner: 'net:test' }, { firewall, forwarding })
+      firewall.refuse = true
+
+      await expect(remembering.createNetwork(plan)).rejects.toMatchObject({ code: 'ERR_REFUSED' })
+
+      expect(remembered).toEqual([])
+      await remembering.close()
+    })
+
+    it('is forgotten when a network goes, if that could not be done before', async () => {
+      const remembering = Executor.open({ owner: 'net:test' }, { firewall, forwarding })
+      firewall.refuse = true
+      forgets = false
+      await expect(remembering.createNetwork(plan)).rejects.toMatchObject({ code: 'ERR_REFUSED' })
+      expect(remembered).toEqual([4])
+
+      forgets = true
+      await remembering.deleteNetwork(plan)
+
+      expect(remembered).toEqual([])
+      await remembering.close()
+    })
   })
 })
 
