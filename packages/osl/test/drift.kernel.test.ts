@@ -5,8 +5,8 @@ import { tmpdir } from 'node:os'
 import { fileURLToPath } from 'node:url'
 import { join } from 'node:path'
 import type { Firewall, JoinPlan, NetworkPlan } from '@net/driverapi'
-import { describeKernel, enterFreshHost, ip, ipIn } from '@net/netlink-ffi/testing'
-import { Turns } from '@net/types'
+import { DescriptorShortage, describeKernel, enterFreshHost, ip, ipIn } from '@net/netlink-ffi/testing'
+import { silentLogger, Turns, type Logger } from '@net/types'
 import { afterAll, afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { Executor, type DriftAnswer, type DriftEvent, type HostEvent } from '../src/index.ts'
 
@@ -58,8 +58,8 @@ function hear(event: HostEvent): void {
   wake?.()
 }
 
-async function open(drift?: DriftAnswer, turns?: Turns): Promise<void> {
-  executor = Executor.open({ owner: 'net:test', drift }, { firewall, turns, onEvent: hear })
+async function open(drift?: DriftAnswer, turns?: Turns, logger?: Logger): Promise<void> {
+  executor = Executor.open({ owner: 'net:test', drift }, { firewall, turns, logger, onEvent: hear })
   await executor.createNetwork(network)
   keys = [join(folder, `one${count}`), join(folder, `two${count++}`)]
   plans = [joinPlan(2), joinPlan(3)]
@@ -282,6 +282,26 @@ describeKernel('links that somebody else has his hands on', () => {
     // The bridge and its ports.
     await expect.poll(() => take.mock.calls.length).toBeGreaterThanOrEqual(3)
     expect(await next()).toMatchObject({ what: 'address-removed', outcome: 'repaired' })
+  })
+
+  it.each([
+    ['put right', 'repair', 'repaired'],
+    ['told of', 'report', 'reported'],
+  ] as const)('are %s later when they cannot be looked at for want of descriptors', async (_, drift, outcome) => {
+    const warn = vi.fn()
+    await open(drift, undefined, { ...silentLogger, warn })
+    const hand = spawn('sh', ['-c', 'read go && ip link delete veth2'], { stdio: ['pipe', 'ignore', 'ignore'] })
+    await once(hand, 'spawn')
+    {
+      using _shortage = new DescriptorShortage()
+      hand.stdin.end('go\n')
+      await expect
+        .poll(() => warn.mock.calls)
+        .toContainEqual([expect.objectContaining({ link: 'veth2' }), 'could not look at a link'])
+    }
+
+    expect(await next()).toMatchObject({ what: 'interface-deleted', subject: 'veth2', outcome })
+    if (drift === 'repair') expect(pings()).toEqual(allWell)
   })
 
   it('are lost when somebody else has their name, and told of once; they come back when it is free', async () => {

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Firewall, FirewallChange, JoinPlan, NetworkPlan, SandboxLink } from '@net/driverapi'
 import { RouteSocket, setLink } from '@net/netlink-ffi'
-import { describeKernel, enterFreshHost, ip, ipIn } from '@net/netlink-ffi/testing'
+import { DescriptorShortage, describeKernel, enterFreshHost, ip, ipIn } from '@net/netlink-ffi/testing'
 import { NetError } from '@net/types'
 import { afterAll, beforeEach, describe, expect, it } from 'vitest'
 import { Executor, inSandbox } from '../src/index.ts'
@@ -287,6 +287,21 @@ describeKernel('a sandbox', () => {
       code: 'ERR_SANDBOX_NOT_FOUND',
       kind: 'not-found',
     })
+  })
+
+  it('is not taken for one that is gone while it cannot be looked into', async () => {
+    const key = freshKey()
+    await executor.createSandbox(key)
+    const wanted = { networks: [], joins: [], keys: [key] }
+    {
+      using shortage = new DescriptorShortage()
+      // For the way there and the way home, and none for a socket.
+      shortage.giveBack(2)
+      await expect(executor.inspect(wanted)).rejects.toMatchObject({ code: 'ERR_SYSTEM_CALL', kind: 'no-service' })
+    }
+
+    await executor.deleteSandbox(key, [])
+    expect((await executor.inspect(wanted)).differences).toMatchObject([{ subject: `namespace ${key}` }])
   })
 
   it('loses its link to the host even while a program keeps its namespace alive', async () => {

@@ -48,9 +48,12 @@ interface LinkState {
   readonly backoff: Backoff
   /** What was told last and lasts. */
   told: string
-  /** It is repaired when it is time. */
+  /** It is repaired, or looked at again, when it is time. */
   isWaiting: boolean
 }
+
+/** Undefined where all is well. `unknown` where it could not be looked at: the kernel says only once what happened. */
+type Finding = Drift | 'unknown' | undefined
 
 /**
  * Sees to it that the links of the host, and their far ends in sandboxes, stay as plans made them: whatever another
@@ -210,33 +213,39 @@ export class DriftWatch {
   }
 
   /** Looks at a link, and does what there is to do, or sees to it that it is done when it is time. */
-  #look(link: WantedLink): void {
+  readonly #look = (link: WantedLink): void => {
     const state = this.#stateOf(link)
     if (state.isWaiting) return
     const drift = this.#driftOf(link)
     if (drift === undefined) state.told = ''
+    else if (drift === 'unknown') this.#inTurn(link, this.#look)
     else if (this.#deps.answer === 'report') this.#tellOnce(link, drift, 'reported')
-    else this.#repairInTurn(link)
+    else this.#inTurn(link, this.#repairAll)
   }
 
-  #repairInTurn(link: WantedLink): void {
+  /** Does something about a link at once, or when it is time. */
+  #inTurn(link: WantedLink, work: (link: WantedLink) => void): void {
     const waitMs = this.#stateOf(link).backoff.next(performance.now())
-    if (waitMs === 0) this.#repairAll(link)
-    else this.#repairLater(link, waitMs)
+    if (waitMs === 0) work(link)
+    else this.#later(link, waitMs, work)
   }
 
   /** Until nothing is wrong with a link, or nothing more can be done: one thing shows behind another. */
-  #repairAll(link: WantedLink): void {
+  readonly #repairAll = (link: WantedLink): void => {
     for (let step = 0; step < STEPS; step++) {
       const drift = this.#driftOf(link)
       if (drift === undefined) {
         this.#stateOf(link).told = ''
         return
       }
+      if (drift === 'unknown') {
+        this.#inTurn(link, this.#repairAll)
+        return
+      }
       if (drift.repair === undefined) {
         this.#tellOnce(link, drift, 'lost')
         // Somebody may bring it back, under an index that nobody knows of.
-        if (drift.what !== 'namespace-lost') this.#repairInTurn(link)
+        if (drift.what !== 'namespace-lost') this.#inTurn(link, this.#repairAll)
         return
       }
       try {
@@ -244,32 +253,32 @@ export class DriftWatch {
         this.#tell(drift, 'repaired')
       } catch (error) {
         this.#tellOnce(link, drift, 'lost', error as Error)
-        this.#repairInTurn(link)
+        this.#inTurn(link, this.#repairAll)
         return
       }
     }
   }
 
-  #repairLater(link: WantedLink, waitMs: number): void {
+  #later(link: WantedLink, waitMs: number, work: (link: WantedLink) => void): void {
     const state = this.#stateOf(link)
     state.isWaiting = true
     const timer = setTimeout(() => {
       state.isWaiting = false
       this.#timers.delete(timer)
-      this.#repairAll(link)
+      work(link)
     }, waitMs)
     timer.unref()
     this.#timers.add(timer)
   }
 
-  #driftOf(link: WantedLink, hands = this.#hands): Drift | undefined {
+  #driftOf(link: WantedLink, hands = this.#hands): Finding {
     if (!this.#links.has(link)) return undefined
     try {
       if (link.kind === 'bridge') return driftOfBridge(hands, this.#links, link)
       return driftOfPort(hands, this.#links, link) ?? this.#driftInside(link, hands)
     } catch (error) {
       this.#deps.logger.warn({ error, link: link.name }, 'could not look at a link')
-      return undefined
+      return 'unknown'
     }
   }
 
