@@ -24,7 +24,7 @@ export type FarEndEvent =
   | { readonly kind: 'overrun' }
 
 /**
- * Follows what becomes of links with another end, and which addresses are removed, in the calling thread's namespace
+ * Follows what becomes of links with another end elsewhere, and which addresses are removed, in the calling thread's namespace
  * and in all those that it has links into: one socket for all of them. In which one is not said; where the kernel does
  * not permit to listen to one (CAP_NET_BROADCAST there), nothing is heard from it.
  */
@@ -40,8 +40,9 @@ function eventOf(message: ReceivedMessage): FarEndEvent | undefined {
   if (type === RTM_DELADDR) return { kind: 'address-removed', address: decodeAddress(message).address }
   if (type !== RTM_NEWLINK && type !== RTM_DELLINK) return undefined
   if (type === RTM_NEWLINK && changeOf(payload) === NEW_LINK) return undefined
-  const { peerIndex, name, up } = decodeLink(message)
-  if (peerIndex === undefined) return undefined
+  const { peerIndex, peerNamespace, name, up } = decodeLink(message)
+  // A pair within one namespace is no far end of anything elsewhere.
+  if (peerIndex === undefined || peerNamespace === undefined) return undefined
   return { kind: 'link', peerIndex, name, up: up && type === RTM_NEWLINK }
 }
 

@@ -304,6 +304,35 @@ describeKernel('links that somebody else has his hands on', () => {
     if (drift === 'repair') expect(pings()).toEqual(allWell)
   })
 
+  it.each(['within the sandbox', 'into another namespace'])('are told from pairs of its own: %s', async (where) => {
+    await open()
+    const [key, other, plan] = [join(folder, `pairs${count}`), join(folder, `other${count}`), joinPlan(4)]
+    for (const sandbox of [key, other]) await executor.createSandbox(sandbox)
+    const run = (command: string): void => {
+      execFileSync('nsenter', [`--net=${key}`, 'ip', ...command.trim().split(' ')], { stdio: 'pipe' })
+    }
+    // So that the host's end has a number that is free in the sandbox, and the sandbox' own pair comes before its eth0.
+    for (let times = 0; times < 5; times++) {
+      show('link add passing type bridge')
+      show('link delete passing')
+    }
+    run('link add first type veth peer name second')
+    await executor.join(key, plan)
+    run('link delete first')
+    const [near] = ip('link', 'show', 'veth4') as { ifindex: number }[]
+    run(
+      `link add own index 2 type veth peer name end index ${near!.ifindex}`.concat(
+        where.startsWith('into') ? ` netns ${other}` : '',
+      ),
+    )
+
+    run('link set eth0 down')
+
+    expect(await next()).toMatchObject({ what: 'interface-down', subject: 'eth0', outcome: 'repaired' })
+    expect(events).toEqual([])
+    for (const sandbox of [key, other]) await executor.deleteSandbox(sandbox, [plan])
+  })
+
   it('are lost when somebody else has their name, and told of once; they come back when it is free', async () => {
     await open()
     const before = state()
