@@ -111,7 +111,8 @@ export class Executor {
     this.#interfaces = new Interfaces(routes, owner, this.#logger)
     this.#conntrack = conntrack
     this.#reaper = new Reaper(forReaper, this.#logger)
-    this.#forwarding = new Forwarding({ firewall: deps.firewall, routes, logger: this.#logger }, deps.forwarding)
+    const listLinks = (): Promise<Link[]> => this.#listLinks()
+    this.#forwarding = new Forwarding({ firewall: deps.firewall, listLinks, logger: this.#logger }, deps.forwarding)
     this.#flows = new StaleFlows(conntrack, this.#logger)
     this.#announcer = new Announcer(this.#logger)
     const { onEvent: tell = () => undefined } = deps
@@ -328,11 +329,10 @@ export class Executor {
   }
 
   /** The networks that the host has a link on, as CIDRs. */
-  hostPrefixes(): string[] {
-    return this.#routes
-      .listRoutes()
-      .filter(isOnLink)
-      .map(({ destination }) => destination)
+  async hostPrefixes(call?: CallOptions): Promise<string[]> {
+    using routes = RouteSocket.open({ logger: this.#logger })
+    const all = await routes.listRoutesOffLoop(call)
+    return all.filter(isOnLink).map(({ destination }) => destination)
   }
 
   /** Adds and removes firewall facts, all or none. No packet comes through ports that are taken back once this resolves, save those of TCP connections that are open. */

@@ -1,5 +1,5 @@
 import { NETWORK_LINK_GROUP, type Firewall, type FirewallFact } from '@net/driverapi'
-import type { RouteSocket } from '@net/netlink-ffi'
+import type { Link } from '@net/netlink-ffi'
 import { Mutex, type AddressFamily, type CallOptions, type Logger } from '@net/types'
 import { readSysctl, writeSysctls } from './sysctl.ts'
 
@@ -8,7 +8,8 @@ const paths = { 4: 'net/ipv4/ip_forward', 6: 'net/ipv6/conf/all/forwarding' } as
 /** What the wiring supplies. All of it is borrowed. */
 export interface ForwardingDeps {
   readonly firewall: Firewall
-  readonly routes: Pick<RouteSocket, 'listLinks'>
+  /** Those of the host, while the event loop goes on: there may be thousands. */
+  readonly listLinks: () => Promise<readonly Link[]>
   readonly logger: Logger
 }
 
@@ -26,7 +27,7 @@ export interface ForwardingMemory {
  */
 export class Forwarding {
   readonly #firewall: Firewall
-  readonly #routes: Pick<RouteSocket, 'listLinks'>
+  readonly #listLinks: () => Promise<readonly Link[]>
   readonly #logger: Logger
   readonly #memory: ForwardingMemory | undefined
   readonly #mutex = new Mutex()
@@ -35,9 +36,9 @@ export class Forwarding {
   /** Whether just that is remembered. */
   #isRemembered = true
 
-  constructor({ firewall, routes, logger }: ForwardingDeps, memory?: ForwardingMemory) {
+  constructor({ firewall, listLinks, logger }: ForwardingDeps, memory?: ForwardingMemory) {
     this.#firewall = firewall
-    this.#routes = routes
+    this.#listLinks = listLinks
     this.#logger = logger
     this.#memory = memory
     this.#switchedOn = new Set(memory?.switchedOn)
@@ -66,7 +67,7 @@ export class Forwarding {
   async putBack(): Promise<void> {
     using _lock = await this.#mutex.lock()
     if (!this.#isRemembered) await this.#tryRemember()
-    if (this.#switchedOn.size === 0 || this.#isNetworkLeft()) return
+    if (this.#switchedOn.size === 0 || (await this.#isNetworkLeft())) return
     for (const family of this.#switchedOn) {
       try {
         if (readSysctl(paths[family]) === '1') writeSysctls([{ path: paths[family], value: '0' }])
@@ -109,7 +110,8 @@ export class Forwarding {
     }
   }
 
-  #isNetworkLeft(): boolean {
-    return this.#routes.listLinks().some(({ group }) => group === NETWORK_LINK_GROUP)
+  async #isNetworkLeft(): Promise<boolean> {
+    const links = await this.#listLinks()
+    return links.some(({ group }) => group === NETWORK_LINK_GROUP)
   }
 }

@@ -1,4 +1,4 @@
-import { spawn } from 'node:child_process'
+import { execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -7,7 +7,7 @@ import type { Firewall, FirewallChange, JoinPlan, NetworkPlan, SandboxLink } fro
 import { RouteSocket, setLink } from '@net/netlink-ffi'
 import { DescriptorShortage, describeKernel, enterFreshHost, ip, ipIn } from '@net/netlink-ffi/testing'
 import { NetError } from '@net/types'
-import { afterAll, beforeEach, describe, expect, it } from 'vitest'
+import { afterAll, beforeEach, describe, expect, it, vi } from 'vitest'
 import { Executor, inSandbox } from '../src/index.ts'
 
 await enterFreshHost()
@@ -349,6 +349,24 @@ describeKernel('a sandbox that is taken away', () => {
   })
 })
 
+describeKernel('the networks that the host has a link on', () => {
+  it('are found while the event loop goes on, however many routes there are', async () => {
+    const bridge = 'link add many type bridge\naddr add 10.30.0.1/16 dev many\nlink set many up\n'
+    const routes = Array.from({ length: 10_000 }, (_, at) => `route add 30.0.${at >> 8}.${at & 255}/32 via 10.30.0.2\n`)
+    execFileSync('ip', ['-batch', '-'], { input: bridge + routes.join(''), stdio: 'pipe' })
+    let turns = 0
+    const count = setInterval(() => turns++, 0)
+
+    const prefixes = await executor.hostPrefixes()
+
+    clearInterval(count)
+    expect(prefixes).toContain('10.30.0.0/16')
+    expect(prefixes).not.toContain('30.0.0.1/32')
+    expect(turns).toBeGreaterThan(5)
+    execFileSync('ip', ['link', 'delete', 'many'])
+  })
+})
+
 describeKernel('forwarding', () => {
   const settings = { 4: '/proc/sys/net/ipv4/ip_forward', 6: '/proc/sys/net/ipv6/conf/all/forwarding' } as const
   const values = (): string[] => [settings[4], settings[6]].map((path) => readFileSync(path, 'utf8').trim())
@@ -385,6 +403,16 @@ describeKernel('forwarding', () => {
 
     await expect(executor.createNetwork(refused)).rejects.toMatchObject({ code: 'ERR_SYSCTL' })
 
+    expect(values()).toEqual(['0', '0'])
+  })
+
+  it('is put back without a stop of the event loop for all links of the host', async () => {
+    const stop = vi.spyOn(RouteSocket.prototype, 'listLinks')
+    await executor.createNetwork(plan)
+
+    await executor.deleteNetwork(plan)
+
+    expect(stop).not.toHaveBeenCalled()
     expect(values()).toEqual(['0', '0'])
   })
 

@@ -111,6 +111,11 @@ export class RouteSocket {
     return this.#socket.dump(listRoutes, decodeRoute)
   }
 
+  /** The same while the event loop goes on: a router has many. Use a socket that serves nothing else meanwhile. */
+  listRoutesOffLoop(call?: CallOptions): Promise<Route[]> {
+    return this.#socket.dumpOffLoop(listRoutes, decodeRoute, call)
+  }
+
   listNeighbours(): Neighbour[] {
     return this.#socket.dump(listNeighbours, decodeNeighbour)
   }
