@@ -335,11 +335,17 @@ export class Executor {
     return all.filter(isOnLink).map(({ destination }) => destination)
   }
 
-  /** Adds and removes firewall facts, all or none. No packet comes through ports that are taken back once this resolves, save those of TCP connections that are open. */
+  /**
+   * Adds and removes firewall facts, all or none. No packet comes through ports that are taken back once this resolves,
+   * save those of TCP connections that are open, and those of flows that the kernel would not end: these are logged, and
+   * end by themselves.
+   */
   async changeFirewall(change: FirewallChange, call?: CallOptions): Promise<void> {
     await this.#turns.take(call)
     await this.#firewall.change(change, call)
-    await this.#flows.end(flowsOfChange(change))
+    // The rules stand by now. Whoever is told of a failure lets ports go, or keeps them, as if they did not; and to put
+    // rules back while an undoing takes them away would leave them to ports that are somebody else's a moment later.
+    await this.#flows.tryEnd(flowsOfChange(change))
   }
 
   /** Resolves when the links of sandboxes that were taken away have vanished. */

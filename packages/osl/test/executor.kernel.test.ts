@@ -5,8 +5,15 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Firewall, FirewallChange, JoinPlan, NetworkPlan, SandboxLink } from '@net/driverapi'
 import { RouteSocket, setLink } from '@net/netlink-ffi'
-import { DescriptorShortage, describeKernel, enterFreshHost, ip, ipIn } from '@net/netlink-ffi/testing'
-import { NetError } from '@net/types'
+import {
+  DescriptorShortage,
+  describeKernel,
+  enterFreshHost,
+  ip,
+  ipIn,
+  SystemCallFaults,
+} from '@net/netlink-ffi/testing'
+import { NetError, silentLogger } from '@net/types'
 import { afterAll, beforeEach, describe, expect, it, vi } from 'vitest'
 import { Executor, inSandbox } from '../src/index.ts'
 
@@ -346,6 +353,25 @@ describeKernel('a sandbox that is taken away', () => {
     expect(portState('vethmute')).toBe('disabled')
     await executor.settle()
     await executor.deleteNetwork(network)
+  })
+})
+
+describeKernel('a change of packet rules', () => {
+  it('stands, and says so, when the kernel would not end the flows that it made stale', async () => {
+    const error = vi.fn()
+    const logging = Executor.open({ owner: 'net:test' }, { firewall, logger: { ...silentLogger, error } })
+    const address = { containerAddress: '10.20.0.2', containerPort: 53 }
+    const change: FirewallChange = { remove: [{ kind: 'port', protocol: 'udp', hostPort: 53, ...address }] }
+    {
+      using faults = new SystemCallFaults()
+      faults.failAt(1)
+      await logging.changeFirewall(change)
+      expect(faults.failed).toBe('send')
+    }
+
+    expect(firewall.changes).toEqual([change])
+    expect(error).toHaveBeenCalledWith(expect.anything(), 'flows that changed rules made stale could not be ended')
+    await logging.close()
   })
 })
 
