@@ -187,6 +187,25 @@ describeKernel('a network plan', () => {
     expect(routes.getLink('br-foreign')).toMatchObject({ index, alias: 'somebody' })
   })
 
+  it("does not take a bridge out of a group of somebody else's, neither when it comes nor when it goes", async () => {
+    using routes = RouteSocket.open()
+    const { index } = routes.createLink({ kind: 'bridge', name: 'br-group', group: 42 })
+    const plan = networkPlan('br-group', { links: [{ kind: 'existing-bridge', name: 'br-group', addresses: [] }] })
+
+    await expect(executor.createNetwork(plan)).rejects.toMatchObject({
+      ...{ code: 'ERR_BRIDGE_GROUPED', kind: 'forbidden' },
+      message: 'bridge br-group is in link group 42: expected one in no group, for networks have their own',
+    })
+    expect(routes.getLink(index).group).toBe(42)
+
+    routes.apply(setLink(index, { group: 0 }))
+    await executor.createNetwork({ ...plan, sysctls: [] })
+    routes.apply(setLink(index, { group: 43 }))
+    await executor.deleteNetwork(plan)
+    expect(routes.getLink(index).group).toBe(43)
+    await routes.deleteLinks([index])
+  })
+
   it('is not begun when the call was given up', async () => {
     await expect(
       executor.createNetwork(networkPlan('br-given-up'), { signal: AbortSignal.abort(new Error('enough')) }),
