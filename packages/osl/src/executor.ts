@@ -125,11 +125,21 @@ export class Executor {
   /** Opens it in the calling thread's network namespace: that is the host from then on. */
   static open(options: ExecutorOptions, deps: ExecutorDeps): Executor {
     const { logger } = deps
-    return new Executor(options, deps, {
-      routes: RouteSocket.open({ logger }),
-      forReaper: RouteSocket.open({ logger, bufferBytes: REAPER_BUFFER_BYTES }),
-      conntrack: ConntrackSocket.open({ logger }),
-    })
+    const opened: { close(): void }[] = []
+    const hold = <Socket extends { close(): void }>(socket: Socket): Socket => {
+      opened.push(socket)
+      return socket
+    }
+    try {
+      return new Executor(options, deps, {
+        routes: hold(RouteSocket.open({ logger })),
+        forReaper: hold(RouteSocket.open({ logger, bufferBytes: REAPER_BUFFER_BYTES })),
+        conntrack: hold(ConntrackSocket.open({ logger })),
+      })
+    } catch (error) {
+      for (const socket of opened) socket.close()
+      throw error
+    }
   }
 
   /**

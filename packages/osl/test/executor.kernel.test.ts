@@ -97,6 +97,23 @@ function joinPlan(bridge: string, hostName: string, link: Partial<SandboxLink> =
   }
 }
 
+describeKernel('an executor', () => {
+  it('leaves no descriptor behind when it cannot be opened, whichever it lacks', async () => {
+    let opened: Executor | undefined
+    for (let count = 0; opened === undefined; count++) {
+      using shortage = new DescriptorShortage()
+      shortage.giveBack(count)
+      try {
+        opened = Executor.open({ owner: 'net:test' }, { firewall })
+      } catch (error) {
+        expect(error).toMatchObject({ code: 'ERR_SYSTEM_CALL', kind: 'no-service' })
+        expect(shortage.takeAll()).toBe(count)
+      }
+    }
+    await opened.close()
+  })
+})
+
 describeKernel('a network plan', () => {
   it('becomes a bridge with its addresses, settings and rules, and goes again', async () => {
     const plan = networkPlan('br-plan')

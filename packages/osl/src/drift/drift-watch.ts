@@ -81,14 +81,18 @@ export class DriftWatch {
   constructor(deps: DriftDeps) {
     this.#deps = deps
     this.#hands = { ...deps, view: liveView(deps.routes) }
-    this.#watches = [
-      watchInterfaces((event) => {
-        this.#notice(event)
-      }),
-      watchSandboxes((event) => {
+    const host = watchInterfaces((event) => {
+      this.#notice(event)
+    })
+    try {
+      const sandboxes = watchSandboxes((event) => {
         this.#noticeFarEnd(event)
-      }, deps.logger),
-    ]
+      }, deps.logger)
+      this.#watches = [host, sandboxes]
+    } catch (error) {
+      host.close()
+      throw error
+    }
   }
 
   /** The links of a network are as they are to be; `indexes` in the order of the plan. */
