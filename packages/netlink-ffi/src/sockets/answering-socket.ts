@@ -8,10 +8,9 @@ import { libc, watchReadable } from '../libc.ts'
 import { check, setOption } from '../netlink-socket.ts'
 import { AF_INET } from '../rtnetlink/address.ts'
 import { littleEndian } from '../writer.ts'
-import { applyListenOptions, localAddressOf, openSocket, type ListenOptions } from './native.ts'
-import { encodeSocketAddress, familyOf, SOCKET_ADDRESS_BYTES, type SocketAddress } from './socket-address.ts'
+import { applyListenOptions, localAddressOf, openDatagram, type ListenOptions } from './native.ts'
+import { familyOf, SOCKET_ADDRESS_BYTES, type SocketAddress } from './socket-address.ts'
 
-const SOCK_DGRAM = 2
 const MSG_DONTWAIT = 0x40
 const MAX_BYTES = 65_535
 // linux/in.h, linux/in6.h
@@ -64,18 +63,11 @@ export class AnsweringSocket {
    * @throws SystemCallError (`ERR_SYSTEM_CALL`): EADDRINUSE, EADDRNOTAVAIL, EMFILE
    */
   static bind(at: SocketAddress, options: ListenOptions = {}): AnsweringSocket {
-    const about = `udp ${at.address} port ${at.port}`
-    const address = encodeSocketAddress(at)
-    const family = familyOf(at.address)
-    const fd = openSocket(family, SOCK_DGRAM, about)
-    try {
-      applyListenOptions(fd, family, options)
+    return openDatagram(at, (fd, address, about) => {
+      applyListenOptions(fd, familyOf(at.address), options)
       check(libc().bind(fd, address, address.length), 'bind', about)
       return AnsweringSocket.adopt(fd)
-    } catch (error) {
-      closeSync(fd)
-      throw error
-    }
+    })
   }
 
   /** Takes over fd, a socket that is bound. @throws SystemCallError (`ERR_SYSTEM_CALL`): ENOTSOCK */
