@@ -1,12 +1,11 @@
 import type { Store, StoreEntry, StoreOperation } from '@net/datastore'
 import type { AddressRequest, IpamCallOptions, PoolStatus, TakenAddress } from '@net/ipamapi'
-import { isNetError, type CallOptions, type Cidr } from '@net/types'
+import { isNetError, unlessAborted, type CallOptions, type Cidr } from '@net/types'
 import { AddressPool, type HeldPool } from './address-pool.ts'
 import { conflictingKey } from './conflict.ts'
 import { SharedRun } from './shared-run.ts'
 import { StoredOwner } from './stored-owner.ts'
 import { decodeAddressKey, decodeText, encodeText, type SpaceKeys } from './stored-records.ts'
-import { unlessAborted } from './unless-aborted.ts'
 import { isUnknown } from './unknown-outcome.ts'
 
 /** Addresses read from the store at once. */

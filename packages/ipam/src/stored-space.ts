@@ -7,6 +7,7 @@ import {
   parseCidr,
   randomId,
   Turns,
+  unlessAborted,
   type CallOptions,
   type Cidr,
   type Logger,
@@ -20,7 +21,6 @@ import { StoredPool } from './stored-pool.ts'
 import { decodeSpaceRecord, encodeRecord, SpaceKeys, type PoolRecord, type SpaceRecord } from './stored-records.ts'
 import { Sweeper } from './sweep.ts'
 import { isUnknown } from './unknown-outcome.ts'
-import { unlessAborted } from './unless-aborted.ts'
 
 /** What an address space in a store is made of. */
 export interface StoredSpaceDeps {

@@ -1,6 +1,6 @@
 import { NoSuchDriverError, type DriverRegistry, type NetworkDriver, type NetworkRecord } from '@net/driverapi'
 import { isRemoteNetwork, remoteDriver } from '@net/drivers-remote'
-import { isNetError, type CallOptions, type Logger } from '@net/types'
+import { isNetError, unlessAborted, type CallOptions, type Logger } from '@net/types'
 import type { PluginSearch } from './ipam-registry.ts'
 
 /** A driver whose networks are known by their records, and that is not there (yet). */
@@ -44,9 +44,7 @@ export class DriverPlugins {
   async get(type: string, call?: CallOptions): Promise<NetworkDriver> {
     call?.signal?.throwIfAborted()
     const opening = this.#opening.get(type) ?? this.#begin(type)
-    if (call?.signal === undefined) return opening
-    using givenUp = rejection(call.signal)
-    return await Promise.race([opening, givenUp.promise])
+    return unlessAborted(opening, call?.signal)
   }
 
   #begin(type: string): Promise<NetworkDriver> {
@@ -97,22 +95,5 @@ export class DriverPlugins {
       const isNobody = isNetError(error, 'ERR_PLUGIN_NOT_FOUND') || isNetError(error, 'ERR_INVALID_PLUGIN')
       throw isNobody ? new NoSuchDriverError(type, this.#drivers.types(), { error }) : error
     }
-  }
-}
-
-/** A promise that rejects when the signal fires, as long as it is used. */
-function rejection(signal: AbortSignal): Disposable & { readonly promise: Promise<never> } {
-  let giveUp = (): void => undefined
-  const promise = new Promise<never>((_, reject) => {
-    giveUp = () => {
-      reject(signal.reason as Error)
-    }
-  })
-  signal.addEventListener('abort', giveUp, { once: true })
-  return {
-    promise,
-    [Symbol.dispose]: () => {
-      signal.removeEventListener('abort', giveUp)
-    },
   }
 }

@@ -1,13 +1,13 @@
 import { readFileSync } from 'node:fs'
 import type { Executor } from '@net/osl'
-import { parseAddress } from '@net/types'
+import { parseAddress, type CallOptions } from '@net/types'
 
 /**
  * What a pool that nobody chose must not overlap: the networks that the host has a link on, and its name
  * servers. Routes through a gateway do not count: a VPN's halves of the address space would leave nothing.
  */
-export function hostPrefixes(executor: Executor): string[] {
-  return [...executor.hostPrefixes(), ...nameServers()]
+export async function hostPrefixes(executor: Executor, call?: CallOptions): Promise<string[]> {
+  return [...(await executor.hostPrefixes(call)), ...nameServers()]
 }
 
 function nameServers(): string[] {

@@ -1,7 +1,7 @@
 import { remoteIpam } from '@net/ipam'
 import type { IpamDriver } from '@net/ipamapi'
 import type { PluginOptions } from '@net/plugins'
-import { isNetError, type CallOptions, type Logger } from '@net/types'
+import { isNetError, unlessAborted, type CallOptions, type Logger } from '@net/types'
 import { NoSuchIpamDriverError } from './errors.ts'
 
 /** Where plugins are looked for, and how patient one is with them. */
@@ -26,7 +26,7 @@ export class IpamRegistry {
   }
 
   /**
-   * The manager of that name.
+   * The manager of that name. Who asks while it is looked for waits for the same, until he gives up.
    *
    * @throws NoSuchIpamDriverError (`ERR_NO_SUCH_IPAM_DRIVER`); `ERR_PLUGIN_UNAVAILABLE`, `ERR_PLUGIN_REPLY` and
    *   `ERR_PLUGIN_REFUSED` of a plugin that is there
@@ -35,15 +35,13 @@ export class IpamRegistry {
     const known = this.#known.get(name)
     if (known !== undefined) return known
     call?.signal?.throwIfAborted()
-    const opening = this.#opening.get(name) ?? this.#open(name)
+    return unlessAborted(this.#opening.get(name) ?? this.#begin(name), call?.signal)
+  }
+
+  #begin(name: string): Promise<IpamDriver> {
+    const opening = this.#open(name).finally(() => this.#opening.delete(name))
     this.#opening.set(name, opening)
-    try {
-      const ipam = await opening
-      this.#known.set(name, ipam)
-      return ipam
-    } finally {
-      this.#opening.delete(name)
-    }
+    return opening
   }
 
   /** For all who ask at the same time: whoever gives up leaves it to the others. */
@@ -52,7 +50,9 @@ export class IpamRegistry {
     try {
       // A name that nobody has is said at once; a plugin that is there is waited for later, while it starts again.
       await remoteIpam({ ...options, retryMs: 0 }, { logger: this.#logger })
-      return await remoteIpam(options, { logger: this.#logger })
+      const ipam = await remoteIpam(options, { logger: this.#logger })
+      this.#known.set(name, ipam)
+      return ipam
     } catch (error) {
       const isNobody = isNetError(error, 'ERR_PLUGIN_NOT_FOUND') || isNetError(error, 'ERR_INVALID_PLUGIN')
       throw isNobody ? new NoSuchIpamDriverError(name, this.names(), error) : error

@@ -34,6 +34,21 @@ export function watchEvents<Event>(
 ): { close(): void } & Disposable {
   const { protocol, groups, bufferBytes, everywhere, except } = source
   const socket = NetlinkSocket.open(protocol, { groups, bufferBytes, everywhere })
+  try {
+    if (except !== undefined) socket.ignore(except)
+    return followEvents(socket, source, onEvent)
+  } catch (error) {
+    socket.close()
+    throw error
+  }
+}
+
+/** Takes over `socket`. */
+function followEvents<Event>(
+  socket: NetlinkSocket,
+  source: EventSource<Event>,
+  onEvent: (event: Event) => void,
+): { close(): void } & Disposable {
   const reader = new EventReader(socket, source)
   let closed = false
   const watch = watchReadable(socket.fd, () => {
@@ -46,7 +61,6 @@ export function watchEvents<Event>(
     watch.close()
     socket.close()
   }
-  if (except !== undefined) socket.ignore(except)
   return { close, [Symbol.dispose]: close }
 }
 

@@ -24,7 +24,7 @@ export type FarEndEvent =
   | { readonly kind: 'overrun' }
 
 /**
- * Follows what becomes of links with another end, and which addresses are removed, in the calling thread's namespace
+ * Follows what becomes of links with another end elsewhere, and which addresses are removed, in the calling thread's namespace
  * and in all those that it has links into: one socket for all of them. In which one is not said; where the kernel does
  * not permit to listen to one (CAP_NET_BROADCAST there), nothing is heard from it.
  */
@@ -39,9 +39,14 @@ function eventOf(message: ReceivedMessage): FarEndEvent | undefined {
   const { type, payload } = message
   if (type === RTM_DELADDR) return { kind: 'address-removed', address: decodeAddress(message).address }
   if (type !== RTM_NEWLINK && type !== RTM_DELLINK) return undefined
-  const isNew = type === RTM_NEWLINK && viewOf(payload).getUint32(CHANGE_OFFSET, littleEndian) === NEW_LINK
-  if (isNew) return undefined
-  const { peerIndex, name, up } = decodeLink(message)
-  if (peerIndex === undefined) return undefined
+  if (type === RTM_NEWLINK && changeOf(payload) === NEW_LINK) return undefined
+  const { peerIndex, peerNamespace, name, up } = decodeLink(message)
+  // A pair within one namespace is no far end of anything elsewhere.
+  if (peerIndex === undefined || peerNamespace === undefined) return undefined
   return { kind: 'link', peerIndex, name, up: up && type === RTM_NEWLINK }
+}
+
+/** Undefined where the message is cut short: whoever decodes it says so. */
+function changeOf(payload: Uint8Array): number | undefined {
+  return payload.length < CHANGE_OFFSET + 4 ? undefined : viewOf(payload).getUint32(CHANGE_OFFSET, littleEndian)
 }

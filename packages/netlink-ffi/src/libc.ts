@@ -16,6 +16,8 @@ export interface Libc {
   /** As `send`, on a pool thread. */
   sendAsync(fd: number, buffer: Bytes, length: number, flags: number): Promise<number>
   recv(fd: number, buffer: Bytes, length: number, flags: number): number
+  /** As `recv`; `from` becomes the sender's address. */
+  recvfrom(fd: number, buffer: Bytes, length: number, flags: number, from: Bytes, fromLength: Bytes): number
   setns(fd: number, type: number): number
   unshare(flags: number): number
   mount(source: string, target: string, type: string, flags: number): number
@@ -65,6 +67,9 @@ function load(): Libc {
         })
       }),
     recv: library.func('intptr_t recv(int fd, void *buffer, size_t length, int flags)'),
+    recvfrom: library.func(
+      'intptr_t recvfrom(int fd, void *buffer, size_t length, int flags, void *from, void *fromLength)',
+    ),
     setns: library.func('int setns(int fd, int type)'),
     unshare: library.func('int unshare(int flags)'),
     mount: (source, target, type, flags) => mount(source, target, type, flags, null) as number,
@@ -85,12 +90,20 @@ function load(): Libc {
 
 /**
  * Calls `callback` whenever `fd` can be read or has an error to tell, until the result is closed. Does not keep the
- * event loop alive. The callback reads until nothing is left, errors too.
+ * event loop alive. The callback reads until nothing is left, errors too. What it throws is nobody's to catch, as with
+ * any callback of the event loop.
  */
 export function watchReadable(fd: number, callback: () => void): { close(): void } {
   let isClosed = false
   const onReady = (status: unknown): void => {
-    callback()
+    try {
+      callback()
+    } catch (error) {
+      // Not from here: it would come out of the native call that is made next, whoever makes it.
+      setImmediate(() => {
+        throw error
+      })
+    }
     // The event loop gives up a descriptor that has an error to tell, and errors of sockets pass.
     if (status !== 0 && !isClosed) handle.start({ readable: true }, onReady)
   }

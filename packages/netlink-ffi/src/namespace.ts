@@ -24,12 +24,7 @@ export type Synchronous<T> = T extends PromiseLike<unknown> ? never : T
 export function inNamespace<T>(fd: number, work: () => Synchronous<T>): T {
   const home = openSync(OWN_NAMESPACE, 'r')
   try {
-    check(libc().setns(fd, CLONE_NEWNET), 'setns')
-    try {
-      return work()
-    } finally {
-      goHome(home)
-    }
+    return thereAndBack(home, () => check(libc().setns(fd, CLONE_NEWNET), 'setns'), work)
   } finally {
     closeSync(home)
   }
@@ -90,13 +85,10 @@ function inMountedNamespace<T>(
   work: () => Synchronous<T>,
 ): T {
   try {
-    enter()
-    try {
+    return thereAndBack(home, enter, () => {
       check(libc().mount(OWN_NAMESPACE, path, 'none', MS_BIND), 'mount', path)
       return work()
-    } finally {
-      goHome(home)
-    }
+    })
   } catch (error) {
     deleteNamespace(path)
     throw error
@@ -131,9 +123,24 @@ export function enterNewNamespace(): void {
   check(libc().unshare(CLONE_NEWNET), 'unshare', 'CLONE_NEWNET')
 }
 
+/** Home also when `enter` throws: a native call that was made can throw what another left pending. */
+function thereAndBack<T>(home: number, enter: () => void, work: () => Synchronous<T>): Synchronous<T> {
+  try {
+    enter()
+    return work()
+  } finally {
+    goHome(home)
+  }
+}
+
 /** A thread that cannot go home would do everything that follows in the wrong namespace. */
 function goHome(home: number): void {
-  if (libc().setns(home, CLONE_NEWNET) === 0) return
+  try {
+    if (libc().setns(home, CLONE_NEWNET) === 0) return
+  } catch {
+    // What another call left pending: it says nothing of this one, and to be home twice does no harm.
+    if (libc().setns(home, CLONE_NEWNET) === 0) return
+  }
   process.stderr.write('netlink-ffi: cannot return to the own network namespace; the process cannot go on\n')
   process.abort()
 }

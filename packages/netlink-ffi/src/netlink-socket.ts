@@ -46,8 +46,11 @@ const MSG_DONTWAIT = 0x40
 const MSG_TRUNC = 0x20
 const NLM_F_CAPPED = 0x100
 const NLM_F_ACK_TLVS = 0x200
-/** struct sockaddr_nl: its port at offset 4 */
+/** struct sockaddr_nl */
 const ADDRESS_LENGTH = 12
+const ADDRESS_PORT = 4
+/** Whose port the kernel's own messages come from. */
+const KERNEL_PORT = 0
 
 /** The kernel fills at most 32 KiB a datagram of a dump, and sends no longer answers to what we ask. */
 const RECEIVE_BYTES = 64 * 1024
@@ -124,7 +127,7 @@ export class NetlinkSocket {
     const address = new Uint8Array(ADDRESS_LENGTH)
     const length = new Uint8Array(Uint32Array.of(address.length).buffer)
     check(libc().getsockname(this.#live(), address, length), 'getsockname', 'AF_NETLINK')
-    return viewOf(address).getUint32(4, littleEndian)
+    return viewOf(address).getUint32(ADDRESS_PORT, littleEndian)
   }
 
   /** Hears no more of what the socket of that port brings about: the kernel drops it before it is queued. */
@@ -358,25 +361,47 @@ export class NetlinkSocket {
     return dump.interrupted ? undefined : items
   }
 
-  /** The next datagram, in a buffer that the next call overwrites; undefined when there is none. */
+  /**
+   * The next datagram, in a buffer that the next call overwrites; undefined when there is none. Programs may speak to
+   * sockets and groups, too, those of a sandbox to groups there: what is not the kernel's is as good as empty.
+   */
   #receive(): Uint8Array | undefined {
-    const buffer = receiveBuffer()
-    const length = libc().recv(this.#live(), buffer, buffer.length, MSG_DONTWAIT | MSG_TRUNC)
+    const { bytes: buffer, sender, senderLength } = receiveRoom()
+    const flags = MSG_DONTWAIT | MSG_TRUNC
+    const length = libc().recvfrom(this.#live(), buffer, buffer.length, flags, sender.bytes, senderLength)
     if (length < 0) {
       const errno = libc().errno()
       if (errnoName(errno) === 'EAGAIN') return undefined
-      throw new SystemCallError('recv', errno, 'AF_NETLINK')
+      throw new SystemCallError('recvfrom', errno, 'AF_NETLINK')
     }
+    if (sender.view.getUint32(ADDRESS_PORT, littleEndian) !== KERNEL_PORT) return buffer.subarray(0, 0)
     if (length > buffer.length) throw new MalformedMessageError(`datagram of ${length} bytes`, buffer.length)
     return buffer.subarray(0, length)
   }
 }
 
-let sharedBuffer: Uint8Array | undefined
+/** Room for one datagram, and for the address that it came from. */
+interface ReceiveRoom {
+  readonly bytes: Uint8Array
+  readonly sender: { readonly bytes: Uint8Array; readonly view: DataView }
+  /** The kernel finds in it how much room the address has, and leaves how long it is: always the same. */
+  readonly senderLength: Uint8Array
+}
 
-/** One buffer serves all sockets: whatever is received is read before anything else runs. */
-function receiveBuffer(): Uint8Array {
-  return (sharedBuffer ??= new Uint8Array(RECEIVE_BYTES))
+let sharedRoom: ReceiveRoom | undefined
+
+/** One serves all sockets: whatever is received is read before anything else runs. */
+function receiveRoom(): ReceiveRoom {
+  return (sharedRoom ??= makeRoom())
+}
+
+function makeRoom(): ReceiveRoom {
+  const address = new Uint8Array(ADDRESS_LENGTH)
+  return {
+    bytes: new Uint8Array(RECEIVE_BYTES),
+    sender: { bytes: address, view: viewOf(address) },
+    senderLength: new Uint8Array(Uint32Array.of(ADDRESS_LENGTH).buffer),
+  }
 }
 
 /** The refusal in an NLMSG_ERROR (or the end of a dump), or undefined where it is an acknowledgement. */

@@ -5,6 +5,7 @@ import {
   addElements,
   addSet,
   addTable,
+  countDescriptors,
   deleteElements,
   deleteTable,
   NftablesSocket,
@@ -13,7 +14,7 @@ import {
   type RuleEvent,
   type TableReference,
 } from '../src/index.ts'
-import { describeKernel, enterFreshHost } from '../src/testing/index.ts'
+import { describeKernel, enterFreshHost, SystemCallFaults } from '../src/testing/index.ts'
 
 await enterFreshHost()
 
@@ -120,6 +121,26 @@ describeKernel('watching rules', () => {
     execFileSync('nft', ['delete', 'table', 'inet', 'watched'])
     expect(await heard.next()).toMatchObject({ kind: 'commit', by: { program: 'nft' } })
     expect(heard.events).toEqual([])
+  })
+
+  it('leaves no descriptor behind when it cannot be begun, whichever call fails', () => {
+    using nftables = NftablesSocket.open()
+    const { port } = nftables
+    using faults = new SystemCallFaults()
+    const before = countDescriptors()
+
+    let nth = 0
+    do {
+      faults.failAt(++nth)
+      try {
+        watchRules(() => undefined, { except: port }).close()
+      } catch (error) {
+        expect(error).toMatchObject({ code: 'ERR_SYSTEM_CALL' })
+      }
+      expect(countDescriptors()).toBe(before)
+    } while (faults.failed !== undefined)
+
+    expect(nth).toBeGreaterThan(5)
   })
 
   it('ends when it is closed, once or twice', () => {

@@ -1,8 +1,11 @@
 import { NETWORK_LINK_GROUP, type BridgeLink, type ExistingBridge } from '@net/driverapi'
 import { addAddress, deleteAddress, isErrno, setLink, type Link, type RouteSocket } from '@net/netlink-ffi'
 import type { Rollback } from '@net/types'
-import { InterfaceExistsError, LinkNotFoundError } from './errors.ts'
+import { BridgeGroupedError, InterfaceExistsError, LinkNotFoundError } from './errors.ts'
 import { explainRefusal } from './explain.ts'
+
+/** INIT_NETDEV_GROUP, linux/netdevice.h: where links are that nobody put into one. */
+const NO_GROUP = 0
 
 /** The bridges of networks: those that are made for them, and those that somebody else made. */
 export class Bridges {
@@ -24,11 +27,19 @@ export class Bridges {
     }
   }
 
-  /** Uses a bridge of somebody else's. */
+  /**
+   * Uses a bridge of somebody else's. One in a group of his is refused: a link has one, and his rules may ask for it.
+   *
+   * @throws LinkNotFoundError (`ERR_LINK_NOT_FOUND`), InterfaceExistsError (`ERR_INTERFACE_EXISTS`),
+   *   BridgeGroupedError (`ERR_BRIDGE_GROUPED`)
+   */
   take(link: ExistingBridge, rollback: Rollback): Link {
     const bridge = this.#routes.findLink(link.name)
     if (bridge === undefined) throw new LinkNotFoundError(link.name, undefined)
     if (bridge.kind !== 'bridge') throw new InterfaceExistsError(link.name, undefined)
+    if (bridge.group !== NO_GROUP && bridge.group !== NETWORK_LINK_GROUP) {
+      throw new BridgeGroupedError(link.name, bridge.group)
+    }
     rollback.defer(`use bridge ${link.name}`, () => {
       this.giveBack(link)
     })
@@ -46,7 +57,7 @@ export class Bridges {
         if (!isErrno(error, 'EADDRNOTAVAIL', 'ENODEV')) throw error
       }
     }
-    this.#routes.apply(setLink(bridge.index, { group: 0 }))
+    if (bridge.group === NETWORK_LINK_GROUP) this.#routes.apply(setLink(bridge.index, { group: NO_GROUP }))
   }
 
   configure(link: BridgeLink | ExistingBridge, index: number): void {

@@ -18,6 +18,16 @@ export class InterfaceExistsError extends NetError<'ERR_INTERFACE_EXISTS'> {
   }
 }
 
+/** A link has one group, and a bridge of somebody else's has one of his. */
+export class BridgeGroupedError extends NetError<'ERR_BRIDGE_GROUPED'> {
+  constructor(bridge: string, group: number) {
+    super(`bridge ${bridge} is in link group ${group}: expected one in no group, for networks have their own`, {
+      code: 'ERR_BRIDGE_GROUPED',
+      kind: 'forbidden',
+    })
+  }
+}
+
 /** The bridge takes no more ports: the kernel's limit is 1 023. */
 export class BridgeFullError extends NetError<'ERR_BRIDGE_FULL'> {
   constructor(bridge: string, cause: unknown) {

@@ -120,13 +120,14 @@ export class Executor {
     this.#existing = new ExistingLinks(routes, owner, this.#logger)
     this.#conntrack = conntrack
     this.#reaper = new Reaper(forReaper, this.#logger)
-    this.#forwarding = new Forwarding({ firewall: deps.firewall, routes, logger: this.#logger }, deps.forwarding)
+    const listLinks = (): Promise<Link[]> => this.#listLinks()
+    this.#forwarding = new Forwarding({ firewall: deps.firewall, listLinks, logger: this.#logger }, deps.forwarding)
     this.#flows = new StaleFlows(conntrack, this.#logger)
     this.#announcer = new Announcer(this.#logger)
     const { onEvent: tell = () => undefined } = deps
     this.#tell = tell
     const hands = { routes, bridges: this.#bridges, interfaces: this.#interfaces, owner }
-    this.#watchDrift = (answer) => new DriftWatch({ ...hands, answer, tell, logger: this.#logger })
+    this.#watchDrift = (answer) => new DriftWatch({ ...hands, answer, tell, turns: this.#turns, logger: this.#logger })
     this.#drift = drift === 'off' ? undefined : this.#watchDrift(drift)
     this.#neighbours = new NeighbourTable({ tell, logger: this.#logger })
   }
@@ -134,11 +135,21 @@ export class Executor {
   /** Opens it in the calling thread's network namespace: that is the host from then on. */
   static open(options: ExecutorOptions, deps: ExecutorDeps): Executor {
     const { logger } = deps
-    return new Executor(options, deps, {
-      routes: RouteSocket.open({ logger }),
-      forReaper: RouteSocket.open({ logger, bufferBytes: REAPER_BUFFER_BYTES }),
-      conntrack: ConntrackSocket.open({ logger }),
-    })
+    const opened: { close(): void }[] = []
+    const hold = <Socket extends { close(): void }>(socket: Socket): Socket => {
+      opened.push(socket)
+      return socket
+    }
+    try {
+      return new Executor(options, deps, {
+        routes: hold(RouteSocket.open({ logger })),
+        forReaper: hold(RouteSocket.open({ logger, bufferBytes: REAPER_BUFFER_BYTES })),
+        conntrack: hold(ConntrackSocket.open({ logger })),
+      })
+    } catch (error) {
+      for (const socket of opened) socket.close()
+      throw error
+    }
   }
 
   /**
@@ -368,18 +379,23 @@ export class Executor {
   }
 
   /** The networks that the host has a link on, as CIDRs. */
-  hostPrefixes(): string[] {
-    return this.#routes
-      .listRoutes()
-      .filter(isOnLink)
-      .map(({ destination }) => destination)
+  async hostPrefixes(call?: CallOptions): Promise<string[]> {
+    using routes = RouteSocket.open({ logger: this.#logger })
+    const all = await routes.listRoutesOffLoop(call)
+    return all.filter(isOnLink).map(({ destination }) => destination)
   }
 
-  /** Adds and removes firewall facts, all or none. No packet comes through ports that are taken back once this resolves, save those of TCP connections that are open. */
+  /**
+   * Adds and removes firewall facts, all or none. No packet comes through ports that are taken back once this resolves,
+   * save those of TCP connections that are open, and those of flows that the kernel would not end: these are logged, and
+   * end by themselves.
+   */
   async changeFirewall(change: FirewallChange, call?: CallOptions): Promise<void> {
     await this.#turns.take(call)
     await this.#firewall.change(change, call)
-    await this.#flows.end(flowsOfChange(change))
+    // The rules stand by now. Whoever is told of a failure lets ports go, or keeps them, as if they did not; and to put
+    // rules back while an undoing takes them away would leave them to ports that are somebody else's a moment later.
+    await this.#flows.tryEnd(flowsOfChange(change))
   }
 
   /** Resolves when the links of sandboxes that were taken away have vanished. */

@@ -1,5 +1,5 @@
 import { NETWORK_LINK_GROUP, type Firewall, type FirewallFact } from '@net/driverapi'
-import type { RouteSocket } from '@net/netlink-ffi'
+import type { Link } from '@net/netlink-ffi'
 import { Mutex, type AddressFamily, type CallOptions, type Logger } from '@net/types'
 import { readSysctl, writeSysctls } from './sysctl.ts'
 
@@ -8,7 +8,8 @@ const paths = { 4: 'net/ipv4/ip_forward', 6: 'net/ipv6/conf/all/forwarding' } as
 /** What the wiring supplies. All of it is borrowed. */
 export interface ForwardingDeps {
   readonly firewall: Firewall
-  readonly routes: Pick<RouteSocket, 'listLinks'>
+  /** Those of the host, while the event loop goes on: there may be thousands. */
+  readonly listLinks: () => Promise<readonly Link[]>
   readonly logger: Logger
 }
 
@@ -26,16 +27,18 @@ export interface ForwardingMemory {
  */
 export class Forwarding {
   readonly #firewall: Firewall
-  readonly #routes: Pick<RouteSocket, 'listLinks'>
+  readonly #listLinks: () => Promise<readonly Link[]>
   readonly #logger: Logger
   readonly #memory: ForwardingMemory | undefined
   readonly #mutex = new Mutex()
   /** What was off, until it was switched on here. */
   readonly #switchedOn: Set<AddressFamily>
+  /** Whether just that is remembered. */
+  #isRemembered = true
 
-  constructor({ firewall, routes, logger }: ForwardingDeps, memory?: ForwardingMemory) {
+  constructor({ firewall, listLinks, logger }: ForwardingDeps, memory?: ForwardingMemory) {
     this.#firewall = firewall
-    this.#routes = routes
+    this.#listLinks = listLinks
     this.#logger = logger
     this.#memory = memory
     this.#switchedOn = new Set(memory?.switchedOn)
@@ -52,11 +55,7 @@ export class Forwarding {
     for (const family of families) {
       if (readSysctl(paths[family]) === '1') continue
       // Before, not after: there is no moment in which everything is forwarded.
-      if (!this.#switchedOn.has(family)) {
-        await this.#memory?.keep([...this.#switchedOn, family])
-        await this.#firewall.change({ add: [{ kind: 'forwarding', family }] }, call)
-      }
-      this.#switchedOn.add(family)
+      if (!this.#switchedOn.has(family)) await this.#tellRules(family, call)
       writeSysctls([{ path: paths[family], value: '1' }])
     }
   }
@@ -67,21 +66,52 @@ export class Forwarding {
    */
   async putBack(): Promise<void> {
     using _lock = await this.#mutex.lock()
-    if (this.#switchedOn.size === 0 || this.#isNetworkLeft()) return
+    if (!this.#isRemembered) await this.#tryRemember()
+    if (this.#switchedOn.size === 0 || (await this.#isNetworkLeft())) return
     for (const family of this.#switchedOn) {
       try {
         if (readSysctl(paths[family]) === '1') writeSysctls([{ path: paths[family], value: '0' }])
         // After, not before: as above.
         await this.#firewall.change({ remove: [{ kind: 'forwarding', family }] })
         this.#switchedOn.delete(family)
-        await this.#memory?.keep([...this.#switchedOn])
+        await this.#remember()
       } catch (error) {
         this.#logger.warn({ error, family }, 'could not put the forwarding of packets back')
       }
     }
   }
 
-  #isNetworkLeft(): boolean {
-    return this.#routes.listLinks().some(({ group }) => group === NETWORK_LINK_GROUP)
+  async #tellRules(family: AddressFamily, call?: CallOptions): Promise<void> {
+    this.#isRemembered = false
+    try {
+      await this.#memory?.keep([...this.#switchedOn, family])
+      await this.#firewall.change({ add: [{ kind: 'forwarding', family }] }, call)
+    } catch (error) {
+      // Else what somebody else switches on later would be taken for ours, and switched off.
+      await this.#tryRemember()
+      throw error
+    }
+    this.#switchedOn.add(family)
+    this.#isRemembered = true
+  }
+
+  async #remember(): Promise<void> {
+    this.#isRemembered = false
+    await this.#memory?.keep([...this.#switchedOn])
+    this.#isRemembered = true
+  }
+
+  /** What fails is tried again when a network goes. */
+  async #tryRemember(): Promise<void> {
+    try {
+      await this.#remember()
+    } catch (error) {
+      this.#logger.warn({ error }, 'what is remembered of the forwarding of packets is not as it is')
+    }
+  }
+
+  async #isNetworkLeft(): Promise<boolean> {
+    const links = await this.#listLinks()
+    return links.some(({ group }) => group === NETWORK_LINK_GROUP)
   }
 }

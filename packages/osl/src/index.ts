@@ -8,6 +8,7 @@ export type { DriftAnswer, DriftEvent, DriftKind } from './drift/drift-event.ts'
 export {
   BridgeFilteringUnsupportedError,
   BridgeFullError,
+  BridgeGroupedError,
   InvalidNamespaceError,
   InterfaceExistsError,
   LinkInUseError,

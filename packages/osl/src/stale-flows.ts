@@ -48,6 +48,15 @@ export class StaleFlows {
     await this.#next
   }
 
+  /** As {@link StaleFlows.end}, but what cannot be ended is logged. */
+  async tryEnd(filters: readonly FlowFilter[]): Promise<void> {
+    try {
+      await this.end(filters)
+    } catch (error) {
+      this.#logger.error({ error, filters }, 'flows that changed rules made stale could not be ended')
+    }
+  }
+
   /** Begins to end all flows of the addresses of interfaces that are gone. {@link StaleFlows.whenEnded} waits for it. */
   leave(links: readonly Addressed[]): void {
     for (const address of addressesOf(links, 6)) this.#resting.add(address)

@@ -5,8 +5,9 @@ import { tmpdir } from 'node:os'
 import { fileURLToPath } from 'node:url'
 import { join } from 'node:path'
 import type { Firewall, JoinPlan, NetworkPlan } from '@net/driverapi'
-import { describeKernel, enterFreshHost, ip, ipIn } from '@net/netlink-ffi/testing'
-import { afterAll, afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { DescriptorShortage, describeKernel, enterFreshHost, ip, ipIn } from '@net/netlink-ffi/testing'
+import { silentLogger, Turns, type Logger } from '@net/types'
+import { afterAll, afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { Executor, type DriftAnswer, type DriftEvent, type HostEvent } from '../src/index.ts'
 
 await enterFreshHost()
@@ -57,8 +58,8 @@ function hear(event: HostEvent): void {
   wake?.()
 }
 
-async function open(drift?: DriftAnswer): Promise<void> {
-  executor = Executor.open({ owner: 'net:test', drift }, { firewall, onEvent: hear })
+async function open(drift?: DriftAnswer, turns?: Turns, logger?: Logger): Promise<void> {
+  executor = Executor.open({ owner: 'net:test', drift }, { firewall, turns, logger, onEvent: hear })
   await executor.createNetwork(network)
   keys = [join(folder, `one${count}`), join(folder, `two${count++}`)]
   plans = [joinPlan(2), joinPlan(3)]
@@ -66,6 +67,15 @@ async function open(drift?: DriftAnswer): Promise<void> {
     await executor.createSandbox(key)
     await executor.join(key, plans[at]!)
   }
+}
+
+/** The address of the first sandbox is removed, and nobody has room to hear of it. */
+function removeUnheard(): void {
+  const noise = Array.from({ length: 4_000 }, (_, at) => `link set eth0 mtu ${1_300 + (at % 100)}\n`)
+  execFileSync('nsenter', [`--net=${keys[0]}`, 'ip', '-batch', '-'], {
+    input: [...noise, 'link set eth0 mtu 1500\n', 'addr delete 10.20.0.2/24 dev eth0\n'].join(''),
+    stdio: 'pipe',
+  })
 }
 
 const show = (command: string): void => {
@@ -239,6 +249,17 @@ describeKernel('links that somebody else has his hands on', () => {
       await settled(before)
     })
 
+    it('in a sandbox, after more changes than could be heard of; when that happens again, only after a while', async () => {
+      removeUnheard()
+      expect(await next()).toMatchObject({ what: 'address-removed', sandbox: keys[0], outcome: 'repaired' })
+
+      const from = performance.now()
+      removeUnheard()
+      expect(await next()).toMatchObject({ what: 'address-removed', sandbox: keys[0], outcome: 'repaired' })
+
+      expect(performance.now() - from).toBeGreaterThan(1_500)
+    })
+
     it('not when we take them away ourselves', async () => {
       await executor.leave(keys[0], plans[0])
       await executor.deleteSandbox(keys[1], [plans[1]])
@@ -249,6 +270,67 @@ describeKernel('links that somebody else has his hands on', () => {
       expect(events).toEqual([])
       expect(state()).toEqual([])
     })
+  })
+
+  it('are looked at in turns when it is not known which of them changed', async () => {
+    const turns = new Turns()
+    await open('repair', turns)
+    const take = vi.spyOn(turns, 'take')
+
+    removeUnheard()
+
+    // The bridge and its ports.
+    await expect.poll(() => take.mock.calls.length).toBeGreaterThanOrEqual(3)
+    expect(await next()).toMatchObject({ what: 'address-removed', outcome: 'repaired' })
+  })
+
+  it.each([
+    ['put right', 'repair', 'repaired'],
+    ['told of', 'report', 'reported'],
+  ] as const)('are %s later when they cannot be looked at for want of descriptors', async (_, drift, outcome) => {
+    const warn = vi.fn()
+    await open(drift, undefined, { ...silentLogger, warn })
+    const hand = spawn('sh', ['-c', 'read go && ip link delete veth2'], { stdio: ['pipe', 'ignore', 'ignore'] })
+    await once(hand, 'spawn')
+    {
+      using _shortage = new DescriptorShortage()
+      hand.stdin.end('go\n')
+      await expect
+        .poll(() => warn.mock.calls)
+        .toContainEqual([expect.objectContaining({ link: 'veth2' }), 'could not look at a link'])
+    }
+
+    expect(await next()).toMatchObject({ what: 'interface-deleted', subject: 'veth2', outcome })
+    if (drift === 'repair') expect(pings()).toEqual(allWell)
+  })
+
+  it.each(['within the sandbox', 'into another namespace'])('are told from pairs of its own: %s', async (where) => {
+    await open()
+    const [key, other, plan] = [join(folder, `pairs${count}`), join(folder, `other${count}`), joinPlan(4)]
+    for (const sandbox of [key, other]) await executor.createSandbox(sandbox)
+    const run = (command: string): void => {
+      execFileSync('nsenter', [`--net=${key}`, 'ip', ...command.trim().split(' ')], { stdio: 'pipe' })
+    }
+    // So that the host's end has a number that is free in the sandbox, and the sandbox' own pair comes before its eth0.
+    for (let times = 0; times < 5; times++) {
+      show('link add passing type bridge')
+      show('link delete passing')
+    }
+    run('link add first type veth peer name second')
+    await executor.join(key, plan)
+    run('link delete first')
+    const [near] = ip('link', 'show', 'veth4') as { ifindex: number }[]
+    run(
+      `link add own index 2 type veth peer name end index ${near!.ifindex}`.concat(
+        where.startsWith('into') ? ` netns ${other}` : '',
+      ),
+    )
+
+    run('link set eth0 down')
+
+    expect(await next()).toMatchObject({ what: 'interface-down', subject: 'eth0', outcome: 'repaired' })
+    expect(events).toEqual([])
+    for (const sandbox of [key, other]) await executor.deleteSandbox(sandbox, [plan])
   })
 
   it('are lost when somebody else has their name, and told of once; they come back when it is free', async () => {

@@ -1,13 +1,20 @@
-import { spawn } from 'node:child_process'
+import { execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Firewall, FirewallChange, JoinPlan, NetworkPlan, SandboxLink } from '@net/driverapi'
 import { RouteSocket, setLink } from '@net/netlink-ffi'
-import { describeKernel, enterFreshHost, ip, ipIn } from '@net/netlink-ffi/testing'
-import { NetError } from '@net/types'
-import { afterAll, beforeEach, expect, it } from 'vitest'
+import {
+  DescriptorShortage,
+  describeKernel,
+  enterFreshHost,
+  ip,
+  ipIn,
+  SystemCallFaults,
+} from '@net/netlink-ffi/testing'
+import { NetError, silentLogger } from '@net/types'
+import { afterAll, beforeEach, describe, expect, it, vi } from 'vitest'
 import { Executor, inSandbox } from '../src/index.ts'
 
 await enterFreshHost()
@@ -89,6 +96,23 @@ function joinPlan(bridge: string, hostName: string, link: Partial<SandboxLink> =
     ports: [],
   }
 }
+
+describeKernel('an executor', () => {
+  it('leaves no descriptor behind when it cannot be opened, whichever it lacks', async () => {
+    let opened: Executor | undefined
+    for (let count = 0; opened === undefined; count++) {
+      using shortage = new DescriptorShortage()
+      shortage.giveBack(count)
+      try {
+        opened = Executor.open({ owner: 'net:test' }, { firewall })
+      } catch (error) {
+        expect(error).toMatchObject({ code: 'ERR_SYSTEM_CALL', kind: 'no-service' })
+        expect(shortage.takeAll()).toBe(count)
+      }
+    }
+    await opened.close()
+  })
+})
 
 describeKernel('a network plan', () => {
   it('becomes a bridge with its addresses, settings and rules, and goes again', async () => {
@@ -178,6 +202,25 @@ describeKernel('a network plan', () => {
     await executor.deleteNetwork(networkPlan('br-foreign'))
 
     expect(routes.getLink('br-foreign')).toMatchObject({ index, alias: 'somebody' })
+  })
+
+  it("does not take a bridge out of a group of somebody else's, neither when it comes nor when it goes", async () => {
+    using routes = RouteSocket.open()
+    const { index } = routes.createLink({ kind: 'bridge', name: 'br-group', group: 42 })
+    const plan = networkPlan('br-group', { links: [{ kind: 'existing-bridge', name: 'br-group', addresses: [] }] })
+
+    await expect(executor.createNetwork(plan)).rejects.toMatchObject({
+      ...{ code: 'ERR_BRIDGE_GROUPED', kind: 'forbidden' },
+      message: 'bridge br-group is in link group 42: expected one in no group, for networks have their own',
+    })
+    expect(routes.getLink(index).group).toBe(42)
+
+    routes.apply(setLink(index, { group: 0 }))
+    await executor.createNetwork({ ...plan, sysctls: [] })
+    routes.apply(setLink(index, { group: 43 }))
+    await executor.deleteNetwork(plan)
+    expect(routes.getLink(index).group).toBe(43)
+    await routes.deleteLinks([index])
   })
 
   it('is not begun when the call was given up', async () => {
@@ -289,6 +332,21 @@ describeKernel('a sandbox', () => {
     })
   })
 
+  it('is not taken for one that is gone while it cannot be looked into', async () => {
+    const key = freshKey()
+    await executor.createSandbox(key)
+    const wanted = { networks: [], joins: [], keys: [key] }
+    {
+      using shortage = new DescriptorShortage()
+      // For the way there and the way home, and none for a socket.
+      shortage.giveBack(2)
+      await expect(executor.inspect(wanted)).rejects.toMatchObject({ code: 'ERR_SYSTEM_CALL', kind: 'no-service' })
+    }
+
+    await executor.deleteSandbox(key, [])
+    expect((await executor.inspect(wanted)).differences).toMatchObject([{ subject: `namespace ${key}` }])
+  })
+
   it('loses its link to the host even while a program keeps its namespace alive', async () => {
     const key = freshKey()
     const network = networkPlan('br-alive')
@@ -334,6 +392,43 @@ describeKernel('a sandbox that is taken away', () => {
   })
 })
 
+describeKernel('a change of packet rules', () => {
+  it('stands, and says so, when the kernel would not end the flows that it made stale', async () => {
+    const error = vi.fn()
+    const logging = Executor.open({ owner: 'net:test' }, { firewall, logger: { ...silentLogger, error } })
+    const address = { containerAddress: '10.20.0.2', containerPort: 53 }
+    const change: FirewallChange = { remove: [{ kind: 'port', protocol: 'udp', hostPort: 53, ...address }] }
+    {
+      using faults = new SystemCallFaults()
+      faults.failAt(1)
+      await logging.changeFirewall(change)
+      expect(faults.failed).toBe('send')
+    }
+
+    expect(firewall.changes).toEqual([change])
+    expect(error).toHaveBeenCalledWith(expect.anything(), 'flows that changed rules made stale could not be ended')
+    await logging.close()
+  })
+})
+
+describeKernel('the networks that the host has a link on', () => {
+  it('are found while the event loop goes on, however many routes there are', async () => {
+    const bridge = 'link add many type bridge\naddr add 10.30.0.1/16 dev many\nlink set many up\n'
+    const routes = Array.from({ length: 10_000 }, (_, at) => `route add 30.0.${at >> 8}.${at & 255}/32 via 10.30.0.2\n`)
+    execFileSync('ip', ['-batch', '-'], { input: bridge + routes.join(''), stdio: 'pipe' })
+    let turns = 0
+    const count = setInterval(() => turns++, 0)
+
+    const prefixes = await executor.hostPrefixes()
+
+    clearInterval(count)
+    expect(prefixes).toContain('10.30.0.0/16')
+    expect(prefixes).not.toContain('30.0.0.1/32')
+    expect(turns).toBeGreaterThan(5)
+    execFileSync('ip', ['link', 'delete', 'many'])
+  })
+})
+
 describeKernel('forwarding', () => {
   const settings = { 4: '/proc/sys/net/ipv4/ip_forward', 6: '/proc/sys/net/ipv6/conf/all/forwarding' } as const
   const values = (): string[] => [settings[4], settings[6]].map((path) => readFileSync(path, 'utf8').trim())
@@ -373,6 +468,16 @@ describeKernel('forwarding', () => {
     expect(values()).toEqual(['0', '0'])
   })
 
+  it('is put back without a stop of the event loop for all links of the host', async () => {
+    const stop = vi.spyOn(RouteSocket.prototype, 'listLinks')
+    await executor.createNetwork(plan)
+
+    await executor.deleteNetwork(plan)
+
+    expect(stop).not.toHaveBeenCalled()
+    expect(values()).toEqual(['0', '0'])
+  })
+
   it("that was on before is nobody's matter", async () => {
     writeFileSync(settings[4], '1')
 
@@ -405,6 +510,43 @@ describeKernel('forwarding', () => {
     await expect(executor.createNetwork(plan)).rejects.toMatchObject({ code: 'ERR_REFUSED' })
 
     expect(values()).toEqual(['0', '0'])
+  })
+
+  describe('that was never switched on, because the rules were refused,', () => {
+    let remembered: readonly number[] = []
+    let forgets = true
+    const forwarding = {
+      switchedOn: [],
+      keep: (families: readonly number[]): Promise<void> => {
+        if (!forgets && families.length === 0) return Promise.reject(new Error('the disk is full'))
+        remembered = families
+        return Promise.resolve()
+      },
+    }
+
+    it('is not remembered', async () => {
+      const remembering = Executor.open({ owner: 'net:test' }, { firewall, forwarding })
+      firewall.refuse = true
+
+      await expect(remembering.createNetwork(plan)).rejects.toMatchObject({ code: 'ERR_REFUSED' })
+
+      expect(remembered).toEqual([])
+      await remembering.close()
+    })
+
+    it('is forgotten when a network goes, if that could not be done before', async () => {
+      const remembering = Executor.open({ owner: 'net:test' }, { firewall, forwarding })
+      firewall.refuse = true
+      forgets = false
+      await expect(remembering.createNetwork(plan)).rejects.toMatchObject({ code: 'ERR_REFUSED' })
+      expect(remembered).toEqual([4])
+
+      forgets = true
+      await remembering.deleteNetwork(plan)
+
+      expect(remembered).toEqual([])
+      await remembering.close()
+    })
   })
 })
 

@@ -64,3 +64,4 @@ export {
 export { RangeMap, type RangeEntry } from './range-map.ts'
 export { Rollback } from './rollback.ts'
 export { Turns } from './turns.ts'
+export { unlessAborted } from './unless-aborted.ts'

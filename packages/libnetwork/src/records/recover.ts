@@ -13,6 +13,7 @@ import { awaitedPlans, electGateways, endpointsOf, isAwaited, joinsOf } from '..
 import { adoptNaming, introduce } from '../names/naming-operations.ts'
 import { publicationKey, type EndpointEntry, type SandboxEntry } from '../state.ts'
 import { subnetsOf } from '../subnets.ts'
+import { Managers } from './managers.ts'
 import { replayEndpoint, replayNetwork, replaySandbox } from './replay.ts'
 import type { Recovery, RecoveryEvent } from './recovery-events.ts'
 import type { StoredEndpoint, StoredNetwork, StoredSandbox } from './stored-forms.ts'
@@ -28,6 +29,7 @@ export async function recover(core: Core, found: Survey, tell: (event: RecoveryE
     return
   }
   const refused = [...found.refused]
+  const managers = new Managers(core.ipam)
   const tried: Try = async (key, work) => {
     await core.turns.take()
     try {
@@ -36,7 +38,8 @@ export async function recover(core: Core, found: Survey, tell: (event: RecoveryE
       refused.push({ key, error: asError(error) })
     }
   }
-  for (const stored of found.networks) await tried(`networks/${stored.record.id}`, () => replayNetwork(core, stored))
+  for (const stored of found.networks)
+    await tried(`networks/${stored.record.id}`, () => replayNetwork(core, stored, managers))
   for (const stored of found.sandboxes) {
     await tried(`sandboxes/${stored.record.id}`, () => {
       replaySandbox(core, stored)
@@ -47,7 +50,7 @@ export async function recover(core: Core, found: Survey, tell: (event: RecoveryE
   for (const { record } of found.endpoints) await tried(`endpoints/${record.id}`, () => finishLeaving(core, record.id))
   joinAgain(core, found)
   for (const entry of core.state.endpoints.values()) await holdPorts(core, entry, tell)
-  await removeGone(core, found, tried)
+  await removeGone(core, found, { tried, managers })
   const joins = await joinsOf(core)
   await core.executor.restore({
     networks: Array.from(core.state.networks.values(), ({ record }) => planNetwork(core, record)),
@@ -128,7 +131,11 @@ async function finishLeaving(core: Core, id: string): Promise<void> {
  * Finishes what was being deleted, and undoes what did not come about, each as far as that goes: what cannot be let go
  * now keeps its record, and is tried again at the next opening.
  */
-async function removeGone(core: Core, { gone, networks, refused }: Survey, tried: Try): Promise<void> {
+async function removeGone(
+  core: Core,
+  { gone, networks, refused }: Survey,
+  { tried, managers }: { readonly tried: Try; readonly managers: Managers },
+): Promise<void> {
   const done = { networks: [] as StoredNetwork[], endpoints: [] as StoredEndpoint[], sandboxes: [] as StoredSandbox[] }
   for (const sandbox of gone.sandboxes) {
     await tried(`sandboxes/${sandbox.record.id}`, async () => {
@@ -146,7 +153,7 @@ async function removeGone(core: Core, { gone, networks, refused }: Survey, tried
       // Without a network there is nobody to let anything go.
       if (network !== undefined) {
         await undoEndpoint(core, network.record, endpoint.record)
-        await releaseAddresses(core, network, endpoint)
+        await releaseAddresses(managers, network, endpoint)
       }
       done.endpoints.push(endpoint)
     })
@@ -156,23 +163,23 @@ async function removeGone(core: Core, { gone, networks, refused }: Survey, tried
       const { record } = network
       await core.executor.deleteNetwork(planNetwork(core, record))
       await core.drivers.get(record.driver).effects?.deleteNetwork(record).catch(passOver(core))
-      await releasePools(core, network)
+      await releasePools(managers, network)
       done.networks.push(network)
     })
   }
   await core.records.forget(done)
 }
 
-async function releaseAddresses(core: Core, network: StoredNetwork, { record }: StoredEndpoint): Promise<void> {
-  const ipam = await core.ipam.get(network.ipam)
+async function releaseAddresses(managers: Managers, network: StoredNetwork, { record }: StoredEndpoint): Promise<void> {
+  const ipam = await managers.get(network.ipam)
   if (ipam.capabilities.requiresRequestReplay) return
   for (const { poolId, address } of heldAddresses(network.record, record)) {
     await unlessGone(ipam.releaseAddress(poolId, address))
   }
 }
 
-async function releasePools(core: Core, { record, ipam: name }: StoredNetwork): Promise<void> {
-  const ipam = await core.ipam.get(name)
+async function releasePools(managers: Managers, { record, ipam: name }: StoredNetwork): Promise<void> {
+  const ipam = await managers.get(name)
   if (ipam.capabilities.requiresRequestReplay) return
   for (const { poolId } of subnetsOf(record)) await unlessGone(ipam.releasePool(poolId))
 }

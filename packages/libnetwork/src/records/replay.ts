@@ -6,12 +6,13 @@ import { heldAddresses } from '../endpoint-operations.ts'
 import { SandboxNaming } from '../names/sandbox-naming.ts'
 import type { EndpointEntry, NetworkEntry } from '../state.ts'
 import { subnetsOf } from '../subnets.ts'
+import type { Managers } from './managers.ts'
 import type { StoredEndpoint, StoredNetwork, StoredPool, StoredSandbox } from './stored-forms.ts'
 
 /** Knows a network again. A manager that forgets over a restart is asked again for what it had given. */
-export async function replayNetwork(core: Core, stored: StoredNetwork): Promise<NetworkEntry> {
+export async function replayNetwork(core: Core, stored: StoredNetwork, managers: Managers): Promise<NetworkEntry> {
   core.drivers.get(stored.record.driver)
-  const ipam = await core.ipam.get(stored.ipam)
+  const ipam = await managers.get(stored.ipam)
   const entry: NetworkEntry = {
     record: stored.record,
     ipam,

@@ -68,6 +68,7 @@ const linkAttributes = attributes({
   alias: [20, zstring],
   group: [27, u32],
   namespaceFd: [28, u32],
+  peerNamespace: [37, i32],
 })
 
 /** VETH_INFO_PEER: a whole link message of its own. */
@@ -127,6 +128,8 @@ export interface Link {
   readonly group: number
   /** Index of the other end of a veth, in its namespace. */
   readonly peerIndex: number | undefined
+  /** By which number this namespace knows that of the other end; see `findNamespaceNumber`. Absent: it is the same. */
+  readonly peerNamespace: number | undefined
 }
 
 /** Names a link by its index or its name. */
@@ -312,6 +315,7 @@ export function decodeLink(message: ReceivedMessage): Link {
     alias: values.alias,
     group: values.group ?? 0,
     peerIndex: values.peerIndex,
+    peerNamespace: values.peerNamespace,
   }
 }
 

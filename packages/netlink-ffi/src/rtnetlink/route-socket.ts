@@ -16,6 +16,7 @@ import {
   type LinkStatistics,
   type NewLink,
 } from './link.ts'
+import { decodeNamespaceNumber, getNamespaceNumber } from './namespace-number.ts'
 import { decodeNeighbour, listNeighbours, type Neighbour } from './neighbour.ts'
 import { decodeRoute, listRoutes, type Route } from './route.ts'
 
@@ -110,8 +111,22 @@ export class RouteSocket {
     return this.#socket.dump(listRoutes, decodeRoute)
   }
 
+  /** The same while the event loop goes on: a router has many. Use a socket that serves nothing else meanwhile. */
+  listRoutesOffLoop(call?: CallOptions): Promise<Route[]> {
+    return this.#socket.dumpOffLoop(listRoutes, decodeRoute, call)
+  }
+
   listNeighbours(): Neighbour[] {
     return this.#socket.dump(listNeighbours, decodeNeighbour)
+  }
+
+  /**
+   * By which number this namespace knows the one that `fd` is open on: links whose other ends are there bear it
+   * ({@link Link.peerNamespace}). Undefined where it has none for it, as before the first of them was asked for.
+   */
+  findNamespaceNumber(fd: number): number | undefined {
+    const [reply] = this.#socket.request(getNamespaceNumber(fd))
+    return reply === undefined ? undefined : decodeNamespaceNumber(reply)
   }
 
   /**

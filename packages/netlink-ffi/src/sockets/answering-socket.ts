@@ -7,10 +7,9 @@ import { check, setOption } from '../netlink-socket.ts'
 import { AF_INET } from '../rtnetlink/address.ts'
 import { littleEndian } from '../writer.ts'
 import { messageCalls, messageRoom, type MessageRoom } from './message-room.ts'
-import { applyListenOptions, localAddressOf, openSocket, type ListenOptions } from './native.ts'
-import { encodeSocketAddress, familyOf, type SocketAddress } from './socket-address.ts'
+import { applyListenOptions, localAddressOf, openDatagram, type ListenOptions } from './native.ts'
+import { familyOf, type SocketAddress } from './socket-address.ts'
 
-const SOCK_DGRAM = 2
 const MSG_DONTWAIT = 0x40
 // linux/in.h, linux/in6.h
 const IPPROTO_IP = 0
@@ -52,18 +51,11 @@ export class AnsweringSocket {
    * @throws SystemCallError (`ERR_SYSTEM_CALL`): EADDRINUSE, EADDRNOTAVAIL, EMFILE
    */
   static bind(at: SocketAddress, options: ListenOptions = {}): AnsweringSocket {
-    const about = `udp ${at.address} port ${at.port}`
-    const address = encodeSocketAddress(at)
-    const family = familyOf(at.address)
-    const fd = openSocket(family, SOCK_DGRAM, about)
-    try {
-      applyListenOptions(fd, family, options)
+    return openDatagram(at, (fd, address, about) => {
+      applyListenOptions(fd, familyOf(at.address), options)
       check(libc().bind(fd, address, address.length), 'bind', about)
       return AnsweringSocket.adopt(fd)
-    } catch (error) {
-      closeSync(fd)
-      throw error
-    }
+    })
   }
 
   /** Takes over fd, a socket that is bound. @throws SystemCallError (`ERR_SYSTEM_CALL`): ENOTSOCK */

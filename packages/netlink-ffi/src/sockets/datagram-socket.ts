@@ -4,10 +4,9 @@ import { errnoName, SystemCallError } from '../errors.ts'
 import { libc, watchReadable } from '../libc.ts'
 import { check } from '../netlink-socket.ts'
 import type { DatagramBatch } from './datagram-batch.ts'
-import { beginConnect, datagramCalls, localAddressOf, openSocket } from './native.ts'
-import { encodeSocketAddress, familyOf, type SocketAddress } from './socket-address.ts'
+import { beginConnect, datagramCalls, localAddressOf, openDatagram } from './native.ts'
+import type { SocketAddress } from './socket-address.ts'
 
-const SOCK_DGRAM = 2
 const MSG_DONTWAIT = 0x40
 // asm-generic/socket.h
 const SOL_SOCKET = 1
@@ -38,9 +37,10 @@ export class DatagramSocket {
    * @throws SystemCallError (`ERR_SYSTEM_CALL`): EADDRINUSE, EADDRNOTAVAIL, EMFILE
    */
   static bind(at: SocketAddress, options: BindOptions = {}): DatagramSocket {
-    return open(at, (fd, address, about) => {
+    return openDatagram(at, (fd, address, about) => {
       if (options.bufferBytes !== undefined) enlargeBuffer(fd, options.bufferBytes)
       check(libc().bind(fd, address, address.length), 'bind', about)
+      return DatagramSocket.adopt(fd)
     })
   }
 
@@ -50,7 +50,10 @@ export class DatagramSocket {
    * @throws SystemCallError (`ERR_SYSTEM_CALL`): ENETUNREACH, EMFILE
    */
   static connect(to: SocketAddress): DatagramSocket {
-    return open(to, beginConnect)
+    return openDatagram(to, (fd, address, about) => {
+      beginConnect(fd, address, about)
+      return DatagramSocket.adopt(fd)
+    })
   }
 
   /** Takes over fd. */
@@ -127,19 +130,6 @@ export class DatagramSocket {
   #live(): number {
     if (this.#closed) throw new ClosedError('datagram socket')
     return this.#fd
-  }
-}
-
-function open(where: SocketAddress, attach: (fd: number, address: Uint8Array, about: string) => void): DatagramSocket {
-  const about = `udp ${where.address} port ${where.port}`
-  const address = encodeSocketAddress(where)
-  const fd = openSocket(familyOf(where.address), SOCK_DGRAM, about)
-  try {
-    attach(fd, address, about)
-    return DatagramSocket.adopt(fd)
-  } catch (error) {
-    closeSync(fd)
-    throw error
   }
 }
 

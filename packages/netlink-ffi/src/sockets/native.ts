@@ -1,11 +1,19 @@
+import { closeSync } from 'node:fs'
 import koffi from 'koffi'
 import { libc } from '../libc.ts'
 import { errnoName, SystemCallError } from '../errors.ts'
 import { check, setOption } from '../netlink-socket.ts'
 import { AF_INET6 } from '../rtnetlink/address.ts'
-import { decodeSocketAddress, SOCKET_ADDRESS_BYTES, type SocketAddress } from './socket-address.ts'
+import {
+  decodeSocketAddress,
+  encodeSocketAddress,
+  familyOf,
+  SOCKET_ADDRESS_BYTES,
+  type SocketAddress,
+} from './socket-address.ts'
 
 // asm-generic/socket.h, linux/net.h
+const SOCK_DGRAM = 2
 const SOCK_NONBLOCK = 0o4000
 const SOCK_CLOEXEC = 0o2000000
 const SHUT_WR = 1
@@ -76,6 +84,26 @@ export function acceptSocket(fd: number): number | undefined {
 /** Says that nothing more will be sent. */
 export function endSending(fd: number): void {
   check(connectionCalls().shutdown(fd, SHUT_WR), 'shutdown')
+}
+
+/**
+ * Opens a UDP socket for `address`, which `use` binds or connects and takes over. It is closed when that fails.
+ *
+ * @throws SystemCallError (`ERR_SYSTEM_CALL`): EMFILE
+ */
+export function openDatagram<T>(
+  { address, port }: SocketAddress,
+  use: (fd: number, address: Uint8Array, about: string) => T,
+): T {
+  const about = `udp ${address} port ${port}`
+  const encoded = encodeSocketAddress({ address, port })
+  const fd = openSocket(familyOf(address), SOCK_DGRAM, about)
+  try {
+    return use(fd, encoded, about)
+  } catch (error) {
+    closeSync(fd)
+    throw error
+  }
 }
 
 /** With whom a listening socket has its address. */

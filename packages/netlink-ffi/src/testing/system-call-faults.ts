@@ -9,6 +9,7 @@ const failures = {
   ...{
     send: 'ENOBUFS',
     recv: 'ENOBUFS',
+    recvfrom: 'ENOBUFS',
     setns: 'ENOMEM',
     unshare: 'ENOSPC',
     mount: 'ENOMEM',
@@ -78,6 +79,8 @@ export class SystemCallFaults implements Disposable {
       this.#isAway = false
       return false
     }
+    // Whether it succeeds or not.
+    if (call === 'setns' || call === 'unshare') this.#isAway = true
     this.count++
     if (--this.#left === 0) {
       if (this.#kills) process.kill(process.pid, 'SIGKILL')
@@ -85,7 +88,6 @@ export class SystemCallFaults implements Disposable {
       this.#errno = errnos[failures[call]]
       return true
     }
-    if (call === 'setns' || call === 'unshare') this.#isAway = true
     return false
   }
 }

@@ -20,6 +20,8 @@ import { WantedLinks, type WantedLink, type WantedPort } from './wanted-links.ts
 const SETTLE_MS = 20
 /** Whoever undoes repairs all the time finds them made less and less often. */
 const WAITS = { firstMs: 100, maxMs: 10_000, quietMs: 30_000 } as const
+/** Any program with CAP_NET_ADMIN in its sandbox can cause overruns, and everything is looked at after one. */
+const OVERRUN_WAITS = { firstMs: 2_000, maxMs: 30_000, quietMs: 60_000 } as const
 /** So many things can be wrong with one link at a time, and one shows behind another. */
 const STEPS = 20
 
@@ -27,6 +29,7 @@ const STEPS = 20
 export interface DriftDeps extends Omit<DriftHands, 'view'> {
   readonly answer: Exclude<DriftAnswer, 'off'>
   readonly tell: (event: DriftEvent) => void
+  readonly turns: Turns
   readonly logger: Logger
 }
 
@@ -45,9 +48,12 @@ interface LinkState {
   readonly backoff: Backoff
   /** What was told last and lasts. */
   told: string
-  /** It is repaired when it is time. */
+  /** It is repaired, or looked at again, when it is time. */
   isWaiting: boolean
 }
+
+/** Undefined where all is well. `unknown` where it could not be looked at: the kernel says only once what happened. */
+type Finding = Drift | 'unknown' | undefined
 
 /**
  * Sees to it that the links of the host, and their far ends in sandboxes, stay as plans made them: whatever another
@@ -63,20 +69,30 @@ export class DriftWatch {
   readonly #farTouched = new WeakSet<WantedLink>()
   readonly #states = new WeakMap<WantedLink, LinkState>()
   readonly #timers = new Set<NodeJS.Timeout>()
+  /** There from when a look is due until it was had. */
   #timer: NodeJS.Timeout | undefined
+  readonly #overruns = new Backoff(OVERRUN_WAITS)
+  #overrunTimer: NodeJS.Timeout | undefined
+  /** Of the events that were lost, some were of sandboxes. */
+  #isDeaf = false
+  #closed = false
 
   /** Watches the calling thread's namespace, and those of sandboxes. */
   constructor(deps: DriftDeps) {
     this.#deps = deps
     this.#hands = { ...deps, view: liveView(deps.routes) }
-    this.#watches = [
-      watchInterfaces((event) => {
-        this.#notice(event)
-      }),
-      watchSandboxes((event) => {
+    const host = watchInterfaces((event) => {
+      this.#notice(event)
+    })
+    try {
+      const sandboxes = watchSandboxes((event) => {
         this.#noticeFarEnd(event)
-      }, deps.logger),
-    ]
+      }, deps.logger)
+      this.#watches = [host, sandboxes]
+    } catch (error) {
+      host.close()
+      throw error
+    }
   }
 
   /** The links of a network are as they are to be; `indexes` in the order of the plan. */
@@ -120,29 +136,34 @@ export class DriftWatch {
 
   /** Watches no more. Safe to call twice. */
   close(): void {
+    this.#closed = true
     for (const watch of this.#watches) watch.close()
     clearTimeout(this.#timer)
+    clearTimeout(this.#overrunTimer)
     for (const timer of this.#timers) clearTimeout(timer)
   }
 
   #notice(event: InterfaceEvent): void {
     if (event.kind === 'overrun') {
-      for (const link of this.#links.all()) this.#touched.add(link)
-    } else {
-      const link = this.#links.find(event.index)
-      if (link !== undefined) this.#touched.add(link)
+      this.#lookAtAllSoon()
+      return
     }
+    const link = this.#links.find(event.index)
+    if (link !== undefined) this.#touched.add(link)
     this.#lookSoon()
   }
 
   /** Most of what is heard is what joining does, or is none of our business: only what can be drift is looked at. */
   #noticeFarEnd(event: FarEndEvent): void {
-    const ports = event.kind === 'overrun' ? this.#links.all() : [this.#driftedPort(event)]
-    for (const port of ports) {
-      if (port === undefined) continue
-      this.#touched.add(port)
-      this.#farTouched.add(port)
+    if (event.kind === 'overrun') {
+      this.#isDeaf = true
+      this.#lookAtAllSoon()
+      return
     }
+    const port = this.#driftedPort(event)
+    if (port === undefined) return
+    this.#touched.add(port)
+    this.#farTouched.add(port)
     this.#lookSoon()
   }
 
@@ -153,52 +174,82 @@ export class DriftWatch {
     return event.up && event.name === port.link.name ? undefined : port
   }
 
+  /** What was lost may have been about any link. */
+  #lookAtAllSoon(): void {
+    if (this.#overrunTimer !== undefined) return
+    const waitMs = this.#overruns.next(performance.now())
+    this.#overrunTimer = setTimeout(() => {
+      this.#overrunTimer = undefined
+      for (const link of this.#links.all()) {
+        this.#touched.add(link)
+        if (this.#isDeaf) this.#farTouched.add(link)
+      }
+      this.#isDeaf = false
+      this.#lookSoon()
+    }, waitMs)
+    this.#overrunTimer.unref()
+  }
+
   #lookSoon(): void {
     if (this.#touched.size === 0 || this.#timer !== undefined) return
-    this.#timer = setTimeout(() => {
-      this.#timer = undefined
-      this.#lookAtTouched()
-    }, SETTLE_MS)
+    this.#timer = setTimeout(() => void this.#lookAtTouched(), SETTLE_MS)
     this.#timer.unref()
   }
 
-  #lookAtTouched(): void {
+  async #lookAtTouched(): Promise<void> {
     const touched = [...this.#touched]
     this.#touched.clear()
     // Bridges first: their ports come back with them.
-    for (const kind of ['bridge', 'port'] as const) {
-      for (const link of touched) if (link.kind === kind) this.#look(link)
+    const sorted = [
+      ...touched.filter(({ kind }) => kind === 'bridge'),
+      ...touched.filter(({ kind }) => kind === 'port'),
+    ]
+    try {
+      for (const link of sorted) {
+        await this.#deps.turns.take()
+        if (this.#closed) return
+        this.#look(link)
+      }
+    } finally {
+      this.#timer = undefined
     }
+    this.#lookSoon()
   }
 
   /** Looks at a link, and does what there is to do, or sees to it that it is done when it is time. */
-  #look(link: WantedLink): void {
+  readonly #look = (link: WantedLink): void => {
     const state = this.#stateOf(link)
     if (state.isWaiting) return
     const drift = this.#driftOf(link)
     if (drift === undefined) state.told = ''
+    else if (drift === 'unknown') this.#inTurn(link, this.#look)
     else if (this.#deps.answer === 'report') this.#tellOnce(link, drift, 'reported')
-    else this.#repairInTurn(link)
+    else this.#inTurn(link, this.#repairAll)
   }
 
-  #repairInTurn(link: WantedLink): void {
+  /** Does something about a link at once, or when it is time. */
+  #inTurn(link: WantedLink, work: (link: WantedLink) => void): void {
     const waitMs = this.#stateOf(link).backoff.next(performance.now())
-    if (waitMs === 0) this.#repairAll(link)
-    else this.#repairLater(link, waitMs)
+    if (waitMs === 0) work(link)
+    else this.#later(link, waitMs, work)
   }
 
   /** Until nothing is wrong with a link, or nothing more can be done: one thing shows behind another. */
-  #repairAll(link: WantedLink): void {
+  readonly #repairAll = (link: WantedLink): void => {
     for (let step = 0; step < STEPS; step++) {
       const drift = this.#driftOf(link)
       if (drift === undefined) {
         this.#stateOf(link).told = ''
         return
       }
+      if (drift === 'unknown') {
+        this.#inTurn(link, this.#repairAll)
+        return
+      }
       if (drift.repair === undefined) {
         this.#tellOnce(link, drift, 'lost')
         // Somebody may bring it back, under an index that nobody knows of.
-        if (drift.what !== 'namespace-lost') this.#repairInTurn(link)
+        if (drift.what !== 'namespace-lost') this.#inTurn(link, this.#repairAll)
         return
       }
       try {
@@ -206,32 +257,32 @@ export class DriftWatch {
         this.#tell(drift, 'repaired')
       } catch (error) {
         this.#tellOnce(link, drift, 'lost', error as Error)
-        this.#repairInTurn(link)
+        this.#inTurn(link, this.#repairAll)
         return
       }
     }
   }
 
-  #repairLater(link: WantedLink, waitMs: number): void {
+  #later(link: WantedLink, waitMs: number, work: (link: WantedLink) => void): void {
     const state = this.#stateOf(link)
     state.isWaiting = true
     const timer = setTimeout(() => {
       state.isWaiting = false
       this.#timers.delete(timer)
-      this.#repairAll(link)
+      work(link)
     }, waitMs)
     timer.unref()
     this.#timers.add(timer)
   }
 
-  #driftOf(link: WantedLink, hands = this.#hands): Drift | undefined {
+  #driftOf(link: WantedLink, hands = this.#hands): Finding {
     if (!this.#links.has(link)) return undefined
     try {
       if (link.kind === 'bridge') return driftOfBridge(hands, this.#links, link)
       return driftOfPort(hands, this.#links, link) ?? this.#driftInside(link, hands)
     } catch (error) {
       this.#deps.logger.warn({ error, link: link.name }, 'could not look at a link')
-      return undefined
+      return 'unknown'
     }
   }
 

@@ -16,9 +16,14 @@ export function driftOfFarEnd(hands: DriftHands, links: WantedLinks, wanted: Wan
   const { key } = wanted
   const inside = hands.view.lookInside(key)
   if (inside === undefined) return { what: 'namespace-lost', subject: key }
-  const far = inside.links.find(({ kind, peerIndex }) => kind === 'veth' && peerIndex === wanted.index)
+  const far = inside.links.find((link) => isFarEnd(link, wanted, inside))
   if (far === undefined) return { what: 'interface-moved', subject: wanted.link.name, sandbox: key }
   return driftOfName(wanted, far) ?? driftOfContents(hands, links, wanted, { inside, far })
+}
+
+/** What a sandbox has of its own may lead to a link of the same number elsewhere. */
+function isFarEnd({ kind, peerIndex, peerNamespace }: Link, { index }: WantedPort, { host }: SandboxContents): boolean {
+  return kind === 'veth' && peerIndex === index && peerNamespace !== undefined && peerNamespace === host
 }
 
 function driftOfName({ key, link }: WantedPort, { name, index }: Link): Drift | undefined {

@@ -1,8 +1,11 @@
+import { closeSync, openSync } from 'node:fs'
 import { RouteSocket, type InterfaceAddress, type Link, type LinkReference } from '@net/netlink-ffi'
 import { inSandboxIfThere } from '../sandbox-namespace.ts'
 
 /** What is in a sandbox. */
 export interface SandboxContents {
+  /** By which number it knows the host's namespace; see `Link.peerNamespace`. */
+  readonly host: number | undefined
   readonly links: readonly Link[]
   readonly addresses: readonly InterfaceAddress[]
   /** Where its routes lead. */
@@ -40,9 +43,21 @@ export function pastView(links: readonly Link[]): KernelView {
 function lookInside(key: string): SandboxContents | undefined {
   using inside = inSandboxIfThere(key, () => RouteSocket.open())
   if (inside === undefined) return undefined
+  const links = inside.listLinks()
   return {
-    links: inside.listLinks(),
+    // After the links: those that lead to the host have it numbered.
+    host: numberOfHost(inside),
+    links,
     addresses: inside.listAddresses(),
     destinations: new Set(inside.listRoutes().map(({ destination }) => destination)),
+  }
+}
+
+function numberOfHost(inside: RouteSocket): number | undefined {
+  const host = openSync('/proc/thread-self/ns/net', 'r')
+  try {
+    return inside.findNamespaceNumber(host)
+  } finally {
+    closeSync(host)
   }
 }

@@ -1,7 +1,7 @@
 import type { JoinPlan, NetworkPlan } from '@net/driverapi'
 import { RouteSocket, type InterfaceAddress, type Link } from '@net/netlink-ffi'
-import { isNetError, type Turns } from '@net/types'
-import { inSandbox } from '../sandbox-namespace.ts'
+import type { Turns } from '@net/types'
+import { inSandboxIfThere } from '../sandbox-namespace.ts'
 import { readSysctl } from '../sysctl.ts'
 import type { HostLinkReport, HostReport, LinkReport, SandboxReport } from './host-report.ts'
 
@@ -55,25 +55,20 @@ function readLinks({ owner, networks, joins, leaving }: Wanted, routes: RouteSoc
 }
 
 function readSandbox(key: string): SandboxReport {
-  try {
-    using routes = inSandbox(key, () => RouteSocket.open())
-    const links = routes.listLinks()
-    const nameOf = new Map(links.map(({ index, name }) => [index, name]))
-    const addresses = addressesByLink(routes.listAddresses())
-    return {
-      key,
-      inside: {
-        links: links.filter(({ name }) => name !== 'lo').map((link) => reportLink(link, addresses)),
-        routes: routes
-          .listRoutes()
-          .filter(({ destination }) => !isLinkLocal(destination))
-          .map(({ destination, gateway, index = 0 }) => ({ destination, gateway, link: nameOf.get(index) })),
-      },
-    }
-  } catch (error) {
-    // What is at the path is no namespace: a mount that is gone leaves an empty file.
-    if (isNetError(error, 'ERR_SANDBOX_NOT_FOUND') || isNetError(error, 'ERR_SYSTEM_CALL')) return { key }
-    throw error
+  using routes = inSandboxIfThere(key, () => RouteSocket.open())
+  if (routes === undefined) return { key }
+  const links = routes.listLinks()
+  const nameOf = new Map(links.map(({ index, name }) => [index, name]))
+  const addresses = addressesByLink(routes.listAddresses())
+  return {
+    key,
+    inside: {
+      links: links.filter(({ name }) => name !== 'lo').map((link) => reportLink(link, addresses)),
+      routes: routes
+        .listRoutes()
+        .filter(({ destination }) => !isLinkLocal(destination))
+        .map(({ destination, gateway, index = 0 }) => ({ destination, gateway, link: nameOf.get(index) })),
+    },
   }
 }
 
