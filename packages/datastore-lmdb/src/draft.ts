@@ -1,5 +1,6 @@
 import type { StoreEvent } from '@net/datastore'
-import { encodeChange, logKey } from './records.ts'
+import { rangeOf } from './key-range.ts'
+import { boundKey, encodeChange, logKey } from './records.ts'
 import { asideKey, type DamagedRecord } from './set-aside.ts'
 import { decodeState, EMPTY_STATE, encodeState, STATE_KEY, type StoreState } from './store-state.ts'
 import type { Table, Tables } from './tables.ts'
@@ -81,6 +82,20 @@ export class Draft {
 
   get(table: DraftTable, key: string): Uint8Array | undefined {
     return this.#row(table, key).value
+  }
+
+  /** Keys of the entries that are bound to a lease, `limit` at most. */
+  boundKeys(lease: string, limit: number): string[] {
+    const prefix = boundKey(lease, '')
+    const keys = [...this.#rows.bound]
+      .filter(([name, { value }]) => value !== undefined && name.startsWith(prefix))
+      .map(([name]) => name)
+    for (const key of this.#tables.bound.getKeys(rangeOf(prefix))) {
+      if (keys.length >= limit) break
+      const name = key.toString()
+      if (!this.#rows.bound.has(name)) keys.push(name)
+    }
+    return keys.slice(0, limit).map((name) => name.slice(prefix.length))
   }
 
   put(table: DraftTable, key: string, value: Uint8Array): void {

@@ -101,15 +101,6 @@ export class EntryReader {
       .map(({ id }) => id)
   }
 
-  /** Keys of entries that were bound to a lease, `limit` at most. */
-  boundKeys(lease: string, limit: number): string[] {
-    this.#tables.root.resetReadTxn()
-    const prefix = `${lease}/`
-    return [...this.#tables.bound.getKeys({ ...rangeOf(prefix), limit })].map((key) =>
-      key.toString().slice(prefix.length),
-    )
-  }
-
   #tryVisible(key: string, record: Uint8Array, transaction: Transaction): StoreEntry | 'damaged' | undefined {
     try {
       return this.#visible(key, record, transaction)

@@ -1,4 +1,5 @@
 import { NetError } from '@net/types'
+import type { Holder } from './holders.ts'
 
 /** The store's file is damaged beyond single values. It is kept as it is; `restoreLmdbStore` goes back to the snapshot. */
 export class StoreDamagedError extends NetError<'ERR_STORE_DAMAGED'> {
@@ -22,12 +23,17 @@ export class NoSnapshotError extends NetError<'ERR_NO_SNAPSHOT'> {
   }
 }
 
-/** The store is open, so that nothing may happen to its file. */
+/** The store is open, so that nothing may happen to its file; or by processes that cannot be seen from here. */
 export class StoreInUseError extends NetError<'ERR_STORE_IN_USE'> {
-  constructor(path: string, holders: readonly number[]) {
-    super(`the store in ${path} is open: held by process ${holders.join(', ')}`, {
+  constructor(path: string, holders: readonly Holder[]) {
+    super(`the store in ${path} is open: held by ${holders.map(describe).join(', ')}`, {
       code: 'ERR_STORE_IN_USE',
       kind: 'retry',
     })
   }
+}
+
+function describe({ pid, state, mark }: Holder): string {
+  if (state !== 'elsewhere') return `process ${pid}`
+  return `process ${pid} of another PID namespace (LMDB takes none of two; if that process is gone, remove ${mark})`
 }

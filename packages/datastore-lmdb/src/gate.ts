@@ -1,21 +1,31 @@
 import { randomId, shortId } from '@net/types'
 import { readlink, rename, rm, symlink } from 'node:fs/promises'
 import { setTimeout } from 'node:timers/promises'
+import { StoreInUseError } from './errors.ts'
 import type { StoreFolder } from './folder.ts'
-import { isAlive, ownName } from './holders.ts'
+import { holderOf, ownName, type Holder } from './holders.ts'
 
 const RETRY_MS = 10
+/** How long one inside is waited for of whom nobody here can say whether he is dead. */
+const PATIENCE_MS = 5000
 
 /**
  * Lets one process at a time open, close or restore a store. The gate is a symbolic link that leads nowhere and names
  * who is inside: it appears complete or not at all, and needs no room on a full disk. One whose process is dead is put
  * aside. Dispose the result to leave.
+ *
+ * @throws StoreInUseError (`ERR_STORE_IN_USE`) when somebody of another PID namespace does not leave
  */
-export async function passGate({ gate }: StoreFolder, signal?: AbortSignal): Promise<AsyncDisposable> {
+export async function passGate({ gate, path }: StoreFolder, signal?: AbortSignal): Promise<AsyncDisposable> {
   const name = ownName()
+  const begun = performance.now()
   while (!(await enter(name, gate))) {
     signal?.throwIfAborted()
-    if (!(await putAsideIfDead(gate))) await setTimeout(RETRY_MS)
+    const inside = await putAsideIfDead(gate)
+    if (inside === undefined) continue
+    const isPatient = inside.state === 'alive' || performance.now() - begun < PATIENCE_MS
+    if (!isPatient) throw new StoreInUseError(path, [inside])
+    await setTimeout(RETRY_MS)
   }
   return { [Symbol.asyncDispose]: () => rm(gate, { force: true }) }
 }
@@ -30,20 +40,22 @@ async function enter(name: string, gate: string): Promise<boolean> {
   }
 }
 
-async function putAsideIfDead(gate: string): Promise<boolean> {
-  const inside = await readlink(gate).catch(() => undefined)
-  if (inside === undefined) return true
-  if (isAlive(inside)) return false
+/** Who is inside, unless he is dead. */
+async function putAsideIfDead(gate: string): Promise<Holder | undefined> {
+  const name = await readlink(gate).catch(() => undefined)
+  if (name === undefined) return undefined
+  const inside = holderOf(gate, name)
+  if (inside.state !== 'dead') return inside
   const aside = `${gate}.${shortId(randomId())}`
   try {
     await rename(gate, aside)
     const moved = await readlink(aside)
     await rm(aside)
     // Somebody may have entered between the look and the move: his gate goes back.
-    if (isAlive(moved)) await symlink(moved, gate)
+    if (holderOf(gate, moved).state !== 'dead') await symlink(moved, gate)
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException
     if (code !== 'ENOENT' && code !== 'EEXIST') throw error
   }
-  return true
+  return undefined
 }

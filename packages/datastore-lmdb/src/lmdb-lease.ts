@@ -16,7 +16,7 @@ export class LmdbLease implements StoreLease {
   readonly #timer: NodeJS.Timeout
   #renewing: Promise<void> | undefined
   #renewedAt = Date.now()
-  #isReleased = false
+  #released: Promise<void> | undefined
 
   constructor(id: string, ttlMs: number, actions: LeaseActions) {
     this.id = id
@@ -31,12 +31,14 @@ export class LmdbLease implements StoreLease {
     return this.#lost.signal
   }
 
-  async release(): Promise<void> {
+  release(): Promise<void> {
+    return (this.#released ??= this.#release())
+  }
+
+  async #release(): Promise<void> {
     clearInterval(this.#timer)
     await this.#renewing
-    if (this.#isReleased || this.#lost.signal.aborted) return
-    this.#isReleased = true
-    await this.#actions.end(this.id)
+    if (!this.#lost.signal.aborted) await this.#actions.end(this.id)
   }
 
   async #renew(): Promise<void> {

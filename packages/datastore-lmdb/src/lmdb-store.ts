@@ -42,8 +42,6 @@ export interface LmdbStore extends Store {
 
 /** How often leases are looked at that nobody renews any more. */
 const SWEEP_MS = 400
-/** Entries that go in one transaction when their lease ends. */
-const LEASE_BATCH = 100
 
 /** The store, over a folder that is open. */
 export class OpenLmdbStore implements LmdbStore {
@@ -243,16 +241,10 @@ export class OpenLmdbStore implements LmdbStore {
     }
   }
 
-  /** Ends a lease that is released or overdue. What is bound to it may be more than one transaction takes. */
+  /** Ends a lease that is released or overdue. What is bound to it may be more than one commit takes. */
   async #endLease(id: string): Promise<void> {
+    while (!(await this.#commits.run((draft) => planLeaseEnd(draft, id))));
     this.#leases.delete(id)
-    for (;;) {
-      const keys = this.#reader.boundKeys(id, LEASE_BATCH)
-      await this.#commits.run((draft) => {
-        planLeaseEnd(draft, id, keys)
-      })
-      if (keys.length < LEASE_BATCH) return
-    }
   }
 
   #startTimers(): NodeJS.Timeout[] {

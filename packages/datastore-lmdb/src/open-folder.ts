@@ -2,11 +2,11 @@ import { StoreReadOnlyError, StoreUnavailableError, StoreVersionError } from '@n
 import { isNetError } from '@net/types'
 import { access, mkdir } from 'node:fs/promises'
 import { isClean, markClean, removeCleanMark } from './clean-mark.ts'
-import { StoreDamagedError } from './errors.ts'
+import { StoreDamagedError, StoreInUseError } from './errors.ts'
 import type { StoreFolder } from './folder.ts'
 import type { Frame } from './frames.ts'
 import { passGate } from './gate.ts'
-import { addHolder, listHolders, removeHolders, type Holder } from './holders.ts'
+import { addHolder, listHolders, removeHolders, type Holder, type HolderState } from './holders.ts'
 import { probe } from './probe.ts'
 import { rebuild } from './rebuild.ts'
 import { hasSnapshot } from './snapshot.ts'
@@ -30,13 +30,13 @@ export async function openFolder(
   try {
     await makeFolder(folder.path)
     await using _gate = await passGate(folder, signal)
-    const holders = await listHolders(folder.holders)
+    const holders = await holdersOf(folder)
     await makeSound(folder, holders, probeTimeoutMs)
     const own = await addHolder(folder.holders)
     try {
       await removeCleanMark(folder)
       const tables = await openSound(folder, false)
-      await removeHolders(folder.holders, namesOf(holders, false))
+      await removeHolders(folder.holders, namesOf(holders, 'dead'))
       return { tables, hasSnapshot: await hasSnapshot(folder), close: () => closeFolder(folder, tables, own) }
     } catch (error) {
       await removeHolders(folder.holders, [own])
@@ -59,8 +59,8 @@ async function makeFolder(path: string): Promise<void> {
 /** Opens a folder for reading, and leaves no mark in it. */
 export async function openFolderToRead(folder: StoreFolder, probeTimeoutMs: number): Promise<OpenFolder> {
   if (!(await isThere(folder.data))) throw new StoreUnavailableError(folder.path, 'there is no store', 'none')
-  const holders = await listHolders(folder.holders)
-  if (namesOf(holders, true).length === 0 && !(await isClean(folder))) await readThrough(folder, probeTimeoutMs)
+  const holders = await holdersOf(folder)
+  if (namesOf(holders, 'alive').length === 0 && !(await isClean(folder))) await readThrough(folder, probeTimeoutMs)
   const tables = await openSound(folder, true)
   return { tables, hasSnapshot: await hasSnapshot(folder), close: () => tables.root.close() }
 }
@@ -71,8 +71,8 @@ async function makeSound(folder: StoreFolder, holders: readonly Holder[], probeT
     if (await hasSnapshot(folder)) throw new StoreDamagedError(folder.data, folder.snapshot, 'the file is gone')
     return
   }
-  const isHeld = namesOf(holders, true).length > 0
-  const hasDead = namesOf(holders, false).length > 0
+  const isHeld = namesOf(holders, 'alive').length > 0
+  const hasDead = namesOf(holders, 'dead').length > 0
   if (isHeld) {
     // Others work with it: it cannot be replaced under their hands.
     if (hasDead) await readThrough(folder, probeTimeoutMs)
@@ -130,8 +130,16 @@ async function closeFolder(folder: StoreFolder, tables: Tables, own: string): Pr
   await markClean(folder).catch(() => undefined)
 }
 
-function namesOf(holders: readonly Holder[], isAlive: boolean): string[] {
-  return holders.filter((holder) => holder.isAlive === isAlive).map(({ name }) => name)
+/** Who holds the store. @throws StoreInUseError (`ERR_STORE_IN_USE`): LMDB tells by their numbers who still reads */
+async function holdersOf(folder: StoreFolder): Promise<readonly Holder[]> {
+  const holders = await listHolders(folder.holders)
+  const elsewhere = holders.filter(({ state }) => state === 'elsewhere')
+  if (elsewhere.length > 0) throw new StoreInUseError(folder.path, elsewhere)
+  return holders
+}
+
+function namesOf(holders: readonly Holder[], wanted: HolderState): string[] {
+  return holders.filter(({ state }) => state === wanted).map(({ name }) => name)
 }
 
 function isThere(file: string): Promise<boolean> {

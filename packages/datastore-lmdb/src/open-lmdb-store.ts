@@ -9,7 +9,7 @@ import { WakeUp } from './wake-up.ts'
  * Opens the store in a folder. Several processes may have it open at once.
  *
  * @throws `ERR_STORE_DAMAGED`, `ERR_STORE_VERSION`, `ERR_STORE_READ_ONLY` for a folder that cannot be written,
- *   `ERR_STORE_UNAVAILABLE`, `ERR_INVALID_STORE_OPTION`
+ *   `ERR_STORE_UNAVAILABLE`, `ERR_STORE_IN_USE` by a process of another PID namespace, `ERR_INVALID_STORE_OPTION`
  */
 export async function openLmdbStore(options: LmdbStoreOptions, call?: CallOptions): Promise<LmdbStore> {
   call?.signal?.throwIfAborted()

@@ -17,6 +17,9 @@ import {
   type LeaseRecord,
 } from './records.ts'
 
+/** Entries that go in one commit when their lease ends. */
+const LEASE_BATCH = 100
+
 /** What a transaction came to. */
 export interface TransactionResult {
   readonly revision: number
@@ -64,8 +67,15 @@ export function planRenewal(draft: Draft, id: string, ttlMs: number, now: number
   return true
 }
 
-/** Removes a lease and those of the entries bound to it, by their keys, that still are. */
-export function planLeaseEnd(draft: Draft, id: string, keys: readonly string[]): void {
+/**
+ * Removes a lease and the entries that are bound to it: what earlier plans have bound is seen, and later ones bind
+ * nothing more. Where there are more than one commit takes, the lease stays, as one that is over: whoever finds it goes
+ * on, should this process not live to do so.
+ *
+ * @returns whether that was all
+ */
+export function planLeaseEnd(draft: Draft, id: string): boolean {
+  const keys = draft.boundKeys(id, LEASE_BATCH)
   const events: StoreEvent[] = []
   for (const key of keys) {
     draft.remove('bound', boundKey(id, key))
@@ -74,8 +84,11 @@ export function planLeaseEnd(draft: Draft, id: string, keys: readonly string[]):
     draft.remove('entries', key)
     events.push({ type: 'delete', key })
   }
-  draft.remove('leases', id)
+  const isAll = keys.length < LEASE_BATCH
+  if (isAll) draft.remove('leases', id)
+  else planLease(draft, id, { ttlMs: 0, expiresAt: 0 })
   if (events.length > 0) draft.log(events)
+  return isAll
 }
 
 /** Whether a lease record says that the lease is not over. */

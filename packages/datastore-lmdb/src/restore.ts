@@ -41,8 +41,8 @@ export async function restoreLmdbStore({ path }: RestoreOptions, call?: CallOpti
   const folder = storeFolder(resolve(path))
   await using _gate = await passGate(folder, call?.signal)
   const holders = await listHolders(folder.holders)
-  const alive = holders.filter(({ isAlive }) => isAlive)
-  if (alive.length > 0) throw new StoreInUseError(path, alive.map(({ pid }) => pid)) // prettier-ignore
+  const left = holders.filter(({ state }) => state !== 'dead')
+  if (left.length > 0) throw new StoreInUseError(path, left)
   const damagedFile = await replace(folder)
   await removeHolders(folder.holders, holders.map(({ name }) => name)) // prettier-ignore
   return damagedFile

@@ -56,6 +56,13 @@ export function runOnReadOnlyDisk(program: Program, folder: string): Promise<str
   return runOnMount(program, folder, 'mount --bind "$0" "$0" && mount -o remount,bind,ro "$0"')
 }
 
+/** Runs a program with a PID namespace of its own, as in a container, and returns what it prints. */
+export async function runInPidNamespace(program: Program, folder: string): Promise<string> {
+  const args = ['--pid', '--fork', '--mount-proc', process.execPath, ...commandOf(program, [folder])]
+  const { stdout } = await promisify(execFile)('unshare', args)
+  return stdout.trim()
+}
+
 /** Runs a program that may write files up to a size only, and returns what it prints. */
 export async function runWithFileLimit(program: Program, folder: string, bytes: number): Promise<string> {
   // sh counts blocks of 512 bytes; a write beyond the limit is to fail, and not to end the process.

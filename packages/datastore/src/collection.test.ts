@@ -1,6 +1,14 @@
 import { silentLogger, type Logger } from '@net/types'
 import { beforeEach, describe, expect, it } from 'vitest'
-import { Collection, memoryStore, type CollectionOptions, type Store } from './index.ts'
+import {
+  Collection,
+  memoryStore,
+  StoreFullError,
+  StoreReadOnlyError,
+  StoreUnavailableError,
+  type CollectionOptions,
+  type Store,
+} from './index.ts'
 
 interface Network {
   readonly name: string
@@ -129,6 +137,34 @@ describe('Collection', () => {
 
     expect((await networks().get('bad')).value).toEqual(web)
     expect((await store.get(`set-aside/${version}/networks/bad`)).value).toEqual(Uint8Array.of(1))
+  })
+
+  it.each([
+    ['is full', new StoreFullError('/var/lib/net', 'ENOSPC')],
+    ['is out of reach', new StoreUnavailableError('/var/lib/net', 'EIO', 'none', undefined)],
+    ['is read only', new StoreReadOnlyError('/var/lib/net')],
+  ])('lists all records of a store that %s, also where one is refused', async (_what, error) => {
+    await store.put('networks/bad', Uint8Array.of(1))
+    await networks().put('web', web)
+    Object.assign(store, { put: () => Promise.reject(error) })
+
+    expect(await networks().list()).toMatchObject({ entries: [{ id: 'web' }], refused: [{ id: 'bad' }] })
+    await expect(networks().get('bad')).rejects.toThrow(code('ERR_RECORD_REFUSED'))
+    expect(warnings).toMatchObject([{ error }, { error }])
+  })
+
+  it('is given up by whoever asked, also while a copy is set aside', async () => {
+    await store.put('networks/bad', Uint8Array.of(1))
+    const abort = new AbortController()
+    const put = store.put.bind(store)
+    Object.assign(store, {
+      put: (...args: Parameters<Store['put']>) => {
+        abort.abort(new Error('no time'))
+        return put(...args)
+      },
+    })
+
+    await expect(networks().list({ signal: abort.signal })).rejects.toThrow('no time')
   })
 
   it('names a value that the store found damaged', async () => {

@@ -139,11 +139,10 @@ export class Collection<T> {
       await this.#store.put(copy, value, { ifVersion: 0, signal: call?.signal })
       this.#logger.warn({ key, copy, error: why }, 'a record that its schema refuses was set aside')
     } catch (error) {
-      // Set aside already; or the store takes no writes, or not so long a key, and the record lies where it lay.
-      const isExpected = (['ERR_VERSION_CONFLICT', 'ERR_STORE_READ_ONLY', 'ERR_INVALID_KEY'] as const).some((code) =>
-        isNetError(error, code),
-      )
-      if (!isExpected) throw error
+      call?.signal?.throwIfAborted()
+      if (isNetError(error, 'ERR_VERSION_CONFLICT')) return // Set aside already.
+      // A store that takes no writes, or not so long a key: the record lies where it lay, and hides no other.
+      this.#logger.warn({ key, copy, error }, 'a record that its schema refuses could not be set aside')
     }
   }
 }

@@ -86,7 +86,7 @@ export {
 export { deleteNeighbour, setNeighbour, type Neighbour } from './rtnetlink/neighbour.ts'
 export { RouteSocket } from './rtnetlink/route-socket.ts'
 export { addRoute, deleteRoute, isOnLink, replaceRoute, type Route } from './rtnetlink/route.ts'
-export { listBoundSockets, type BoundSocket } from './sock-diag.ts'
+export { listBoundSockets, listBoundSocketsOffLoop, type BoundSocket } from './sock-diag.ts'
 export { AnsweringSocket, type DatagramOrigin } from './sockets/answering-socket.ts'
 export { DatagramBatch } from './sockets/datagram-batch.ts'
 export { DatagramSocket, type BindOptions } from './sockets/datagram-socket.ts'

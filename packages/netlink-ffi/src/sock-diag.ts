@@ -1,4 +1,4 @@
-import { addressFromBytes, formatAddress, type Address } from '@net/types'
+import { addressFromBytes, formatAddress, type Address, type CallOptions } from '@net/types'
 import { attributes, u8, viewOf } from './attributes.ts'
 import { MalformedMessageError, ValueOutOfRangeError } from './errors.ts'
 import type { NetlinkMessage, ReceivedMessage } from './message.ts'
@@ -37,11 +37,27 @@ export interface BoundSocket {
  * @throws NetlinkError (`ERR_NETLINK`), SystemCallError (`ERR_SYSTEM_CALL`) where the kernel lacks sock_diag
  */
 export function listBoundSockets(protocol: 'tcp' | 'udp'): BoundSocket[] {
-  if (!Object.hasOwn(protocols, protocol)) throw new ValueOutOfRangeError('protocol', protocol, 'tcp or udp')
+  checkProtocol(protocol)
   using socket = NetlinkSocket.open(NETLINK_SOCK_DIAG)
   return [AF_INET, AF_INET6].flatMap((family) =>
     socket.dump(socketsOf(protocol, family), (message) => decodeSocket(message, protocol)),
   )
+}
+
+/** As {@link listBoundSockets}, where there may be thousands: the event loop goes on meanwhile. */
+export async function listBoundSocketsOffLoop(protocol: 'tcp' | 'udp', call?: CallOptions): Promise<BoundSocket[]> {
+  checkProtocol(protocol)
+  using socket = NetlinkSocket.open(NETLINK_SOCK_DIAG)
+  const sockets: BoundSocket[][] = []
+  for (const family of [AF_INET, AF_INET6]) {
+    const decode = (message: ReceivedMessage): BoundSocket => decodeSocket(message, protocol)
+    sockets.push(await socket.dumpOffLoop(socketsOf(protocol, family), decode, call))
+  }
+  return sockets.flat()
+}
+
+function checkProtocol(protocol: string): void {
+  if (!Object.hasOwn(protocols, protocol)) throw new ValueOutOfRangeError('protocol', protocol, 'tcp or udp')
 }
 
 function socketsOf(protocol: 'tcp' | 'udp', family: number): NetlinkMessage {

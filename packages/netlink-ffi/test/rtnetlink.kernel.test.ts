@@ -15,6 +15,7 @@ import {
   descriptorLimit,
   holdPort,
   listBoundSockets,
+  listBoundSocketsOffLoop,
   raiseDescriptorLimit,
   RouteSocket,
   filterBridge,
@@ -359,6 +360,7 @@ describeKernel('bound sockets', () => {
     await new Promise((resolve) => server.once('listening', resolve))
     const { port } = server.address() as { port: number }
 
+    expect(await listBoundSocketsOffLoop('tcp')).toEqual(listBoundSockets('tcp'))
     expect(listBoundSockets('tcp')).toContainEqual(
       expect.objectContaining({ protocol: 'tcp', address: '127.0.0.1', port }),
     )

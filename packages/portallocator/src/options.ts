@@ -1,5 +1,6 @@
-import { holdPort, listBoundSockets, type HeldPort, type HoldPortRequest } from '@net/netlink-ffi'
+import { holdPort, listBoundSocketsOffLoop, type HeldPort, type HoldPortRequest } from '@net/netlink-ffi'
 import { Turns } from '@net/types'
+import type { ListBoundSockets } from './bound-ports.ts'
 import { DescriptorRoom, type Descriptors } from './descriptor-room.ts'
 import { InvalidHoldError } from './errors.ts'
 import { PortHolder } from './port-holder.ts'
@@ -33,7 +34,7 @@ export interface PortAllocatorDeps {
   /** Holds a port of the host. @defaultValue a bound socket of the namespace that `take` is called in */
   readonly holdPort?: HoldPort | undefined
   /** Tells of the sockets of other programs. @defaultValue what the kernel says of the namespace that `take` is called in */
-  readonly listBoundSockets?: typeof listBoundSockets | undefined
+  readonly listBoundSockets?: ListBoundSockets | undefined
   /** How many descriptors this process may have. @defaultValue its RLIMIT_NOFILE, raised where that is allowed */
   readonly descriptors?: Descriptors | undefined
 }
@@ -47,7 +48,7 @@ export interface Means {
   readonly holdAtMost: number
   /** Whether the host has a say on ports that no socket holds. */
   readonly asksHost: boolean
-  readonly list: typeof listBoundSockets
+  readonly list: ListBoundSockets
   readonly holder: PortHolder
   readonly turns: Turns
 }
@@ -61,7 +62,7 @@ export function resolveOptions(options: PortAllocatorOptions, deps: PortAllocato
     ephemeral: checkRange(ephemeral),
     holdAtMost: hold ? holdAtMost : 0,
     asksHost: hold,
-    list: hold ? (deps.listBoundSockets ?? listBoundSockets) : () => [],
+    list: hold ? (deps.listBoundSockets ?? listBoundSocketsOffLoop) : () => [],
     holder: new PortHolder(deps.holdPort ?? holdPort, new DescriptorRoom(deps.descriptors), turns),
     turns,
   }

@@ -25,6 +25,8 @@ export interface PortAllocator extends AsyncDisposable {
   close(): Promise<void>
 }
 
+/** So many are opened without a look at the ports of others: that they are taken is said by opening them, and sooner. */
+const OPEN_UNSEEN = 32
 /** Ports looked at, and requests carried out, between two looks at the clock. */
 const PORT_STRIDE = 256
 const REQUEST_STRIDE = 16
@@ -93,28 +95,37 @@ class HostPorts implements PortAllocator {
   }
 
   async #takeSpecific(ports: Ports, look: BoundPorts, call?: CallOptions): Promise<PortLease> {
-    const { protocol, address, first } = ports
-    const taken = this.#book.conflict(protocol, first, lastOf(ports), address)
-    if (taken !== undefined) {
-      const port = Math.max(taken.first, first)
-      throw new PortInUseError({
-        ...{ what: describe(protocol, port, address), port },
-        by: `another lease, of ${formatPorts(taken.first, taken.last - taken.first + 1)} on ${describeAddress(taken.value)}`,
-      })
+    const { protocol, address, first, count } = ports
+    this.#checkBook(ports)
+    if (this.#isLookedFor(count)) {
+      const bound = (await look.of(protocol, address, call)).find(first, lastOf(ports))
+      // Somebody may have taken them meanwhile.
+      this.#checkBook(ports)
+      if (bound !== undefined) throw await this.#inUse(ports, bound.first, bound.value)
     }
-    const bound = this.#boundBefore(ports, look)?.find(first, lastOf(ports))
-    if (bound !== undefined) throw await this.#inUse(ports, bound.first, bound.value)
-    const lease = this.#isHeld(ports.count) ? await this.#leaseHeld(ports, call) : this.#leaseBooked(ports)
+    const lease = this.#isHeld(count) ? await this.#leaseHeld(ports, call) : this.#leaseBooked(ports)
     if (!('refused' in lease)) return lease
-    const holder = this.#look().of(protocol, address).find(lease.refused)
+    const holder = (await this.#look().of(protocol, address, call)).find(lease.refused)
     throw await this.#inUse(ports, lease.refused, holder?.value, lease.cause)
   }
 
+  #checkBook(ports: Ports): void {
+    const { protocol, address, first } = ports
+    const taken = this.#book.conflict(protocol, first, lastOf(ports), address)
+    if (taken === undefined) return
+    const port = Math.max(taken.first, first)
+    throw new PortInUseError({
+      ...{ what: describe(protocol, port, address), port },
+      by: `another lease, of ${formatPorts(taken.first, taken.last - taken.first + 1)} on ${describeAddress(taken.value)}`,
+    })
+  }
+
   async #takeAny(wanted: Wanted, look: BoundPorts, call?: CallOptions): Promise<PortLease> {
-    const { protocol, count, within } = wanted
+    const { protocol, address, count, within } = wanted
     const range = within ?? this.#means.ephemeral
+    const bound = this.#isLookedFor(count) ? await look.of(protocol, address, call) : undefined
     const { first, last } = range
-    const inTheWay = [within === undefined ? kernelReservedPorts() : undefined, this.#boundBefore(wanted, look)]
+    const inTheWay = [within === undefined ? kernelReservedPorts() : undefined, bound]
     let looks = 0
     for (let tried = 0; tried <= last - first;) {
       if (looks++ % PORT_STRIDE === PORT_STRIDE - 1) await this.#means.turns.take(call)
@@ -204,15 +215,9 @@ class HostPorts implements PortAllocator {
     return new BoundPorts(this.#means.list)
   }
 
-  /**
-   * Sockets of other programs, where it is worth looking before any socket is opened: for ports that no socket will
-   * hold, and to open none in vain.
-   */
-  #boundBefore(
-    { protocol, count, address }: Omit<Ports, 'first'>,
-    look: BoundPorts,
-  ): RangeMap<BoundSocket> | undefined {
-    return count > 1 || !this.#isHeld(count) ? look.of(protocol, address) : undefined
+  /** Whether the ports of others are looked at first: of ports that no socket will hold, and to open none in vain. */
+  #isLookedFor(count: number): boolean {
+    return count > OPEN_UNSEEN || !this.#isHeld(count)
   }
 
   async #inUse(ports: Ports, port: number, holder?: BoundSocket, cause?: unknown): Promise<PortInUseError> {

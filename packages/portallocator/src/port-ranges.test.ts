@@ -1,7 +1,13 @@
 import { createServer } from 'node:net'
 import { SystemCallError, type BoundSocket } from '@net/netlink-ffi'
 import { describe, expect, it } from 'vitest'
-import { openPortAllocator, type PortAllocator, type PortAllocatorDeps, type PortAllocatorOptions } from './index.ts'
+import {
+  openPortAllocator,
+  type PortAllocator,
+  type PortAllocatorDeps,
+  type PortAllocatorOptions,
+  type PortLease,
+} from './index.ts'
 
 // asm-generic/errno.h
 const EMFILE = 24
@@ -28,6 +34,19 @@ function pretended(
     return { close, [Symbol.dispose]: close }
   }
   return { open, ports: openPortAllocator(options, { listBoundSockets: () => [], holdPort, ...others }) }
+}
+
+/** How often the event loop turned while some work was done. */
+async function turnsDuring(work: () => Promise<void>): Promise<number> {
+  let turns = 0
+  const watch = (): void => {
+    turns++
+    next = setImmediate(watch)
+  }
+  let next = setImmediate(watch)
+  await work()
+  clearImmediate(next)
+  return turns
 }
 
 const bound = (port: number, address = '::'): BoundSocket => ({
@@ -161,31 +180,64 @@ describe('held ports in a row', () => {
       { ephemeral: { first: 20_000, last: 20_099 } },
     )
 
-    expect((await ports.take({ protocol: 'tcp', count: 10 })).port).toBe(20_013)
-    expect([...open]).toEqual(Array.from({ length: 10 }, (_, at) => 20_013 + at))
+    expect((await ports.take({ protocol: 'tcp', count: 40 })).port).toBe(20_013)
+    expect([...open]).toEqual(Array.from({ length: 40 }, (_, at) => 20_013 + at))
+  })
+
+  it.each([2, 32])('are opened without a look at the ports of others, where there are %d', async (count) => {
+    const { ports } = pretended({
+      listBoundSockets: () => {
+        throw new Error('looked')
+      },
+      refuse: (port) => (port === 20_005 ? EADDRINUSE : undefined),
+    })
+
+    expect(await ports.take({ protocol: 'tcp', port: 8000, count })).toMatchObject({ port: 8000, count })
+    const within = { first: 20_004, last: 20_099 }
+    expect(await ports.take({ protocol: 'tcp', count, within })).toMatchObject({ port: 20_006, count })
+  })
+
+  it('are refused where another lease got one of them while the ports of others were looked at', async () => {
+    const { ports, open } = pretended({
+      listBoundSockets: async () => {
+        await ports.take({ protocol: 'tcp', port: 8050 })
+        return [bound(8050)]
+      },
+    })
+
+    await expect(ports.take({ protocol: 'tcp', port: 8000, count: 100 })).rejects.toMatchObject({
+      code: 'ERR_PORT_IN_USE',
+      message: expect.stringContaining('another lease') as string,
+    })
+    expect([...open]).toEqual([8050])
+  })
+
+  it('leave the event loop its turns, however many ports are held already', async () => {
+    await using ports = openPortAllocator()
+    for (let at = 0; at < 3; at++) await ports.take({ protocol: 'udp', count: 1000 })
+    const turns = await turnsDuring(async () => {
+      for (let at = 0; at < 10; at++) await (await ports.take({ protocol: 'udp', count: 33 })).release()
+    })
+
+    expect(turns).toBeGreaterThan(20)
   })
 
   it('are opened and closed while the event loop turns', async () => {
-    let turns = 0
-    let watching = true
-    const watch = (): void => {
-      turns++
-      if (watching) setImmediate(watch)
-    }
-    setImmediate(watch)
     const { ports, open } = pretended({
       onOpen: () => {
         busyFor(0.2)
       },
     })
 
-    const lease = await ports.take({ protocol: 'tcp', port: 8000, count: 200 })
-    watching = false
+    let lease: PortLease | undefined
+    const turns = await turnsDuring(async () => {
+      lease = await ports.take({ protocol: 'tcp', port: 8000, count: 200 })
+    })
 
     // 40 ms of work, of which 2 ms and one stride go by in one turn.
     expect(turns).toBeGreaterThan(5)
     expect(open.size).toBe(200)
-    await Promise.all([lease.release(), lease.release()])
+    await Promise.all([lease!.release(), lease!.release()])
     expect(open.size).toBe(0)
   })
 

@@ -66,4 +66,12 @@ describe('a cache', () => {
 
     expect(cache.find('a')).toBeUndefined()
   })
+
+  it('keeps no answer to a query that is long', () => {
+    const cache = new AnswerCache({ entries: 2, now: () => 0 })
+    const keys = [512, 513].map((length) => 'a'.repeat(length))
+    for (const key of keys) cache.keep(key, message({ answers: [address(60)] }))
+
+    expect(keys.map((key) => cache.find(key) !== undefined)).toEqual([true, false])
+  })
 })

@@ -7,6 +7,8 @@ const MAX_NEGATIVE_SECONDS = 3600
 const MAX_SECONDS = 86_400
 /** Longer answers are rare and not kept, so that what is kept stays small. */
 const MAX_MESSAGE_BYTES = 4096
+/** Of a query with more options than anybody needs, likewise. */
+const MAX_KEY_LENGTH = 512
 
 interface Entry {
   readonly message: DnsMessage
@@ -45,7 +47,8 @@ export class AnswerCache {
   /** Keeps an answer, where it may be kept. */
   keep(key: string, message: DnsMessage): void {
     const seconds = secondsToKeep(message)
-    if (seconds <= 0 || this.#options.entries === 0 || message.bytes.length > MAX_MESSAGE_BYTES) return
+    if (seconds <= 0 || this.#options.entries === 0) return
+    if (key.length > MAX_KEY_LENGTH || message.bytes.length > MAX_MESSAGE_BYTES) return
     const storedAt = this.#options.now()
     this.#entries.delete(key)
     const oldest = this.#entries.size >= this.#options.entries ? this.#entries.keys().next().value : undefined

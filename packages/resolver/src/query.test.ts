@@ -30,6 +30,12 @@ const opt = {
   ednsVersion: 0,
 } as unknown as NonNullable<Packet['additionals']>[number]
 
+/** An OPT record that makes a question this long. */
+function padded(length: number): typeof opt {
+  const bytes = length - encode({ additionals: [opt] }).length - 4
+  return { ...opt, options: [{ code: 'PADDING', length: bytes }] } as unknown as typeof opt
+}
+
 describe('a message that comes in', () => {
   const plain = encode({})
 
@@ -48,6 +54,8 @@ describe('a message that comes in', () => {
     ['asks for a whole zone', encode({ questions: [{ name: 'web', type: 'AXFR' }] }), 'REFUSED'],
     ['asks for everything', encode({ questions: [{ name: 'web', type: 'ANY' as 'A' }] }), 'query'],
     ['has two OPT records', encode({ additionals: [opt, opt] }), 'FORMERR'],
+    ['is as long as it may be', encode({ additionals: [padded(2048)] }), 'query'],
+    ['is longer than it may be', encode({ additionals: [padded(2049)] }), 'REFUSED'],
     ['is of EDNS 1', withBytes(encode({ additionals: [opt] }), { 27: 1 }), 'BADVERS'],
   ])('that %s', (_what, bytes, fate) => {
     expect(fateOf(bytes)).toBe(fate)

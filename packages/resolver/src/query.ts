@@ -2,6 +2,9 @@ import { CLASS_IN, HEADER_BYTES, headerFlags, MIN_UDP_BYTES, recordTypes, type R
 import { MalformedDnsMessageError } from './errors.ts'
 import { readCounts, readMessage, viewOf, type Question } from './message.ts'
 
+/** Questions of programs have some hundred bytes, signed ones included. Whoever sends more is not to have it kept. */
+const MAX_QUERY_BYTES = 2048
+
 /** What the asker says about himself by an OPT record, RFC 6891. */
 export interface Edns {
   /** The longest answer by UDP that he takes. */
@@ -66,6 +69,7 @@ function judge(bytes: Uint8Array, view: DataView): ReadQuery {
   }
   const query = { bytes, id, flags, question, questionEnd, edns }
   if (opt !== undefined && view.getUint8(ttlAt + 1) !== 0) return refused('BADVERS', query)
+  if (bytes.length > MAX_QUERY_BYTES) return refused('REFUSED', query)
   if (question.class !== CLASS_IN || isMeta(question.type)) return refused('REFUSED', query)
   return { kind: 'query', query }
 }

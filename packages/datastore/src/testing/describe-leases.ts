@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest'
+import { raceLeases } from './lease-race.ts'
 import { bytes, code, fired, nextEvents, reader, setUp, text, type Can, type OpenPlace } from './store-place.ts'
 
 /** Long enough for a slow medium, short enough to see renewals. */
@@ -101,6 +102,32 @@ export function describeLeases(open: OpenPlace, can: Can): void {
 
         expect(await nextEvents(changes)).toEqual(['delete a'])
         expect(await here.store.find('a')).toBeUndefined()
+      })
+
+    it('takes along what is put while it ends', async () => {
+      for (let round = 0; round < 20; round++) {
+        const steps = [
+          { type: 'put', key: 1, lease: 1, isLater: false },
+          { type: 'release', key: 0, lease: 1, isLater: round % 2 === 1 },
+          { type: 'put', key: 2, lease: 1, isLater: false },
+        ] as const
+        await raceLeases(here.store, steps)
+        await here.store.delete('last')
+      }
+    })
+
+    if (can('openAgain'))
+      it('takes along what is put while the store closes', async () => {
+        const { revision: from } = await here.store.list('')
+        const holder = await here.again()
+        const lease = await holder.lease(60_000)
+        const put = holder.put('a', bytes('1'), { lease: lease.id }).catch(() => 0)
+        await holder.close()
+        if ((await put) === 0) return
+
+        const changes = reader(here.store.watch('a', { from }))
+        expect(await nextEvents(changes)).toEqual(['put a = 1'])
+        expect(await nextEvents(changes)).toEqual(['delete a'])
       })
 
     if (can('openAgain'))
