@@ -1,4 +1,5 @@
 import koffi from 'koffi'
+import { Readiness } from './readiness.ts'
 
 /** A buffer the C library reads from or writes to; it is not copied. */
 type Bytes = Uint8Array
@@ -94,26 +95,7 @@ function load(): Libc {
  * any callback of the event loop.
  */
 export function watchReadable(fd: number, callback: () => void): { close(): void } {
-  let isClosed = false
-  const onReady = (status: unknown): void => {
-    try {
-      callback()
-    } catch (error) {
-      // Not from here: it would come out of the native call that is made next, whoever makes it.
-      setImmediate(() => {
-        throw error
-      })
-    }
-    // The event loop gives up a descriptor that has an error to tell, and errors of sockets pass.
-    if (status !== 0 && !isClosed) handle.start({ readable: true }, onReady)
-  }
-  const handle = koffi.node.poll(fd, { readable: true }, onReady)
-  handle.unref()
-  // Referenced from here for as long as the caller holds the result: a handle that is collected goes deaf.
-  return {
-    close: () => {
-      isClosed = true
-      handle.close()
-    },
-  }
+  const readiness = new Readiness(fd, callback)
+  readiness.wait({ readable: true, writable: false })
+  return readiness
 }

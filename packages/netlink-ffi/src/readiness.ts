@@ -8,7 +8,7 @@ export interface Interest {
 
 /**
  * Waits for a descriptor from the event loop, for what is of interest at the time. Keeps no process alive. The callback
- * looks for errors too: they end every wait.
+ * looks for errors too: they end every wait. Whoever waits holds this object: a handle that is collected goes deaf.
  */
 export class Readiness {
   readonly #fd: number
@@ -50,7 +50,14 @@ export class Readiness {
   }
 
   readonly #call = (...[status, what]: readonly unknown[]): void => {
-    this.#onReady(what as Interest)
+    try {
+      this.#onReady(what as Interest)
+    } catch (error) {
+      // Not from here: it would come out of the native call that is made next, whoever makes it.
+      setImmediate(() => {
+        throw error
+      })
+    }
     // The event loop gives up a descriptor that has an error to tell, and errors of sockets pass.
     if (status !== 0 && !this.#closed) this.#start()
   }
