@@ -60,7 +60,9 @@ export class Interfaces {
       })
       return { name, index, bridge: bridge.index }
     } catch (cause) {
-      throw explainRefusal(cause, { name: hostName, kind: 'veth', master })
+      // The kernel does not say which of the two names is taken.
+      const isFree = isErrno(cause, 'EEXIST') && this.#routes.findLink(hostName) === undefined
+      throw explainRefusal(cause, { name: isFree ? link.name : hostName, kind: 'veth', master })
     } finally {
       closeSync(namespaceFd)
     }

@@ -182,6 +182,21 @@ describeKernel('a network plan', () => {
     expect(firewall.changes).toEqual([])
   })
 
+  it('says which of the two names of an interface is taken, the one in the sandbox or the one on the host', async () => {
+    const key = freshKey()
+    const network = networkPlan('br-names')
+    await executor.createNetwork(network)
+    await executor.createSandbox(key)
+    ip('link', 'add', 'vethtaken', 'type', 'bridge')
+
+    await expect(executor.join(key, joinPlan('br-names', 'vethfree', { name: 'lo' }))).rejects.toThrow('interface lo ')
+    await expect(executor.join(key, joinPlan('br-names', 'vethtaken'))).rejects.toThrow('interface vethtaken ')
+
+    ip('link', 'del', 'vethtaken')
+    await executor.deleteSandbox(key, [])
+    await executor.deleteNetwork(network)
+  })
+
   it('leaves nothing when the rules are refused', async () => {
     firewall.refuse = true
 
