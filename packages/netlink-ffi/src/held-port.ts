@@ -12,6 +12,7 @@ const SOCK_CLOEXEC = 0o2000000
 const IPPROTO_IPV6 = 41
 const IPV6_V6ONLY = 26
 const SOL_SOCKET = 1
+const SO_REUSEADDR = 2
 const SO_RCVBUF = 8
 const SO_REUSEPORT = 15
 const socketTypes = { tcp: [1, 6], udp: [2, 17], sctp: [1, 132] } as const
@@ -42,7 +43,8 @@ export interface HoldPortRequest {
 
 /**
  * Binds a socket to a port and neither listens nor reads: nobody else gets the port. Without an
- * address, every address of both families (of IPv4 alone where the kernel has no IPv6).
+ * address, every address of both families (of IPv4 alone where the kernel has no IPv6). Where a server that has ended
+ * left connections behind, a program that sets SO_REUSEADDR may get it all the same.
  *
  * @throws SystemCallError (`ERR_SYSTEM_CALL`): EADDRINUSE, EADDRNOTAVAIL (no address of this host),
  *   EPROTONOSUPPORT (SCTP, where the kernel lacks it), EMFILE
@@ -89,11 +91,29 @@ function bindSocket(request: HoldPortRequest, address: Address, reach: 'both fam
     // as the kernel allows.
     if (request.protocol === 'udp') setOption(fd, SOL_SOCKET, SO_RCVBUF, 1)
     const socketAddress = encodeSocketAddress(address, request.port)
-    check(libc().bind(fd, socketAddress, socketAddress.length), 'bind', about)
+    const bind = (): number => check(libc().bind(fd, socketAddress, socketAddress.length), 'bind', about)
+    if (request.protocol === 'tcp') pastConnections(fd, bind)
+    else bind()
     return fd
   } catch (error) {
     closeSync(fd)
     throw error
+  }
+}
+
+/**
+ * Connections of a server that has ended stay for a minute (TIME_WAIT), and keep its port from sockets that do not say
+ * that they mind none. One that says so gets no port that a server listens on, either.
+ */
+function pastConnections(fd: number, bind: () => void): void {
+  try {
+    bind()
+  } catch (error) {
+    if (!isErrno(error, 'EADDRINUSE')) throw error
+    setOption(fd, SOL_SOCKET, SO_REUSEADDR, 1)
+    bind()
+    // Others that mind none are to be refused from now on, as far as the kernel goes along.
+    setOption(fd, SOL_SOCKET, SO_REUSEADDR, 0)
   }
 }
 

@@ -1,6 +1,7 @@
+import { execFileSync } from 'node:child_process'
 import { closeSync } from 'node:fs'
 import { once } from 'node:events'
-import { createServer, Socket, type AddressInfo } from 'node:net'
+import { connect, createServer, Socket, type AddressInfo } from 'node:net'
 import { beforeEach, expect, it } from 'vitest'
 import {
   AnsweringSocket,
@@ -216,5 +217,21 @@ describeKernel('a held port', () => {
     expect(() => listenStream({ address: '127.0.0.1', port })).toThrow('bind: EADDRINUSE')
     expect(() => DatagramSocket.bind({ address: '0.0.0.0', port })).toThrow('bind: EADDRINUSE')
     for (const one of held) one.close()
+  })
+
+  it('is taken from what a server that has ended left of its connections, not from one that listens', async () => {
+    const server = createServer((socket) => socket.end('bye'))
+    server.listen(port, '::1')
+    await once(server, 'listening')
+    const client = connect(port, '::1').resume()
+    await once(client, 'close')
+    expect(() => holdPort({ protocol: 'tcp', port })).toThrow('bind: EADDRINUSE')
+    server.close()
+    await once(server, 'close')
+    expect(execFileSync('ss', ['-Htan', `sport = :${port}`], { encoding: 'utf8' })).toMatch(/^TIME-WAIT/)
+
+    using _held = holdPort({ protocol: 'tcp', port })
+
+    expect(() => holdPort({ protocol: 'tcp', port })).toThrow('bind: EADDRINUSE')
   })
 })
