@@ -201,6 +201,7 @@ describe('the plan of an endpoint', () => {
         'link add vethfedcba98765 type veth master br-0123456789ab hairpin up peer eth0 netns sandbox address 02:42:ac:12:00:02',
         'sandbox: sysctl net.ipv6.conf.eth0.disable_ipv6=0',
         'sandbox: sysctl net.ipv6.conf.eth0.accept_ra=0',
+        'sandbox: sysctl net.ipv6.conf.eth0.mldv2_unsolicited_report_interval=2000000000',
         'sandbox: addr add 172.18.0.2/16 dev eth0',
         'sandbox: addr add fd00::2/64 dev eth0',
         'sandbox: route add default via 172.18.0.1',
@@ -234,7 +235,7 @@ describe('the plan of an endpoint', () => {
     const routes = [{ destination: '192.0.2.0/24', gateway: '172.18.0.9' }, { destination: '2001:db8::/32' }]
     const text = formatJoinPlan(driver.planEndpoint(network(), endpoint({ options: { sysctls }, routes }), sandbox))
 
-    expect(text).toMatch(/accept_ra=0\nsandbox: sysctl net.ipv6.conf.eth0.accept_ra=2\nsandbox: addr/)
+    expect(text).toMatch(/accept_ra=0\n(.*\n)*sandbox: sysctl net.ipv6.conf.eth0.accept_ra=2\nsandbox: addr/)
     expect(text).toContain(
       'sandbox: route add 192.0.2.0/24 via 172.18.0.9\nsandbox: route add 2001:db8::/32 dev eth0\n',
     )

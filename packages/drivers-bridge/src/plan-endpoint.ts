@@ -28,7 +28,7 @@ export function planEndpoint(
     routes: (endpoint.routes ?? []).filter(({ destination }) => address6 !== undefined || !isIpv6(destination)),
     neighbours: [],
     // The user's come last: they have the last word.
-    sysctls: [...ipv6Sysctls(name, endpoint.address6), ...own],
+    sysctls: [...ipv6Sysctls(network, name, endpoint.address6), ...own],
     announce: isWorthAnnouncing(endpoint) ? true : undefined,
   }
   const gateways = gatewaysOf(network)
@@ -44,13 +44,19 @@ function mayBeLinked({ options }: NetworkRecord<BridgeOptions>): boolean {
   return options.isDefault && !options.interContainer
 }
 
-function ipv6Sysctls(name: string, address6: string | undefined): Sysctl[] {
+/** The longest that the kernel takes, in milliseconds. */
+const NEVER = '2000000000'
+
+function ipv6Sysctls({ options }: NetworkRecord<BridgeOptions>, name: string, address6: string | undefined): Sysctl[] {
   const own = `net/ipv6/conf/${name}`
   if (address6 === undefined) return [{ path: `${own}/disable_ipv6`, value: '1', optional: true }]
   return [
     { path: `${own}/disable_ipv6`, value: '0' },
     // A neighbour on the bridge is no router: its advertisements would redirect our traffic.
     { path: `${own}/accept_ra`, value: '0' },
+    // Nobody on a bridge of ours listens to what groups somebody joined: it would be told all of its ports, each time.
+    // Whoever asks (RFC 3810 section 5.1) is answered all the same.
+    ...(options.existing === undefined ? [{ path: `${own}/mldv2_unsolicited_report_interval`, value: NEVER }] : []),
   ]
 }
 

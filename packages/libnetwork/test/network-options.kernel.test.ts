@@ -1,4 +1,5 @@
 import { spawnSync } from 'node:child_process'
+import { readFileSync } from 'node:fs'
 import { addAddress, inNamespaceAt, RouteSocket } from '@net/netlink-ffi'
 import { describeKernel, enterFreshHost, ip, ipIn } from '@net/netlink-ffi/testing'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
@@ -32,6 +33,12 @@ async function serve(network: Network): Promise<{ place: Place; address: Record<
     sandbox: { containerId: 'web' },
   })
   return { place: await placeIn(sandbox, 'web'), address: addressesOf(endpoint) }
+}
+
+/** How many reports of groups (RFC 3810) the container has sent. */
+function reportsOf({ key }: Sandbox): number {
+  const counters = inNamespaceAt(key, () => readFileSync('/proc/thread-self/net/dev_snmp6/eth0', 'utf8'))
+  return Number(/^Icmp6OutType143\s+(\d+)$/m.exec(counters)?.[1] ?? 0)
 }
 
 describeKernel('a network', () => {
@@ -94,6 +101,32 @@ describeKernel('a network', () => {
     expect(ip('link', 'show', 'master', 'br-narrow')).toMatchObject([{ mtu: 1300 }])
     expect(ipIn(sandbox.key, 'link', 'show', 'eth0')).toMatchObject([{ mtu: 1300 }])
     expect([passes(1300), passes(1301)]).toEqual([true, false])
+  })
+
+  it('keeps its neighbours in peace: a container that comes tells which groups it is in, and does not repeat it', async () => {
+    const network = await create({})
+    using routes = RouteSocket.open()
+    routes.createLink({ kind: 'bridge', name: 'br-own', up: true })
+    const on = { 'com.docker.network.bridge.name': 'br-own' }
+    const other = await net.createNetwork({ name: 'network2', ipv6: true, options: on })
+    const attach = async ({ id }: Network): Promise<Sandbox> =>
+      (await net.attach({ network: id, endpoint: { name: 'c' }, sandbox: { containerId: id } })).sandbox
+    const [peaceful, talkative] = [await attach(network), await attach(other)]
+
+    // On a bridge that somebody else made there may be those who want to hear it: as often as the kernel has it.
+    await expect.poll(() => reportsOf(talkative), { timeout: 8000 }).toBeGreaterThan(2)
+    expect(reportsOf(peaceful)).toBeLessThanOrEqual(2)
+    await Promise.all([peaceful.delete(), talkative.delete()])
+    await other.delete()
+    await routes.deleteLinks(['br-own'])
+  })
+
+  it('gives the ends of its interfaces that are on the host no address', async () => {
+    const network = await create({})
+    await net.attach({ network, endpoint: { name: 'c' }, sandbox: { containerId: 'c' } })
+
+    const ports = ip('address', 'show') as { linkinfo?: { info_slave_kind?: string }; addr_info: unknown[] }[]
+    expect(ports.filter(({ linkinfo }) => linkinfo?.info_slave_kind === 'bridge')).toMatchObject([{ addr_info: [] }])
   })
 
   it('has the MTU that the kernel gives where it is given none, or 0', async () => {

@@ -56,6 +56,8 @@ export class Interfaces {
         mtu: link.mtu,
         master: bridge.index,
         alias: this.#owner,
+        // One that nobody asks for, and whose making (RFC 4862, RFC 3810) costs the kernel more than the interface.
+        isWithoutIpv6Address: true,
         peer: { name: link.name, macAddress: link.macAddress, mtu: link.mtu, namespaceFd },
       })
       return { name, index, bridge: bridge.index }

@@ -10,6 +10,7 @@ export const RTM_DELLINK = 17
 const RTM_GETLINK = 18
 export const RTM_SETLINK = 19
 const AF_BRIDGE = 7
+const AF_INET6 = 10
 const IFF_UP = 1
 const LINK_HEADER_LENGTH = 16
 /** IF_OPER_DORMANT and IF_LINK_MODE_DORMANT, linux/if.h. */
@@ -54,6 +55,18 @@ const linkInfo: AttributeCodec<LinkInfo> = {
 }
 const linkKind = attributes({ kind: [1, zstring] })
 
+/** IFLA_AF_SPEC: AF_INET6 (10), and of it IFLA_INET6_ADDR_GEN_MODE; linux/if_link.h. What it says of links is not read. */
+const perFamily: AttributeCodec<{ readonly addressGeneration: number }> = {
+  nested: true,
+  write: (writer, { addressGeneration }) => {
+    writeAttribute(writer, AF_INET6, ipv6Settings, { addressGeneration })
+  },
+  read: () => NO_ADDRESS,
+}
+const ipv6Settings = attributes({ addressGeneration: [8, u8] })
+/** IN6_ADDR_GEN_MODE_NONE */
+const NO_ADDRESS = { addressGeneration: 1 } as const
+
 /** IFLA_*, linux/if_link.h. */
 const linkAttributes = attributes({
   macAddress: [1, macAddress],
@@ -66,6 +79,7 @@ const linkAttributes = attributes({
   linkMode: [17, u8],
   info: [18, linkInfo],
   alias: [20, zstring],
+  perFamily: [26, perFamily],
   group: [27, u32],
   namespaceFd: [28, u32],
   peerNamespace: [37, i32],
@@ -108,6 +122,11 @@ export interface LinkSettings {
   /** A number that links have in common; packet rules can ask for it. @defaultValue 0 */
   readonly group?: number | undefined
   readonly up?: boolean | undefined
+  /**
+   * It makes no IPv6 address for itself when it comes up, which a port of a bridge has no use for. EAFNOSUPPORT where it
+   * has no IPv6 at all. @defaultValue as the namespace has it, mostly one
+   */
+  readonly isWithoutIpv6Address?: boolean | undefined
 }
 
 /** A link to be made. */
@@ -135,7 +154,7 @@ export interface Link {
 /** Names a link by its index or its name. */
 export type LinkReference = number | string
 
-/** RTM_NEWLINK: makes a link. EEXIST when the name is taken. Its alias has to be set afterwards. */
+/** RTM_NEWLINK: makes a link. EEXIST when the name is taken. Its alias, and what it does of IPv6, have to be set afterwards. */
 export function createLink(link: NewLink): NetlinkMessage {
   checkInterfaceName(link.name)
   if (link.kind === 'veth') checkInterfaceName(link.peer.name)
@@ -146,7 +165,13 @@ export function createLink(link: NewLink): NetlinkMessage {
     write: (writer) => {
       writeLinkHeader(writer, 0, link.up)
       const info = link.kind === 'veth' ? { kind: link.kind, peer: link.peer } : { kind: link.kind }
-      linkAttributes.write(writer, { name: link.name, ...settingsOf(link), alias: undefined, info })
+      linkAttributes.write(writer, {
+        name: link.name,
+        ...settingsOf(link),
+        alias: undefined,
+        perFamily: undefined,
+        info,
+      })
     },
   }
 }
@@ -377,9 +402,9 @@ export function checkInterfaceName(name: string): void {
   throw new ValueOutOfRangeError('interface name', JSON.stringify(name), expected)
 }
 
-function settingsOf(link: LinkSettings): Omit<LinkSettings, 'up'> {
-  const { mtu, macAddress, master, alias, group } = link
-  return { mtu, macAddress, master, alias, group }
+function settingsOf(link: LinkSettings): Parameters<typeof linkAttributes.write>[1] {
+  const { mtu, macAddress, master, alias, group, isWithoutIpv6Address } = link
+  return { mtu, macAddress, master, alias, group, perFamily: isWithoutIpv6Address === true ? NO_ADDRESS : undefined }
 }
 
 function writeReference(writer: Writer, reference: LinkReference): void {

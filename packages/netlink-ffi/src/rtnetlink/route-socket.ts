@@ -15,6 +15,7 @@ import {
   type LinkReference,
   type LinkStatistics,
   type NewLink,
+  type LinkSettings,
 } from './link.ts'
 import { decodeNamespaceNumber, getNamespaceNumber } from './namespace-number.ts'
 import { decodeNeighbour, listNeighbours, type Neighbour } from './neighbour.ts'
@@ -46,19 +47,30 @@ export class RouteSocket {
 
   /**
    * Makes a link, or leaves nothing behind, and says what became of it. EEXIST when the name is taken. The kernel
-   * takes an alias only for a link that is there: that is a second message.
+   * takes some settings only for a link that is there: that is a second message. A link without IPv6 needs not be told to
+   * make no address of it.
    */
   createLink(link: NewLink): Link {
     const created = this.#createLink(link)
-    if (link.alias === undefined) return created
+    const { alias, isWithoutIpv6Address } = link
+    if (alias === undefined && isWithoutIpv6Address !== true) return created
     // Not in the same exchange: had the name been taken, the other's link would get our alias.
     try {
-      this.#socket.request(setLink(created.index, { alias: link.alias }))
+      this.#complete(created.index, { alias, isWithoutIpv6Address })
     } catch (error) {
       this.#socket.exchange([deleteLink(created.index)])
       throw error
     }
-    return { ...created, alias: link.alias }
+    return { ...created, alias }
+  }
+
+  #complete(index: number, settings: LinkSettings): void {
+    try {
+      this.#socket.request(setLink(index, settings))
+    } catch (error) {
+      if (settings.isWithoutIpv6Address !== true || !isErrno(error, 'EAFNOSUPPORT')) throw error
+      this.#socket.request(setLink(index, { ...settings, isWithoutIpv6Address: undefined }))
+    }
   }
 
   /** @throws NetlinkError (`ERR_NETLINK`) with ENODEV when there is none */
