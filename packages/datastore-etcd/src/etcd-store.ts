@@ -18,7 +18,7 @@ import {
   type WatchOptions,
   type WriteCondition,
 } from '@net/datastore'
-import type { CallOptions, Logger } from '@net/types'
+import { unlessAborted, type CallOptions, type Logger } from '@net/types'
 import { type DamagedRecord, DamagedValues, openEntry } from './damage.ts'
 import { readEntry, readRevision } from './entry.ts'
 import type { Gateway } from './gateway.ts'
@@ -30,7 +30,6 @@ import { decodeTransaction, type TransactionReply } from './replies.ts'
 import { conflictIn, encodeTransaction, explainRefusal } from './transaction.ts'
 import { Watch } from './watch.ts'
 import { WatchReader } from './watch-reader.ts'
-import { unlessAborted } from './within.ts'
 
 /** A {@link Store} in etcd. */
 export interface EtcdStore extends Store {
@@ -112,7 +111,7 @@ export class GatewayStore implements EtcdStore {
     const from = options.from === undefined ? this.#now(options.signal) : Promise.resolve(options.from)
     const deps = { gateway: this.#gateway, keys: this.#keys, values: this.#values, logger: this.#logger }
     const begin = async function* (signal: AbortSignal): AsyncGenerator<StoreChange> {
-      yield* new Watch(prefix, await unlessAborted(signal, from), deps).changes(signal)
+      yield* new Watch(prefix, await unlessAborted(from, signal), deps).changes(signal)
     }
     return new WatchReader(begin, { signal: options.signal, closing: this.#gateway.closing })
   }

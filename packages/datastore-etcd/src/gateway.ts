@@ -1,5 +1,6 @@
 import { setMaxListeners } from 'node:events'
 import { StoreClosedError, StoreFullError, StoreUnavailableError } from '@net/datastore'
+import { unlessAborted } from '@net/types'
 import { backOffMs } from './back-off.ts'
 import { Endpoints } from './endpoints.ts'
 import { EtcdAccessDeniedError, EtcdRefusedError, EtcdReplyError } from './errors.ts'
@@ -10,7 +11,7 @@ import { decodeToken } from './replies.ts'
 import { Session } from './session.ts'
 import { Transport } from './transport.ts'
 import { WatchStarts } from './watch-starts.ts'
-import { pause, TimeIsUp, unlessAborted, within } from './within.ts'
+import { pause, TimeIsUp, within } from './within.ts'
 
 /** What is asked of etcd, whichever of its servers answers. */
 export interface GatewayCall<T> {
@@ -81,7 +82,7 @@ export class Gateway {
     const url = this.#endpoints.current
     let token: string | undefined
     try {
-      token = await unlessAborted(signal, this.#session.token())
+      token = await unlessAborted(this.#session.token(), signal)
       yield* this.#transport.stream({ url, path, body, token, signal })
     } catch (error) {
       this.#endpoints.failed(url)
@@ -120,7 +121,7 @@ export class Gateway {
       const url = this.#endpoints.current
       let token: string | undefined
       try {
-        if (!manner.isAnonymous) token = await unlessAborted(call.signal, this.#session.token())
+        if (!manner.isAnonymous) token = await unlessAborted(this.#session.token(), call.signal)
         return await this.#attempt(call, { url, token, isWrite: manner.isWrite })
       } catch (error) {
         const failure = judge(error, manner.isWrite)

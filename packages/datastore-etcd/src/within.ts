@@ -55,17 +55,3 @@ export function pause(milliseconds: number, ...signals: readonly AbortSignal[]):
     if (signals.some((signal) => signal.aborted)) end()
   })
 }
-
-/** As `promise`, unless the signal is aborted first: rejects with its reason then. */
-export function unlessAborted<T>(signal: AbortSignal, promise: Promise<T>): Promise<T> {
-  return new Promise((resolve, reject) => {
-    const give = (): void => {
-      reject(signal.reason as Error)
-    }
-    if (signal.aborted) give()
-    signal.addEventListener('abort', give, { once: true })
-    promise.then(resolve, reject).finally(() => {
-      signal.removeEventListener('abort', give)
-    })
-  })
-}
