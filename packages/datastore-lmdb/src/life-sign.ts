@@ -10,12 +10,15 @@ const ADDRESS_BYTES = 107
 const ANSWER_MS = 1000
 
 /**
- * Makes a socket that answers as long as this process lives, to processes of all PID and network namespaces. Dispose the result to remove it.
+ * Makes a socket that answers as long as this process lives, to processes of all PID and network namespaces. Dispose the result to
+ * remove it.
  *
  * @throws what the system does where the folder takes no sockets; nothing is left of it
  */
 export async function showLife(folder: string, name: string): Promise<AsyncDisposable> {
   const server = createServer((connection) => connection.destroy())
+  // A connection that could not be taken was answered all the same.
+  server.on('error', () => undefined)
   const fresh = `${name}.new`
   const file = join(folder, name)
   try {
@@ -31,8 +34,6 @@ export async function showLife(folder: string, name: string): Promise<AsyncDispo
     await rm(join(folder, fresh), { force: true })
     throw error
   }
-  // A connection that could not be taken was answered all the same.
-  server.on('error', () => undefined)
   return {
     [Symbol.asyncDispose]: async () => {
       server.close()
