@@ -23,7 +23,7 @@ export class NoSnapshotError extends NetError<'ERR_NO_SNAPSHOT'> {
   }
 }
 
-/** The store is open, so that nothing may happen to its file; or by processes that cannot be seen from here. */
+/** The store is open, so that nothing may happen to its file; or by processes of another PID namespace. */
 export class StoreInUseError extends NetError<'ERR_STORE_IN_USE'> {
   constructor(path: string, holders: readonly Holder[]) {
     super(`the store in ${path} is open: held by ${holders.map(describe).join(', ')}`, {

@@ -3,10 +3,10 @@ import { readlink, rename, rm, symlink } from 'node:fs/promises'
 import { setTimeout } from 'node:timers/promises'
 import { StoreInUseError } from './errors.ts'
 import type { StoreFolder } from './folder.ts'
-import { holderOf, ownName, type Holder } from './holders.ts'
+import { holderOf, type Holder, type Presence } from './holders.ts'
 
 const RETRY_MS = 10
-/** How long one inside is waited for of whom nobody here can say whether he is dead. */
+/** How long one of another PID namespace is waited for, who lives or of whom nobody here can say whether he does. */
 const PATIENCE_MS = 5000
 
 /**
@@ -16,12 +16,16 @@ const PATIENCE_MS = 5000
  *
  * @throws StoreInUseError (`ERR_STORE_IN_USE`) when somebody of another PID namespace does not leave
  */
-export async function passGate({ gate, path }: StoreFolder, signal?: AbortSignal): Promise<AsyncDisposable> {
-  const name = ownName()
+export async function passGate(
+  folder: StoreFolder,
+  { name }: Presence,
+  signal?: AbortSignal,
+): Promise<AsyncDisposable> {
+  const { gate, path } = folder
   const begun = performance.now()
   while (!(await enter(name, gate))) {
     signal?.throwIfAborted()
-    const inside = await putAsideIfDead(gate)
+    const inside = await putAsideIfDead(folder)
     if (inside === undefined) continue
     const isPatient = inside.state === 'alive' || performance.now() - begun < PATIENCE_MS
     if (!isPatient) throw new StoreInUseError(path, [inside])
@@ -41,10 +45,11 @@ async function enter(name: string, gate: string): Promise<boolean> {
 }
 
 /** Who is inside, unless he is dead. */
-async function putAsideIfDead(gate: string): Promise<Holder | undefined> {
+async function putAsideIfDead(folder: StoreFolder): Promise<Holder | undefined> {
+  const { gate } = folder
   const name = await readlink(gate).catch(() => undefined)
   if (name === undefined) return undefined
-  const inside = holderOf(gate, name)
+  const inside = await holderOf(folder, gate, name)
   if (inside.state !== 'dead') return inside
   const aside = `${gate}.${shortId(randomId())}`
   try {
@@ -52,7 +57,7 @@ async function putAsideIfDead(gate: string): Promise<Holder | undefined> {
     const moved = await readlink(aside)
     await rm(aside)
     // Somebody may have entered between the look and the move: his gate goes back.
-    if (holderOf(gate, moved).state !== 'dead') await symlink(moved, gate)
+    if (moved !== name) await symlink(moved, gate)
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException
     if (code !== 'ENOENT' && code !== 'EEXIST') throw error

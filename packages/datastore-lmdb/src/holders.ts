@@ -1,7 +1,9 @@
 import { randomId, shortId } from '@net/types'
-import { readdirSync, readFileSync, readlinkSync } from 'node:fs'
+import { readFileSync, readlinkSync } from 'node:fs'
 import { mkdir, readdir, rm, writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
+import type { StoreFolder } from './folder.ts'
+import { answers, showLife } from './life-sign.ts'
 
 /** A process that has the store open, once for each time it does. */
 export interface Holder {
@@ -13,65 +15,87 @@ export interface Holder {
   readonly state: HolderState
 }
 
-/** What is known of a process; `elsewhere` is one of another PID namespace, of which nothing is. */
+/** What is known of a process; `elsewhere` is one of another PID namespace that lives, or may live. */
 export type HolderState = 'alive' | 'dead' | 'elsewhere'
+
+/** This process as one that opens, holds or restores a store. Dispose it when it has done so. */
+export interface Presence extends AsyncDisposable {
+  /** Names it at the gate and among the holders. */
+  readonly name: string
+}
+
+/** How a name ends whose process shows by a socket of that name that it lives. */
+const SOCKET = 'socket'
+
+/** Makes this process known to those of other PID namespaces, if the folder takes sockets; its name says whether. */
+export async function appear({ path }: StoreFolder): Promise<Presence> {
+  const name = ownName()
+  const named = `${name}.${SOCKET}`
+  try {
+    const sign = await showLife(path, named)
+    return { name: named, [Symbol.asyncDispose]: () => sign[Symbol.asyncDispose]() }
+  } catch {
+    // A store that can be opened is opened; others take this process for alive until its mark is gone.
+    return { name, [Symbol.asyncDispose]: () => Promise.resolve() }
+  }
+}
 
 /** A name of this process that no other has, and that this one has not used yet. */
 export function ownName(): string {
-  return `${identityOf(process.pid)}.${pidNamespaceOf('self')}.${shortId(randomId())}`
+  return `${identityOf(process.pid)}.${ownNamespace()}.${shortId(randomId())}`
 }
 
-/** Marks the store as held by this process. @returns the holder's name */
-export async function addHolder(folder: string): Promise<string> {
-  await mkdir(folder, { recursive: true, mode: 0o700 })
-  const name = ownName()
-  await writeFile(join(folder, name), '')
-  return name
+/** Marks the store as held by a process. */
+export async function addHolder({ holders }: StoreFolder, name: string): Promise<void> {
+  await mkdir(holders, { recursive: true, mode: 0o700 })
+  await writeFile(join(holders, name), '')
 }
 
 /** Takes marks away again. */
-export async function removeHolders(folder: string, names: readonly string[]): Promise<void> {
-  await Promise.all(names.map((name) => rm(join(folder, name), { force: true })))
+export async function removeHolders({ holders }: StoreFolder, names: readonly string[]): Promise<void> {
+  await Promise.all(names.map((name) => rm(join(holders, name), { force: true })))
 }
 
 /** Who holds the store, and who did and died. */
-export async function listHolders(folder: string): Promise<Holder[]> {
-  const names = await readdir(folder).catch(() => [])
-  return names.map((name) => holderOf(join(folder, name), name))
+export async function listHolders(folder: StoreFolder): Promise<Holder[]> {
+  const names = await readdir(folder.holders).catch(() => [])
+  return Promise.all(names.map((name) => holderOf(folder, join(folder.holders, name), name)))
 }
 
-/** Reads a name that {@link ownName} has given. */
-export function holderOf(mark: string, name: string): Holder {
-  return { name, mark, pid: Number.parseInt(name), state: stateOf(name) }
+/** Removes the sockets of processes that are dead, wherever they died. */
+export async function removeLeftovers({ path }: StoreFolder): Promise<void> {
+  const names = (await readdir(path)).filter((name) => name.split('.')[SOCKET_FIELD] === SOCKET)
+  const states = await Promise.all(names.map((name) => stateOf(path, name)))
+  const dead = names.filter((_name, index) => states[index] === 'dead')
+  await Promise.all(dead.map((name) => rm(join(path, name), { force: true })))
 }
+
+/** Reads a name that {@link appear} has given, or that an older version has. */
+export async function holderOf({ path }: StoreFolder, mark: string, name: string): Promise<Holder> {
+  return { name, mark, pid: Number.parseInt(name), state: await stateOf(path, name) }
+}
+
+/** Where a name says whether there is a socket. */
+const SOCKET_FIELD = 5
 
 /** Whether the process that a name begins with is still that very process. */
-function stateOf(name: string): HolderState {
-  const [pid, , boot, namespace] = name.split('.')
+async function stateOf(path: string, name: string): Promise<HolderState> {
+  const fields = name.split('.')
+  const [pid, , boot, namespace, id] = fields
   if (boot !== bootId()) return 'dead'
-  if (namespace !== pidNamespaceOf('self')) return isNamespaceGone(namespace) ? 'dead' : 'elsewhere'
-  return name.startsWith(`${identityOf(Number(pid))}.`) ? 'alive' : 'dead'
+  // The names of older versions have no namespace.
+  const isOwn = id === undefined || namespace === ownNamespace()
+  if (isOwn) return name.startsWith(`${identityOf(Number(pid))}.`) ? 'alive' : 'dead'
+  const isGone = fields[SOCKET_FIELD] === SOCKET && !(await answers(path, basename(name)))
+  return isGone ? 'dead' : 'elsewhere'
 }
 
-/** PROC_PID_INIT_INO of linux/proc_ns.h: whose processes see those of all others. */
-const FIRST_NAMESPACE = String(0xeffffffc)
-
-/** Whether no process is left in a PID namespace, which only the first one can tell. */
-function isNamespaceGone(namespace: string | undefined): boolean {
-  if (pidNamespaceOf('self') !== FIRST_NAMESPACE) return false
-  // Process 1 is in the first one, and not everybody may look at it.
-  const pids = readdirSync('/proc').filter((name) => /^\d+$/.test(name) && name !== '1')
-  return !pids.some((pid) => [namespace, 'hidden'].includes(pidNamespaceOf(pid)))
-}
-
-/** The inode of a process's PID namespace. */
-function pidNamespaceOf(pid: string): string {
+/** The inode of this process's PID namespace. */
+function ownNamespace(): string {
   try {
-    return /\d+/.exec(readlinkSync(`/proc/${pid}/ns/pid`))?.[0] ?? 'hidden'
-  } catch (error) {
-    const { code } = error as NodeJS.ErrnoException
-    // Of a process that has ended there is nothing to read.
-    return code === 'ENOENT' || code === 'ESRCH' ? 'none' : 'hidden'
+    return readlinkSync('/proc/self/ns/pid').replace(/\D/g, '')
+  } catch {
+    return 'hidden'
   }
 }
 

@@ -6,7 +6,16 @@ import { StoreDamagedError, StoreInUseError } from './errors.ts'
 import type { StoreFolder } from './folder.ts'
 import type { Frame } from './frames.ts'
 import { passGate } from './gate.ts'
-import { addHolder, listHolders, removeHolders, type Holder, type HolderState } from './holders.ts'
+import {
+  addHolder,
+  appear,
+  listHolders,
+  removeHolders,
+  removeLeftovers,
+  type Holder,
+  type HolderState,
+  type Presence,
+} from './holders.ts'
 import { probe } from './probe.ts'
 import { rebuild } from './rebuild.ts'
 import { hasSnapshot } from './snapshot.ts'
@@ -29,21 +38,37 @@ export async function openFolder(
 ): Promise<OpenFolder> {
   try {
     await makeFolder(folder.path)
-    await using _gate = await passGate(folder, signal)
-    const holders = await holdersOf(folder)
-    await makeSound(folder, holders, probeTimeoutMs)
-    const own = await addHolder(folder.holders)
+    const own = await appear(folder)
     try {
-      await removeCleanMark(folder)
-      const tables = await openSound(folder, false)
-      await removeHolders(folder.holders, namesOf(holders, 'dead'))
-      return { tables, hasSnapshot: await hasSnapshot(folder), close: () => closeFolder(folder, tables, own) }
+      return await openAs(own, folder, probeTimeoutMs, signal)
     } catch (error) {
-      await removeHolders(folder.holders, [own])
+      await own[Symbol.asyncDispose]()
       throw error
     }
   } catch (error) {
     throw isReadOnlyMedium(error) ? new StoreReadOnlyError(folder.path, error) : error
+  }
+}
+
+async function openAs(
+  own: Presence,
+  folder: StoreFolder,
+  probeTimeoutMs: number,
+  signal: AbortSignal | undefined,
+): Promise<OpenFolder> {
+  await using _gate = await passGate(folder, own, signal)
+  const holders = await holdersOf(folder)
+  await makeSound(folder, holders, probeTimeoutMs)
+  await addHolder(folder, own.name)
+  try {
+    await removeCleanMark(folder)
+    const tables = await openSound(folder, false)
+    await removeHolders(folder, namesOf(holders, 'dead'))
+    await removeLeftovers(folder)
+    return { tables, hasSnapshot: await hasSnapshot(folder), close: () => closeFolder(folder, tables, own) }
+  } catch (error) {
+    await removeHolders(folder, [own.name])
+    throw error
   }
 }
 
@@ -121,18 +146,19 @@ function checkFormat(folder: StoreFolder, state: Uint8Array): void {
   if (format > FORMAT) throw new StoreVersionError(folder.path, format, FORMAT)
 }
 
-async function closeFolder(folder: StoreFolder, tables: Tables, own: string): Promise<void> {
+async function closeFolder(folder: StoreFolder, tables: Tables, own: Presence): Promise<void> {
   await tables.root.close()
-  await using _gate = await passGate(folder)
-  await removeHolders(folder.holders, [own])
-  if ((await listHolders(folder.holders)).length > 0) return
+  await using _own = own
+  await using _gate = await passGate(folder, own)
+  await removeHolders(folder, [own.name])
+  if ((await listHolders(folder)).length > 0) return
   // On a full disk there is no mark: the next to open the store reads it through, and finds it sound.
   await markClean(folder).catch(() => undefined)
 }
 
 /** Who holds the store. @throws StoreInUseError (`ERR_STORE_IN_USE`): LMDB tells by their numbers who still reads */
 async function holdersOf(folder: StoreFolder): Promise<readonly Holder[]> {
-  const holders = await listHolders(folder.holders)
+  const holders = await listHolders(folder)
   const elsewhere = holders.filter(({ state }) => state === 'elsewhere')
   if (elsewhere.length > 0) throw new StoreInUseError(folder.path, elsewhere)
   return holders

@@ -6,7 +6,7 @@ import { StoreInUseError } from './errors.ts'
 import { storeFolder, type StoreFolder } from './folder.ts'
 import type { Frame } from './frames.ts'
 import { passGate } from './gate.ts'
-import { listHolders, removeHolders } from './holders.ts'
+import { appear, listHolders, removeHolders, removeLeftovers } from './holders.ts'
 import { rebuild } from './rebuild.ts'
 import { readSnapshot } from './snapshot.ts'
 import type { StoreState } from './store-state.ts'
@@ -39,12 +39,14 @@ const REVISION_LEAP = 2 ** 32
 export async function restoreLmdbStore({ path }: RestoreOptions, call?: CallOptions): Promise<RestoreReport> {
   call?.signal?.throwIfAborted()
   const folder = storeFolder(resolve(path))
-  await using _gate = await passGate(folder, call?.signal)
-  const holders = await listHolders(folder.holders)
+  await using own = await appear(folder)
+  await using _gate = await passGate(folder, own, call?.signal)
+  const holders = await listHolders(folder)
   const left = holders.filter(({ state }) => state !== 'dead')
   if (left.length > 0) throw new StoreInUseError(path, left)
   const damagedFile = await replace(folder)
-  await removeHolders(folder.holders, holders.map(({ name }) => name)) // prettier-ignore
+  await removeHolders(folder, holders.map(({ name }) => name)) // prettier-ignore
+  await removeLeftovers(folder)
   return damagedFile
 }
 

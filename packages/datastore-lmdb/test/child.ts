@@ -9,6 +9,8 @@ import { afterEach } from 'vitest'
 const programs = {
   writer: new URL('./writer.ts', import.meta.url),
   'lock-holder': new URL('./lock-holder.ts', import.meta.url),
+  holder: new URL('./holder.ts', import.meta.url),
+  'gate-holder': new URL('./gate-holder.ts', import.meta.url),
   'lease-holder': new URL('./lease-holder.ts', import.meta.url),
   filler: new URL('./filler.ts', import.meta.url),
   opener: new URL('./opener.ts', import.meta.url),
@@ -32,15 +34,29 @@ export interface Child {
   kill(): Promise<void>
 }
 
+/** Starts a program as a process of its own. */
+type StartChild = (program: Program, args: readonly string[]) => Child
+
 /** Starts programs of this folder, and ends after each test those that are left. */
-export function children(): (program: Program, args: readonly string[]) => Child {
+export function children(): StartChild {
+  return childrenOf(process.execPath, [])
+}
+
+/** Starts programs, each with a PID namespace of its own, as in a container. */
+export function childrenInPidNamespaces(): StartChild {
+  return childrenOf('unshare', [...IN_PID_NAMESPACE, '--kill-child', process.execPath])
+}
+
+const IN_PID_NAMESPACE = ['--pid', '--fork', '--mount-proc']
+
+function childrenOf(file: string, leading: readonly string[]): StartChild {
   const running: Child[] = []
   afterEach(async () => {
     await Promise.all(running.splice(0).map((child) => child.kill()))
   })
   return (program, args) => {
-    const command = commandOf(program, args)
-    const child = start(spawn(process.execPath, command, { stdio: ['ignore', 'pipe', 'inherit'] }))
+    const command = [...leading, ...commandOf(program, args)]
+    const child = start(spawn(file, command, { stdio: ['ignore', 'pipe', 'inherit'] }))
     running.push(child)
     return child
   }
@@ -58,7 +74,7 @@ export function runOnReadOnlyDisk(program: Program, folder: string): Promise<str
 
 /** Runs a program with a PID namespace of its own, as in a container, and returns what it prints. */
 export async function runInPidNamespace(program: Program, folder: string): Promise<string> {
-  const args = ['--pid', '--fork', '--mount-proc', process.execPath, ...commandOf(program, [folder])]
+  const args = [...IN_PID_NAMESPACE, process.execPath, ...commandOf(program, [folder])]
   const { stdout } = await promisify(execFile)('unshare', args)
   return stdout.trim()
 }

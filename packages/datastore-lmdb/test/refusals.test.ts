@@ -5,6 +5,7 @@ import { describe, expect, it } from 'vitest'
 import { markClean } from '../src/clean-mark.ts'
 import { storeFolder } from '../src/folder.ts'
 import { passGate } from '../src/gate.ts'
+import { appear } from '../src/holders.ts'
 import { openLmdbStore, type LmdbStoreOptions } from '../src/index.ts'
 import { STATE_KEY } from '../src/store-state.ts'
 import { openTables } from '../src/tables.ts'
@@ -132,7 +133,8 @@ describe('opening', () => {
       'no time',
     )
     const abort = new AbortController()
-    await using _inside = await passGate(storeFolder(path))
+    await using own = await appear(storeFolder(path))
+    await using _inside = await passGate(storeFolder(path), own)
     const opening = openLmdbStore({ path }, { signal: abort.signal })
     abort.abort(new Error('no time'))
 
