@@ -21,7 +21,7 @@ const open = async (options: ControllerOptions = {}): Promise<Controller> => {
   net = await openController({
     stateDirectory: join(folder, 'state'),
     runtimeDirectory: join(folder, 'run'),
-    plugins: { socketFolders: [folder], specFolders: [], timeoutMs: 300, retryMs: 0 },
+    plugins: { socketFolders: [folder], specFolders: [], timeoutMs: 1_000, retryMs: 0 },
     ...options,
   })
   return net
