@@ -21,7 +21,8 @@ export function ordinaryUser(tree: string): OrdinaryUser {
   const show = [
     `mount -t tmpfs none ${SHOWN} && mkdir ${SHOWN}/tree && touch ${SHOWN}/node`,
     `mount --bind "$0" ${SHOWN}/tree && mount --bind "$1" ${SHOWN}/node`,
-    'shift && exec "$@"',
+    // Nor need he be able to read the folder that root is in.
+    `cd ${SHOWN}/tree && shift && exec "$@"`,
   ].join(' && ')
   const command = ['unshare', '--mount', 'sh', '-c', show, tree, process.execPath, ...NOBODY] as const
   return { command, node: `${SHOWN}/node`, tree: `${SHOWN}/tree` }
