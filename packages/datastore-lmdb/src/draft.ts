@@ -1,6 +1,9 @@
 import type { StoreEvent } from '@net/datastore'
+import { isNetError } from '@net/types'
+import { getLastVersion } from 'lmdb'
+import { Known, type Row } from './known.ts'
 import { rangeOf } from './key-range.ts'
-import { boundKey, encodeChange, logKey } from './records.ts'
+import { boundKey, decodeEntry, encodeChange, logKey, type EntryRecord } from './records.ts'
 import { asideKey, type DamagedRecord } from './set-aside.ts'
 import { decodeState, EMPTY_STATE, encodeState, STATE_KEY, type StoreState } from './store-state.ts'
 import type { Table, Tables } from './tables.ts'
@@ -11,21 +14,13 @@ export interface HistoryLimits {
   readonly bytes: number
 }
 
-/** A state, and the LMDB version of the record that it was written in. */
-export interface KnownState {
-  readonly version: number
-  readonly state: StoreState
-}
+/** Bytes of changes that are written with the state, rather than to the log: each table takes pages of its own. */
+const RECENT_BYTES = 2048
+/** Of what a history holds, this part at most is recent. */
+const RECENT_PART = 16
 
 /** The tables that a plan reads and writes, by keys that are texts. */
 type DraftTable = 'entries' | 'leases' | 'bound'
-
-/** A record of a table, as it will be. */
-interface Row {
-  readonly key: Buffer
-  value: Uint8Array | undefined
-  isWritten: boolean
-}
 
 /**
  * What one commit will write, on top of what is stored: read through it, and later steps see the earlier ones. Each
@@ -36,6 +31,8 @@ export class Draft {
   readonly #limits: HistoryLimits
   /** The LMDB version of the state that this draft builds on; 0 in a store that has none yet. */
   readonly #base: number
+  /** What is known of that version. */
+  readonly #known: Known | undefined
   readonly #rows = { entries: new Map<string, Row>(), leases: new Map<string, Row>(), bound: new Map<string, Row>() }
   /** Changes by revision; those without a record go. */
   readonly #log = new Map<number, Uint8Array | undefined>()
@@ -45,33 +42,35 @@ export class Draft {
   /** How many entries are added, less those that go. */
   #added = 0
 
-  /** @param last - what was committed last: where nobody else wrote since, it need not be decoded anew */
-  constructor(tables: Tables, limits: HistoryLimits, last?: KnownState) {
+  /** @param last - what was known last: where somebody else wrote since, it is forgotten */
+  constructor(tables: Tables, limits: HistoryLimits, last?: Known) {
     this.#tables = tables
     this.#limits = limits
     tables.root.resetReadTxn()
-    const entry = tables.state.getEntry(STATE_KEY)
-    this.#base = entry?.version ?? 0
-    if (entry === undefined) this.#state = EMPTY_STATE
-    else this.#state = last !== undefined && last.version === entry.version ? last.state : decodeState(entry.value)
+    // Only whether it is there: what lmdb-js hands out here is a buffer that the next read overwrites.
+    const isThere = tables.state.getBinaryFast(STATE_KEY) !== undefined
+    this.#base = isThere ? getLastVersion() : 0
+    this.#known = last?.version === this.#base ? last : undefined
+    this.#state = this.#known?.state ?? readState(tables)
   }
 
   get revision(): number {
     return this.#state.revision
   }
 
-  /** What there is once this is committed. */
-  get next(): KnownState {
-    const { format, revision, oldest, logBytes, entries } = this.#state
-    const state = { format, revision, oldest, logBytes, entries: entries + this.#added }
-    return { version: this.#base + 1, state }
+  /** What is known once this is committed. */
+  get next(): Known {
+    const known = new Known(this.#base + 1, this.#nextState, this.#rows.entries, this.#known)
+    // What was found damaged is not what it is known as.
+    for (const { key } of this.#aside) if (!this.#rows.entries.has(key)) known.forget(key)
+    return known
   }
 
   /** Bytes to be written, without what LMDB adds. */
   get size(): number {
     let size = 0
     for (const rows of Object.values(this.#rows)) for (const { value } of rows.values()) size += value?.length ?? 0
-    for (const change of this.#log.values()) size += change?.length ?? 0
+    for (const change of [...this.#log.values(), ...this.#state.recent]) size += change?.length ?? 0
     for (const { bytes } of this.#aside) size += bytes.length
     return size
   }
@@ -82,6 +81,13 @@ export class Draft {
 
   get(table: DraftTable, key: string): Uint8Array | undefined {
     return this.#row(table, key).value
+  }
+
+  /** What lies under a key: `damaged` where it cannot be read. */
+  entry(key: string): EntryRecord | 'damaged' | undefined {
+    const row = this.#row('entries', key)
+    if (row.value === undefined) return undefined
+    return (row.entry ??= readEntry(key, row.value))
   }
 
   /** Keys of the entries that are bound to a lease, `limit` at most. */
@@ -112,21 +118,34 @@ export class Draft {
     this.#isEmpty = false
   }
 
-  /** Adds a change to the log, as the next revision, and takes the oldest ones off its other end. */
+  /** Adds a change, as the next revision. */
   log(events: readonly StoreEvent[]): void {
-    const revision = this.#state.revision + 1
+    const { format, revision, oldest, logBytes, entries, recent } = this.#state
     const record = encodeChange(events)
-    this.#log.set(revision, record)
+    const bytes = logBytes + record.length
+    this.#state = { format, revision: revision + 1, oldest, logBytes: bytes, entries, recent: [...recent, record] }
     this.#isEmpty = false
+    if (this.#isTooMuch(this.#state.recent)) this.#moveToLog()
+  }
+
+  /** A history that is to be short is not lengthened by what is recent. */
+  #isTooMuch(recent: readonly Uint8Array[]): boolean {
+    const { changes, bytes } = this.#limits
+    const limit = Math.min(RECENT_BYTES, bytes / RECENT_PART)
+    return recent.length > changes / RECENT_PART || recent.reduce((sum, { length }) => sum + length, 0) > limit
+  }
+
+  /** Puts the recent changes into the log, and takes the oldest ones off its other end. */
+  #moveToLog(): void {
+    const { format, revision, entries, recent } = this.#state
     let { oldest, logBytes } = this.#state
-    logBytes += record.length
+    recent.forEach((record, at) => this.#log.set(revision - recent.length + 1 + at, record))
     while (oldest < revision - 1 && (revision - oldest > this.#limits.changes || logBytes > this.#limits.bytes)) {
       const change = this.#log.get(++oldest) ?? this.#tables.log.get(logKey(oldest))
       logBytes -= change?.length ?? 0
       this.#log.set(oldest, undefined)
     }
-    const { format, entries } = this.#state
-    this.#state = { format, revision, oldest, logBytes, entries }
+    this.#state = { format, revision, oldest, logBytes, entries, recent: [] }
   }
 
   /**
@@ -142,27 +161,50 @@ export class Draft {
       }
       for (const [revision, change] of this.#log) put(log, logKey(revision), change)
       for (const { key, bytes } of this.#aside) put(aside, asideKey(key, bytes), bytes)
-      const { version, state: next } = this.next
-      void state.put(STATE_KEY, encodeState(next), version)
+      void state.put(STATE_KEY, encodeState(this.#nextState), this.#base + 1)
     }
     return this.#base === 0 ? state.ifNoExists(STATE_KEY, write) : state.ifVersion(STATE_KEY, this.#base, write)
   }
 
+  get #nextState(): StoreState {
+    const { format, revision, oldest, logBytes, entries, recent } = this.#state
+    return { format, revision, oldest, logBytes, entries: entries + this.#added, recent }
+  }
+
   #row(table: DraftTable, name: string): Row {
-    const known = this.#rows[table].get(name)
-    if (known !== undefined) return known
-    const key = Buffer.from(name)
-    const row = { key, value: this.#tables[table].get(key), isWritten: false }
+    let row = this.#rows[table].get(name)
+    if (row !== undefined) return row
+    row = (table === 'entries' ? this.#known?.entry(name) : undefined) ?? this.#read(table, name)
     this.#rows[table].set(name, row)
     return row
+  }
+
+  #read(table: DraftTable, name: string): Row {
+    const key = Buffer.from(name)
+    return { key, value: this.#tables[table].get(key), isWritten: false }
   }
 
   #write(table: DraftTable, key: string, value: Uint8Array | undefined): void {
     const row = this.#row(table, key)
     if (table === 'entries') this.#added += Number(value !== undefined) - Number(row.value !== undefined)
     row.value = value
+    row.entry = undefined
     row.isWritten = true
     this.#isEmpty = false
+  }
+}
+
+function readState({ state }: Tables): StoreState {
+  const record = state.get(STATE_KEY)
+  return record === undefined ? EMPTY_STATE : decodeState(record)
+}
+
+function readEntry(key: string, record: Uint8Array): EntryRecord | 'damaged' {
+  try {
+    return decodeEntry(key, record)
+  } catch (error) {
+    if (isNetError(error, 'ERR_VALUE_DAMAGED')) return 'damaged'
+    throw error
   }
 }
 

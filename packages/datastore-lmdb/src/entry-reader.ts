@@ -9,7 +9,7 @@ import { isNetError, type Turns } from '@net/types'
 import { rangeOf } from './key-range.ts'
 import { isLeaseAlive } from './plan-transaction.ts'
 import { decodeChange, decodeEntry, logKey } from './records.ts'
-import { decodeState, EMPTY_STATE, STATE_KEY, type StoreState } from './store-state.ts'
+import { decodeState, EMPTY_STATE, recentChange, STATE_KEY, type StoreState } from './store-state.ts'
 import type { DamagedRecord } from './set-aside.ts'
 import type { Tables } from './tables.ts'
 
@@ -80,9 +80,9 @@ export class EntryReader {
     }
   }
 
-  /** What a transaction changed; `undefined` where that is no longer, or not any more, to be read. */
-  change(revision: number): StoreEvent[] | undefined {
-    const record = this.#tables.log.get(logKey(revision))
+  /** What a transaction changed, given the latest state; `undefined` where it cannot be read, or not any more. */
+  change(state: StoreState, revision: number): StoreEvent[] | undefined {
+    const record = recentChange(state, revision) ?? this.#tables.log.get(logKey(revision))
     if (record === undefined) return undefined
     try {
       return decodeChange(revision, record)

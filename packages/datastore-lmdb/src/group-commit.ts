@@ -1,8 +1,9 @@
 import { StoreClosedError, StoreFullError, StoreUnavailableError } from '@net/datastore'
 import type { CallOptions } from '@net/types'
 import { commitErrorOf } from './commit-error.ts'
-import { Draft, type HistoryLimits, type KnownState } from './draft.ts'
+import { Draft, type HistoryLimits } from './draft.ts'
 import type { StoreFolder } from './folder.ts'
+import type { Known } from './known.ts'
 import { roomFor } from './room.ts'
 import type { Tables } from './tables.ts'
 
@@ -33,7 +34,7 @@ export class GroupCommit {
   readonly #limits: HistoryLimits
   readonly #committed: () => void
   #jobs: Job[] = []
-  #last: KnownState | undefined
+  #last: Known | undefined
   #running: Promise<void> | undefined
 
   /** @param committed - called after each commit */

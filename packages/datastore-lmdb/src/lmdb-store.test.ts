@@ -5,7 +5,8 @@ import { join } from 'node:path'
 import { storeFolder } from './folder.ts'
 import { openLmdbStore } from './index.ts'
 import { encodeLease } from './records.ts'
-import { openTables, type Table, type Tables } from './tables.ts'
+import { decodeState, STATE_KEY } from './store-state.ts'
+import { openTables, type Tables } from './tables.ts'
 
 const HISTORY = 300
 
@@ -16,10 +17,17 @@ async function behind(path: string, work: (tables: Tables) => Promise<unknown>):
   await tables.root.close()
 }
 
-async function spoil(table: Table, key: Buffer, record: Uint8Array): Promise<void> {
-  const spoilt = Buffer.from(record)
-  spoilt.writeUInt8(spoilt.readUInt8(spoilt.length - 1) ^ 1, spoilt.length - 1)
-  await table.put(key, spoilt)
+/** The record with one bit of its last byte turned. */
+function spoilt(record: Uint8Array): Uint8Array {
+  return record.map((byte, at) => (at === record.length - 1 ? byte ^ 1 : byte))
+}
+
+/** The change that was written last is at the end of the state's record, or else of the log. */
+async function spoilLastChange({ state, log }: Tables): Promise<void> {
+  const { value, version } = state.getEntry(STATE_KEY)!
+  const last = [...log.getRange()].at(-1)
+  if (decodeState(value).recent.length > 0) await state.put(STATE_KEY, spoilt(value), version!)
+  else if (last !== undefined) await log.put(last.key, spoilt(last.value))
 }
 
 describeStore('in LMDB', {
@@ -31,9 +39,10 @@ describeStore('in LMDB', {
       store,
       openAgain,
       damage: (key) =>
-        behind(path, async ({ entries, log }) => {
-          await spoil(entries, Buffer.from(key), entries.get(Buffer.from(key))!)
-          for (const { key: revision, value } of [...log.getRange()].slice(-1)) await spoil(log, revision, value)
+        behind(path, async (tables) => {
+          const { entries } = tables
+          await entries.put(Buffer.from(key), spoilt(entries.get(Buffer.from(key))!))
+          await spoilLastChange(tables)
         }),
       expireLease: (id) =>
         behind(path, ({ leases }) => leases.put(Buffer.from(id), encodeLease(id, { ttlMs: 1, expiresAt: 0 }))),

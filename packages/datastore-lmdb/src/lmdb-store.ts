@@ -210,13 +210,14 @@ export class OpenLmdbStore implements LmdbStore {
     let last = from
     while (signal?.aborted !== true) {
       this.#begin()
-      const { revision, oldest } = this.#reader.state()
+      const state = this.#reader.state()
+      const { revision, oldest } = state
       if (last < oldest) throw new HistoryLostError(last, oldest)
       if (last >= revision) {
         await this.#wakeUp.wait(signal)
         continue
       }
-      const events = this.#reader.change(last + 1)
+      const events = this.#reader.change(state, last + 1)
       if (events === undefined) throw new HistoryLostError(last, last + 1)
       last += 1
       const matching = events.filter(({ key }) => key.startsWith(prefix))

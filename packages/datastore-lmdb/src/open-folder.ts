@@ -19,7 +19,7 @@ import {
 import { probe } from './probe.ts'
 import { rebuild } from './rebuild.ts'
 import { hasSnapshot } from './snapshot.ts'
-import { decodeState, FORMAT, STATE_KEY } from './store-state.ts'
+import { FORMAT, formatOf, STATE_KEY } from './store-state.ts'
 import { openTables, TABLE_NAMES, type Tables } from './tables.ts'
 
 /** A folder whose data file is open, and known to be sound. */
@@ -142,7 +142,7 @@ async function openSound(folder: StoreFolder, readOnly: boolean): Promise<Tables
 }
 
 function checkFormat(folder: StoreFolder, state: Uint8Array): void {
-  const { format } = decodeState(state)
+  const format = formatOf(state)
   if (format > FORMAT) throw new StoreVersionError(folder.path, format, FORMAT)
 }
 

@@ -7,15 +7,7 @@ import {
 } from '@net/datastore'
 import { isNetError } from '@net/types'
 import type { Draft } from './draft.ts'
-import {
-  boundKey,
-  decodeEntry,
-  decodeLease,
-  encodeEntry,
-  encodeLease,
-  type EntryRecord,
-  type LeaseRecord,
-} from './records.ts'
+import { boundKey, decodeLease, encodeEntry, encodeLease, type EntryRecord, type LeaseRecord } from './records.ts'
 
 /** Entries that go in one commit when their lease ends. */
 const LEASE_BATCH = 100
@@ -79,7 +71,7 @@ export function planLeaseEnd(draft: Draft, id: string): boolean {
   const events: StoreEvent[] = []
   for (const key of keys) {
     draft.remove('bound', boundKey(id, key))
-    const found = readEntry(draft, key)
+    const found = draft.entry(key)
     if (found === undefined || found === 'damaged' || found.lease !== id) continue
     draft.remove('entries', key)
     events.push({ type: 'delete', key })
@@ -107,22 +99,11 @@ function isAlive(draft: Draft, id: string, now: number): boolean {
   return isLeaseAlive(id, draft.get('leases', id), now)
 }
 
-/** As {@link readEntry}, without what a lease that is over has left. */
+/** As {@link Draft.entry}, without what a lease that is over has left. */
 function findEntry(draft: Draft, key: string, now: number): Found {
-  const found = readEntry(draft, key)
+  const found = draft.entry(key)
   if (found === undefined || found === 'damaged' || found.lease === undefined) return found
   return isAlive(draft, found.lease, now) ? found : undefined
-}
-
-function readEntry(draft: Draft, key: string): Found {
-  const record = draft.get('entries', key)
-  if (record === undefined) return undefined
-  try {
-    return decodeEntry(key, record)
-  } catch (error) {
-    if (isNetError(error, 'ERR_VALUE_DAMAGED')) return 'damaged'
-    throw error
-  }
 }
 
 function checkCondition(draft: Draft, operation: StoreOperation, found: Found, now: number): void {
@@ -141,7 +122,8 @@ function clear(draft: Draft, key: string, found: Found): void {
   const record = draft.get('entries', key)
   if (record === undefined) return
   if (found === 'damaged') draft.setAside({ key, bytes: record })
-  // Also where its lease is over and `found` says nothing: its record is still there.
-  const lease = found === 'damaged' ? undefined : (found ?? decodeEntry(key, record)).lease
+  // Not `found`, which says nothing where the lease is over: the record is still there.
+  const entry = draft.entry(key)
+  const lease = entry === undefined || entry === 'damaged' ? undefined : entry.lease
   if (lease !== undefined) draft.remove('bound', boundKey(lease, key))
 }

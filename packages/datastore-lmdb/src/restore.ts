@@ -60,7 +60,7 @@ async function replace(folder: StoreFolder): Promise<RestoreReport> {
   await rebuild(folder, readSnapshot(folder), (state): StoreState => {
     revision = state.revision
     const leapt = state.revision + REVISION_LEAP
-    return { ...state, revision: leapt, oldest: leapt, logBytes: 0, entries: counts.entries }
+    return { ...state, revision: leapt, oldest: leapt, logBytes: 0, entries: counts.entries, recent: [] }
   })
   await markClean(folder)
   return { entries: counts.entries, revision, damagedFile }

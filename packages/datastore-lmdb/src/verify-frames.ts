@@ -41,7 +41,7 @@ function readState(frame: Frame): StoreState {
 
 function checkCounts(state: StoreState, counts: ReadonlyMap<number, number>): void {
   const entries = counts.get(ENTRIES) ?? 0
-  const changes = counts.get(LOG) ?? 0
+  const changes = (counts.get(LOG) ?? 0) + state.recent.length
   if (entries !== state.entries) throw new RangeError(`expected ${state.entries} entries, found ${entries}`)
   if (changes !== state.revision - state.oldest)
     throw new RangeError(`expected ${state.revision - state.oldest} changes, found ${changes}`)

@@ -7,7 +7,7 @@ import { storeFolder } from '../src/folder.ts'
 import { passGate } from '../src/gate.ts'
 import { appear } from '../src/holders.ts'
 import { openLmdbStore, type LmdbStoreOptions } from '../src/index.ts'
-import { STATE_KEY } from '../src/store-state.ts'
+import { FORMAT, STATE_KEY } from '../src/store-state.ts'
 import { openTables } from '../src/tables.ts'
 import { children, runWithFileLimit } from './child.ts'
 import { temporaryFolders } from './temporary-folder.ts'
@@ -72,7 +72,7 @@ describe('a store of a newer format', () => {
     const path = await folder()
     await (await openLmdbStore({ path })).close()
     const tables = openTables(join(path, 'data.mdb'), false)
-    const state = { format: 2, revision: 0, oldest: 0, logBytes: 0, entries: 0 }
+    const state = { format: FORMAT + 1, revision: 0, oldest: 0, logBytes: 0, entries: 0 }
     await tables.state.put(STATE_KEY, sealValue('state', Buffer.from(JSON.stringify(state))), 1)
     await tables.root.close()
     if (isClosed) {

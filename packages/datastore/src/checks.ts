@@ -20,6 +20,8 @@ export function checkKey(key: string): void {
 /** As {@link checkKey}, but may be empty: it stands for all keys then. @throws `ERR_INVALID_KEY` */
 export function checkPrefix(prefix: string): void {
   if (typeof prefix !== 'string') throw new InvalidKeyError(String(prefix), 'expected a text')
+  // Nearly every key is like that, and there is nothing more to say about it.
+  if (prefix.length <= LIMITS.keyBytes && /^[\x20-\x7e]*$/.test(prefix)) return
   if (encoder.encodeInto(prefix, scratch).read < prefix.length)
     throw new InvalidKeyError(prefix, `expected ${LIMITS.keyBytes} bytes of UTF-8 at most`)
   if (prefix.includes('\0')) throw new InvalidKeyError(prefix, 'expected no NUL')

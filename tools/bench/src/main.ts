@@ -2,8 +2,8 @@ import { stat } from 'node:fs/promises'
 import { enterNewNamespace, RouteSocket, setLink } from '@net/netlink-ffi'
 import { Command, InvalidArgumentError } from 'commander'
 import { measureBitseq } from './allocators/bitseq-bench.ts'
-import { measureDurable } from './allocators/durable-bench.ts'
-import { measureIpam } from './allocators/ipam-bench.ts'
+import { measureDurableOpening, measureDurableRequests } from './allocators/durable-bench.ts'
+import { fills, measureIpam } from './allocators/ipam-bench.ts'
 import { measureAttach } from './attach-bench.ts'
 import { measureAttachDns, measureDnsRates, measureManyResolvers } from './dns-bench.ts'
 import { fetchDocker } from './dns/docker-server.ts'
@@ -39,7 +39,9 @@ interface Bench {
 /** Benches of what touches no kernel: they need neither root nor a host. */
 const allocatorBenches: readonly { readonly names: readonly string[]; measure(): Promise<Measurement[]> }[] = [
   { names: ['bitseq'], measure: measureBitseq },
-  { names: ['ipam'], measure: async () => [...(await measureIpam()), ...(await measureDurable())] },
+  { names: fills.map((fill) => `ipam-${fill}`), measure: measureIpam },
+  { names: ['ipam-durable'], measure: measureDurableRequests },
+  { names: ['ipam-open', 'ipam-read-all'], measure: measureDurableOpening },
 ]
 
 const peersOfAttaching = (withPeers: boolean): readonly DebianPackage[] => (withPeers ? attachPeers : [])
@@ -99,6 +101,7 @@ const asksForThroughput = (): boolean => options.only === 'throughput'
 const noMeasurements = Promise.resolve([])
 const names = [
   ...[...allocatorBenches, ...benches].flatMap((bench) => bench.names),
+  'ipam',
   'open',
   'restart',
   'publish',
