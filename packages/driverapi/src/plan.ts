@@ -80,6 +80,11 @@ export interface SandboxLink {
   readonly mtu?: number | undefined
   /** With prefix length. */
   readonly addresses: readonly string[]
+  /**
+   * Its link-local IPv6 address, with prefix length: nobody else has it, so that the kernel need not ask all of the
+   * network (RFC 4862, section 5.4). @defaultValue one that the kernel makes, and asks about
+   */
+  readonly linkLocalAddress?: string | undefined
   readonly routes: readonly PlannedRoute[]
   readonly neighbours: readonly PlannedNeighbour[]
   /** Written before the interface goes up. */

@@ -1,5 +1,5 @@
 import type { EndpointRecord, JoinPlan, NetworkRecord, SandboxLink, Subnet, Sysctl } from '@net/driverapi'
-import { macAddressOf, parseAddress, withoutPrefixLength } from '@net/types'
+import { formatAddress, linkLocalAddressOf, macAddressOf, parseAddress, withoutPrefixLength } from '@net/types'
 import { planLinks } from './links.ts'
 import { INTERFACE_PLACEHOLDER, type BridgeEndpointOptions, type BridgeOptions } from './options.ts'
 import { isIpv6, planPorts } from './plan-ports.ts'
@@ -25,6 +25,7 @@ export function planEndpoint(
     macAddress: endpoint.macAddress,
     mtu: network.options.mtu,
     addresses: [endpoint.address, address6].filter((address) => address !== undefined),
+    linkLocalAddress: address6 === undefined || own.some(choosesLinkLocal) ? undefined : linkLocalOf(endpoint),
     routes: (endpoint.routes ?? []).filter(({ destination }) => address6 !== undefined || !isIpv6(destination)),
     neighbours: [],
     // The user's come last: they have the last word.
@@ -68,6 +69,16 @@ function sysctlsOf({ options }: EndpointRecord<BridgeEndpointOptions>, name: str
 
 function disablesIpv6({ path, value }: Sysctl): boolean {
   return path.startsWith('net/ipv6/conf/') && path.endsWith('/disable_ipv6') && value !== '0'
+}
+
+/** Of the same MAC address there is no other on the network. */
+function linkLocalOf({ macAddress }: EndpointRecord): string {
+  return `${formatAddress(linkLocalAddressOf(macAddress))}/64`
+}
+
+/** How the kernel makes the address is a setting, too. */
+function choosesLinkLocal({ path }: Sysctl): boolean {
+  return path.endsWith('/addr_gen_mode') || path.endsWith('/stable_secret')
 }
 
 /**

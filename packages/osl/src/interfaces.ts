@@ -77,8 +77,10 @@ export class Interfaces {
     })
     const { index } = inside.getLink(link.name)
     inside.apply(
+      // In this order: the kernel makes an address when the link goes up.
+      ...(link.linkLocalAddress === undefined ? [] : [setLink(index, { isWithoutIpv6Address: true })]),
       setLink(index, { up: true }),
-      ...link.addresses.map((address) => addAddress({ index, address })),
+      ...addressesOf(link).map((address) => addAddress({ index, address })),
       ...link.routes.map(({ destination, gateway }) => addRoute({ destination, gateway, index })),
       ...link.neighbours.map(({ address, macAddress }) => setNeighbour({ index, address, macAddress })),
       ...defaultRoutes(gateways),
@@ -115,7 +117,8 @@ export class Interfaces {
    */
   silence(link: Link): void {
     try {
-      this.#routes.apply(makeDormant(link.index), setBridgePort(link.index, { state: 'disabled' }))
+      // In this order: of a port that is not disabled yet, dormancy has the bridge work out its tree anew.
+      this.#routes.apply(setBridgePort(link.index, { state: 'disabled' }), makeDormant(link.index))
     } catch (error) {
       // Gone meanwhile, or taken off the bridge or down by somebody.
       if (!isErrno(error, 'ENODEV', 'EINVAL', 'EOPNOTSUPP', 'ENETDOWN')) throw error
@@ -133,12 +136,16 @@ function portUp({ index, bridge }: NearEnd, { isolated, filtered, hairpin }: Vet
   return [setBridgePortUp(index, { hairpin, isolated })]
 }
 
+function addressesOf({ addresses, linkLocalAddress }: Pick<SandboxLink, 'addresses' | 'linkLocalAddress'>): string[] {
+  return linkLocalAddress === undefined ? [...addresses] : [...addresses, linkLocalAddress]
+}
+
 /** The addresses that a link is to have, and does not where it has those of `there`. */
 export function missingAddresses(
   there: readonly InterfaceAddress[],
-  { addresses }: Pick<SandboxLink, 'addresses'>,
+  link: Pick<SandboxLink, 'addresses' | 'linkLocalAddress'>,
 ): string[] {
-  return addresses.filter((wanted) => !there.some(({ address }) => address === wanted))
+  return addressesOf(link).filter((wanted) => !there.some(({ address }) => address === wanted))
 }
 
 /** They take the place of those that another endpoint served. */

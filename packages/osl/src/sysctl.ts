@@ -1,11 +1,16 @@
-import { closeSync, openSync, readFileSync, readSync, writeSync } from 'node:fs'
+import { closeSync, constants, openSync, readFileSync, readSync, writeSync } from 'node:fs'
+import { basename, dirname } from 'node:path'
 import type { Sysctl } from '@net/driverapi'
 import { SysctlError } from './errors.ts'
 
 /** A kernel setting of the calling thread's network namespace; undefined where the kernel does not have it. */
 export function readSysctl(path: string): string | undefined {
+  return readSetting(`/proc/sys/${path}`)
+}
+
+function readSetting(file: string): string | undefined {
   try {
-    return readFileSync(`/proc/sys/${path}`, 'utf8').trim()
+    return readFileSync(file, 'utf8').trim()
   } catch {
     return undefined // Writing it says why.
   }
@@ -18,13 +23,52 @@ export function readSysctl(path: string): string | undefined {
  * @throws SysctlError (`ERR_SYSCTL`)
  */
 export function writeSysctls(sysctls: readonly Sysctl[]): void {
-  for (const { path, value, optional } of sysctls) {
+  for (const { folder, settings } of byFolder(sysctls)) {
+    const folderFd = settings.length > 1 ? openFolder(folder) : undefined
+    const base = folderFd === undefined ? `/proc/sys/${folder}` : `/proc/self/fd/${folderFd}`
     try {
-      writeSysctl(path, value)
-    } catch (cause) {
-      if (optional === true && (cause as NodeJS.ErrnoException).code === 'ENOENT') continue
-      throw new SysctlError(path, value, cause as Error)
+      for (const setting of settings) writeSetting(base, setting)
+    } finally {
+      if (folderFd !== undefined) closeSync(folderFd)
     }
+  }
+}
+
+/** Settings in a row that lie in one folder. */
+interface FolderSettings {
+  readonly folder: string
+  readonly settings: Sysctl[]
+}
+
+function byFolder(sysctls: readonly Sysctl[]): FolderSettings[] {
+  const groups: FolderSettings[] = []
+  for (const sysctl of sysctls) {
+    const folder = dirname(sysctl.path)
+    const last = groups.at(-1)
+    if (last?.folder === folder) last.settings.push(sysctl)
+    else groups.push({ folder, settings: [sysctl] })
+  }
+  return groups
+}
+
+/**
+ * The way to `/proc/sys/net/ipv6` grows with the namespaces of the host, since the kernel looks at the entry of each:
+ * settings of one folder go it once. Undefined where it cannot be opened: its settings say why.
+ */
+function openFolder(folder: string): number | undefined {
+  try {
+    return openSync(`/proc/sys/${folder}`, constants.O_RDONLY | constants.O_DIRECTORY)
+  } catch {
+    return undefined
+  }
+}
+
+function writeSetting(base: string, { path, value, optional }: Sysctl): void {
+  try {
+    writeFile(`${base}/${basename(path)}`, value)
+  } catch (cause) {
+    if (optional === true && (cause as NodeJS.ErrnoException).code === 'ENOENT') return
+    throw new SysctlError(path, value, cause as Error)
   }
 }
 
@@ -33,12 +77,12 @@ const VALUE_BYTES = 4096
 const buffer = Buffer.allocUnsafe(VALUE_BYTES)
 
 /** Finding the file is what takes the kernel its time: it is opened once, for both. */
-function writeSysctl(path: string, value: string): void {
+function writeFile(file: string, value: string): void {
   let fd: number
   try {
-    fd = openSync(`/proc/sys/${path}`, 'r+')
+    fd = openSync(file, 'r+')
   } catch (error) {
-    if (isUnwritable(error) && readSysctl(path) === value) return
+    if (isUnwritable(error) && readSetting(file) === value) return
     throw error
   }
   try {

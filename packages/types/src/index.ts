@@ -43,6 +43,7 @@ export { isInterfaceName } from './interface-name.ts'
 export { labels, parseLabel } from './labels.ts'
 export { silentLogger, type Logger } from './logger.ts'
 export {
+  linkLocalAddressOf,
   macAddressFromBytes,
   macAddressOf,
   macAddressToBytes,

@@ -1,5 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import {
+  formatAddress,
+  linkLocalAddressOf,
   macAddressFromBytes,
   macAddressOf,
   macAddressToBytes,
@@ -34,6 +36,14 @@ describe('MAC addresses', () => {
 
   it('follow from an IPv4 address, as in libnetwork', () => {
     expect(macAddressOf(parseAddress('172.17.0.2'))).toBe('02:42:ac:11:00:02')
+  })
+
+  it.each([
+    ['02:42:ac:11:00:02', 'fe80::42:acff:fe11:2'],
+    ['00:16:3e:00:00:01', 'fe80::216:3eff:fe00:1'],
+    ['fe:ff:ff:ff:ff:ff', 'fe80::fcff:ffff:feff:ffff'],
+  ])('make link-local addresses: %s', (macAddress, address) => {
+    expect(formatAddress(linkLocalAddressOf(macAddress))).toBe(address)
   })
 
   it('made at random are of one interface, administered locally, and differ', () => {

@@ -35,6 +35,14 @@ export function macAddressOf(address: Address): string {
   return macAddressFromBytes(Uint8Array.of(0x02, 0x42, ...addressToBytes(address).slice(-4)))
 }
 
+/** The link-local IPv6 address that an interface of this MAC address makes for itself: RFC 4291, appendix A. */
+export function linkLocalAddressOf(macAddress: string): Address {
+  const digits = macAddress.replaceAll(':', '')
+  // The bit that says who administers it is the other way round.
+  const interfaceId = BigInt(`0x${digits.slice(0, 6)}fffe${digits.slice(6)}`) ^ (0x02n << 56n)
+  return { family: 6, value: (0xfe80n << 112n) | interfaceId }
+}
+
 /** A random MAC address: locally administered, of one interface. */
 export function randomMacAddress(): string {
   const bytes = randomBytes(6)

@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises'
 import { hostName, prepareOne } from './attach-bench.ts'
 import * as floor from './floor.ts'
 import { collectGarbage, median, timed, type Measurement } from './measure.ts'
@@ -30,37 +31,35 @@ async function warmUp(subject: Subject): Promise<void> {
   await subject.settle()
 }
 
-/** Ours on one bridge and the floor's on another, in turn: the kernel's own work grows with the ports of a bridge. */
+/**
+ * Ours, and when they are gone the floor's: the kernel's own work grows with the ports of a bridge, and with what the
+ * containers of another one have it do at the same time.
+ */
 async function measureContainers(subject: Subject): Promise<Measurement[]> {
   const attachments: Attachment[] = []
   const attaching: number[] = []
-  const bareFloor = new FloorContainers(subject)
   const before = usedMemory()
   let publishingFirst: number[] = []
   for (let at = 0; at < CONTAINERS; at++) {
     attaching.push(await timed(async () => attachments.push(await attach(subject, subject.networkId, `c${at}`))))
-    bareFloor.attach()
     const [first] = attachments
     if (at === 0 && first !== undefined) publishingFirst = await publishTimes(first, PUBLICATIONS)
   }
   const after = usedMemory()
   const [first] = attachments
   const publishingLast = first === undefined ? [] : await publishTimes(first, PUBLICATIONS)
-  const detaching = await detachAll(subject, attachments, () => {
-    bareFloor.detach()
-  })
-  bareFloor.close()
+  const detaching = await detachAll(subject, attachments)
+  const bare = await measureFloor(subject)
   const between = CONTAINERS - ENDS
-  const { attaching: bareAttaching, detaching: bareDetaching } = bareFloor
   return [
     {
       ...slope('slope-attach-containers', attaching.slice(0, ENDS), attaching.slice(-ENDS), between),
-      floor: slopeOf(bareAttaching.slice(0, ENDS), bareAttaching.slice(-ENDS), between),
+      floor: slopeOf(bare.attaching.slice(0, ENDS), bare.attaching.slice(-ENDS), between),
     },
     slope('slope-publish-containers', publishingFirst, publishingLast, CONTAINERS - 1),
     {
       ...slope('slope-detach-containers', detaching.slice(-ENDS), detaching.slice(0, ENDS), between),
-      floor: slopeOf(bareDetaching.slice(-ENDS), bareDetaching.slice(0, ENDS), between),
+      floor: slopeOf(bare.detaching.slice(-ENDS), bare.detaching.slice(0, ENDS), between),
     },
     {
       ...{ name: 'memory-per-container', unit: 'KB', ours: (after.heap - before.heap) / CONTAINERS / 1024 },
@@ -70,40 +69,37 @@ async function measureContainers(subject: Subject): Promise<Measurement[]> {
 }
 
 /** As many containers on the floor's bridge, the kernel's work of them and no more. */
-class FloorContainers {
-  readonly attaching: number[] = []
-  readonly detaching: number[] = []
-  readonly #subject: Subject
-  readonly #route = floor.routeSocket()
-  readonly #nftables = floor.nftablesSocket()
-  readonly #there: floor.PreparedAttach[] = []
-
-  constructor(subject: Subject) {
-    this.#subject = subject
+async function measureFloor(subject: Subject): Promise<{ attaching: number[]; detaching: number[] }> {
+  const route = floor.routeSocket()
+  const nftables = floor.nftablesSocket()
+  const there: floor.PreparedAttach[] = []
+  const attaching: number[] = []
+  for (let at = 0; at < CONTAINERS; at++) {
+    const prepared = prepareOne(subject, at, false)
+    attaching.push(
+      elapsed(() => {
+        floor.attach(prepared, route, nftables)
+      }),
+    )
+    there.push(prepared)
+    // What else there is to do is not held up, as it is not beside ours.
+    await setImmediate()
   }
-
-  attach(): void {
-    const prepared = prepareOne(this.#subject, this.#there.length, false)
-    const start = performance.now()
-    floor.attach(prepared, this.#route, this.#nftables)
-    this.attaching.push(performance.now() - start)
-    this.#there.push(prepared)
+  const detaching: number[] = []
+  for (const [at, { path }] of [...there.entries()].reverse()) {
+    if (isEnd(at, there.length)) await subject.settle()
+    const mute = floor.prepareMute(subject.routes.getLink(hostName(at)).index)
+    detaching.push(
+      elapsed(() => {
+        floor.detach(path, mute, route)
+      }),
+    )
+    if (isEnd(at, there.length)) await subject.settle()
   }
-
-  /** The last one. */
-  detach(): void {
-    const prepared = this.#there.pop()
-    if (prepared === undefined) return
-    const mute = floor.prepareMute(this.#subject.routes.getLink(hostName(this.#there.length)).index)
-    const start = performance.now()
-    floor.detach(prepared.path, mute, this.#route)
-    this.detaching.push(performance.now() - start)
-  }
-
-  close(): void {
-    this.#route.close()
-    this.#nftables.close()
-  }
+  await subject.settle()
+  route.close()
+  nftables.close()
+  return { attaching, detaching }
 }
 
 async function measureNetworks(subject: Subject): Promise<Measurement[]> {
@@ -140,22 +136,20 @@ function attach({ controller }: Subject, network: string, name: string): Promise
 }
 
 /** One by one, the last first. Each waits until the kernel has reaped the one before, at either end of the row. */
-async function detachAll(
-  subject: Subject,
-  attachments: readonly Attachment[],
-  detachOther: () => void = () => undefined,
-): Promise<number[]> {
+async function detachAll(subject: Subject, attachments: readonly Attachment[]): Promise<number[]> {
   const times: number[] = []
   collectGarbage()
-  for (const [at, attachment] of attachments.toReversed().entries()) {
-    const isMeasured = at < ENDS || at >= attachments.length - ENDS
-    if (isMeasured) await subject.settle()
+  for (const [at, attachment] of [...attachments.entries()].reverse()) {
+    if (isEnd(at, attachments.length)) await subject.settle()
     times.push(await timed(() => attachment.detach()))
-    if (isMeasured) await subject.settle()
-    detachOther()
+    if (isEnd(at, attachments.length)) await subject.settle()
   }
   await subject.settle()
   return times
+}
+
+function isEnd(at: number, count: number): boolean {
+  return at < ENDS || at >= count - ENDS
 }
 
 async function publishTimes({ endpoint }: Attachment, count: number): Promise<number[]> {
@@ -176,6 +170,12 @@ function slope(name: string, few: readonly number[], many: readonly number[], be
 
 function slopeOf(few: readonly number[], many: readonly number[], between: number): number {
   return ((median(many) - median(few)) / between) * 1000
+}
+
+function elapsed(work: () => void): number {
+  const start = performance.now()
+  work()
+  return performance.now() - start
 }
 
 function usedMemory(): { heap: number; resident: number } {
