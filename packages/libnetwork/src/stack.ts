@@ -9,7 +9,7 @@ import {
 } from '@net/firewall'
 import { defaultIpam, nullIpam, type PoolBaseOptions } from '@net/ipam'
 import type { IpamDriver } from '@net/ipamapi'
-import { holdName, isNameHeld, type HeldName } from '@net/netlink-ffi'
+import { holdName, isNameHeld, makeRoomForDescriptors, type HeldName } from '@net/netlink-ffi'
 import { Executor, isSandbox, type DriftAnswer, type ForwardingMemory } from '@net/osl'
 import { BoundFiles, FairSlots, UsualPorts, type FairSlotsOptions } from '@net/resolver'
 import { openPortAllocator, type PortAllocatorOptions } from '@net/portallocator'
@@ -93,6 +93,9 @@ export interface ControllerDnsOptions extends Partial<NamingDeps['resolver']> {
   readonly host?: HostResolverOptions | undefined
 }
 
+/** Room for those of a thousand sandboxes, with resolvers and ports: see {@link makeRoomForDescriptors}. */
+const DESCRIPTORS = 4096
+
 /**
  * Opens a controller with the full stack, on the network namespace of the calling thread: its host.
  *
@@ -112,6 +115,7 @@ export async function openController(options: ControllerOptions = {}): Promise<C
   const ipam = new IpamRegistry([builtIn, nullIpam(), ...(options.ipam ?? [])], options.plugins ?? {}, logger)
   const changePools = (pools: readonly PoolBaseOptions[]): void => builtIn.changePools?.(pools)
 
+  const room = makeRoomForDescriptors(DESCRIPTORS)
   // Let go in the opposite order, whichever fails: the name last, so that a successor finds the host as it is left.
   const held = new Rollback()
   try {
@@ -188,6 +192,7 @@ export async function openController(options: ControllerOptions = {}): Promise<C
       onEvent(event)
     })
     if ([...core.state.sandboxes.values()].some(isAwaited)) await awaitKeys(core)
+    await room
     isLeft = keeps
     logger.info({ controllerId: id }, 'controller opened')
     return new Controller(id, core, events, { keeps, release: () => held[Symbol.asyncDispose]() })

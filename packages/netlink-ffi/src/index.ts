@@ -6,7 +6,13 @@
 
 export { ConntrackSocket } from './conntrack/conntrack-socket.ts'
 export type { Flow, FlowFilter, FlowTuple } from './conntrack/flow.ts'
-export { countDescriptors, descriptorLimit, raiseDescriptorLimit, type DescriptorLimit } from './descriptor-limit.ts'
+export {
+  countDescriptors,
+  descriptorLimit,
+  makeRoomForDescriptors,
+  raiseDescriptorLimit,
+  type DescriptorLimit,
+} from './descriptor-limit.ts'
 export {
   BatchTooLargeError,
   DumpInterruptedError,

@@ -31,6 +31,8 @@ export interface Libc {
   socketpair(domain: number, type: number, protocol: number, fds: Int32Array): number
   /** As `fcntl`, for commands with a number. */
   fcntl(fd: number, command: number, value: number): number
+  /** As `fcntl`, on a pool thread. */
+  fcntlAsync(fd: number, command: number, value: number): Promise<number>
   /** Without a new limit: only reads. Of a process other than the own one: its id. */
   prlimit(pid: number, resource: number, wanted: Bytes | null, before: Bytes | null): number
   /** The error number of the call made last. Read it at once. */
@@ -50,7 +52,9 @@ function load(): Libc {
   const mount = library.func(
     'int mount(const char *source, const char *target, const char *type, unsigned long flags, const void *data)',
   )
-  const fcntl = library.func('int fcntl(int fd, int command, ...)')
+  // The optional third argument is passed like a named one wherever Linux runs, and koffi calls no function that has
+  // optional ones on another thread.
+  const fcntl = library.func('int fcntl(int fd, int command, long value)')
   return {
     socket: library.func('int socket(int domain, int type, int protocol)'),
     bind: library.func('int bind(int fd, const void *address, uint32_t length)'),
@@ -83,7 +87,14 @@ function load(): Libc {
     capget: library.func('int capget(void *header, void *data)'),
     capset: library.func('int capset(void *header, const void *data)'),
     socketpair: library.func('int socketpair(int domain, int type, int protocol, void *fds)'),
-    fcntl: (fd, command, value) => fcntl(fd, command, 'long', value) as number,
+    fcntl,
+    fcntlAsync: (fd, command, value) =>
+      new Promise((resolve, reject) => {
+        fcntl.async(fd, command, value, (error: unknown, result: number) => {
+          if (error instanceof Error) reject(error)
+          else resolve(result)
+        })
+      }),
     prlimit: library.func('int prlimit(int pid, int resource, const void *wanted, void *before)'),
     errno: () => koffi.errno(),
   }

@@ -1,4 +1,4 @@
-import { countDescriptors, descriptorLimit, raiseDescriptorLimit } from '@net/netlink-ffi'
+import { countDescriptors, descriptorLimit, makeRoomForDescriptors, raiseDescriptorLimit } from '@net/netlink-ffi'
 import { DescriptorLimitError } from './errors.ts'
 
 /** How the process asks for descriptors. */
@@ -7,12 +7,15 @@ export interface Descriptors {
   limit(): { readonly soft: number; readonly hard: number }
   /** Throws where the kernel does not allow it. */
   raise(count: number): void
+  /** Makes room in the kernel's table, so that nobody waits for it later. */
+  makeRoom(count: number): Promise<void>
 }
 
 const ownDescriptors: Descriptors = {
   count: countDescriptors,
   limit: descriptorLimit,
   raise: raiseDescriptorLimit,
+  makeRoom: makeRoomForDescriptors,
 }
 
 /** Left for whatever else the process opens meanwhile. */
@@ -46,6 +49,11 @@ export class DescriptorRoom {
     this.make(count)
     this.#headroom -= count
     this.#promised += count
+  }
+
+  /** For many at once: the kernel makes room for all that are promised. */
+  enlarge(): Promise<void> {
+    return this.#descriptors.makeRoom(this.#promised + SPARE)
   }
 
   keep(count: number): void {

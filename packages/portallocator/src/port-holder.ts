@@ -54,6 +54,7 @@ export class PortHolder {
     const held: HeldPort[] = []
     let isWhole = false
     try {
+      if (ports.count > STRIDE) await this.#room.enlarge()
       for (let at = 0; at < ports.count; at++) {
         if (at > 0 && at % STRIDE === 0) await this.#turns.take(call)
         const one = this.#holdOne(ports, ports.first + at)

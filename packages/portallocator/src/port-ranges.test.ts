@@ -390,7 +390,12 @@ describe('many requests at once', () => {
   })
 
   it('are refused up front where all of them together take too many descriptors', async () => {
-    const descriptors = { count: () => 100, limit: () => ({ soft: 200, hard: 200 }), raise: raiseNothing }
+    const descriptors = {
+      count: () => 100,
+      limit: () => ({ soft: 200, hard: 200 }),
+      raise: raiseNothing,
+      makeRoom: () => Promise.resolve(),
+    }
     const { ports, open } = pretended({
       descriptors,
       onOpen: () => {
@@ -415,6 +420,7 @@ describe('the limit of descriptors', () => {
         if (count > hard && !isRaisable) throw new SystemCallError('prlimit', 1)
         limit = { soft: count, hard: Math.max(hard, count) }
       },
+      makeRoom: () => Promise.resolve(),
     }
   }
 

@@ -82,8 +82,17 @@ const linkAttributes = attributes({
   perFamily: [26, perFamily],
   group: [27, u32],
   namespaceFd: [28, u32],
+  transmitQueues: [31, u32],
+  receiveQueues: [32, u32],
   peerNamespace: [37, i32],
 })
+
+/**
+ * IFLA_NUM_TX_QUEUES and IFLA_NUM_RX_QUEUES of a veth. It has one queue in use either way; but where it is not asked
+ * for one, the kernel makes one for each processor and takes the others out of use again, for which it waits until
+ * all processors have passed a quiet state, twice for a pair, with the lock of all links held.
+ */
+const ONE_QUEUE = { transmitQueues: 1, receiveQueues: 1 } as const
 
 /** VETH_INFO_PEER: a whole link message of its own. */
 const vethData: AttributeCodec<VethPeer> = {
@@ -97,7 +106,7 @@ const vethPeer: AttributeCodec<VethPeer> = {
   nested: true,
   write: (writer, { name, macAddress, mtu, namespaceFd }) => {
     writeLinkHeader(writer, 0)
-    linkAttributes.write(writer, { name, macAddress, mtu, namespaceFd })
+    linkAttributes.write(writer, { name, macAddress, mtu, namespaceFd, ...ONE_QUEUE })
   },
   read: () => ({ name: '' }),
 }
@@ -171,6 +180,7 @@ export function createLink(link: NewLink): NetlinkMessage {
         alias: undefined,
         perFamily: undefined,
         info,
+        ...(link.kind === 'veth' ? ONE_QUEUE : {}),
       })
     },
   }
