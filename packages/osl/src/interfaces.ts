@@ -136,7 +136,11 @@ function portUp({ index, bridge }: NearEnd, { isolated, filtered, hairpin }: Vet
   return [setBridgePortUp(index, { hairpin, isolated })]
 }
 
-function addressesOf({ addresses, linkLocalAddress }: Pick<SandboxLink, 'addresses' | 'linkLocalAddress'>): string[] {
+/** All that a link is to have, in the order in which they are added. */
+export function addressesOf({
+  addresses,
+  linkLocalAddress,
+}: Pick<SandboxLink, 'addresses' | 'linkLocalAddress'>): string[] {
   return linkLocalAddress === undefined ? [...addresses] : [...addresses, linkLocalAddress]
 }
 

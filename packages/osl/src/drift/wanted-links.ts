@@ -1,4 +1,5 @@
 import type { BridgeLink, ExistingBridge, JoinPlan, NetworkPlan, SandboxLink, Sysctl } from '@net/driverapi'
+import { addressesOf } from '../interfaces.ts'
 
 /** Index of a link that is wanted and not there: no link has it. */
 export const MISSING = 0
@@ -83,7 +84,7 @@ export class WantedLinks {
       this.#add(port)
       const ports = this.#ports.get(link.create.master) ?? new Set()
       this.#ports.set(link.create.master, ports.add(port))
-      for (const address of link.addresses) this.#byAddress.set(address, port)
+      for (const address of addressesOf(link)) this.#byAddress.set(address, port)
     })
     this.addGateways(key, sandbox.gateways)
   }
@@ -136,7 +137,7 @@ export class WantedLinks {
     this.#byName.delete(name)
     this.#byIndex.delete(link.index)
     if (link.kind === 'bridge') return
-    for (const address of link.link.addresses) {
+    for (const address of addressesOf(link.link)) {
       if (this.#byAddress.get(address) === link) this.#byAddress.delete(address)
     }
     const ports = this.#ports.get(link.link.create.master)
