@@ -62,11 +62,19 @@ export async function listHolders(folder: StoreFolder): Promise<Holder[]> {
   return Promise.all(names.map((name) => holderOf(folder, join(folder.holders, name), name)))
 }
 
-/** Removes the sockets of processes that are dead, wherever they died. */
-export async function removeLeftovers({ path }: StoreFolder): Promise<void> {
-  const names = (await readdir(path)).filter((name) => name.split('.')[SOCKET_FIELD] === SOCKET)
-  const states = await Promise.all(names.map((name) => stateOf(path, name)))
-  const dead = names.filter((_name, index) => states[index] === 'dead')
+/**
+ * Removes what processes left that died, wherever they did: their sockets, the gates that they passed to open the
+ * first one, and, where nobody else holds the store, snapshots that were not finished. For who is inside the gate.
+ */
+export async function removeLeftovers({ path, gate, snapshot }: StoreFolder, isAlone: boolean): Promise<void> {
+  const names = await readdir(path)
+  const sockets = names.filter((name) => name.split('.')[SOCKET_FIELD] === SOCKET)
+  const states = await Promise.all(sockets.map((name) => stateOf(path, name)))
+  const left = [gate, ...(isAlone ? [snapshot] : [])].map((file) => `${basename(file)}.`)
+  const dead = [
+    ...sockets.filter((_name, index) => states[index] === 'dead'),
+    ...names.filter((name) => left.some((start) => name.startsWith(start))),
+  ]
   await Promise.all(dead.map((name) => rm(join(path, name), { force: true })))
 }
 

@@ -64,7 +64,7 @@ async function openAs(
     await removeCleanMark(folder)
     const tables = await openSound(folder, false)
     await removeHolders(folder, namesOf(holders, 'dead'))
-    await removeLeftovers(folder)
+    await removeLeftovers(folder, namesOf(holders, 'alive').length === 0)
     return { tables, hasSnapshot: await hasSnapshot(folder), close: () => closeFolder(folder, tables, own) }
   } catch (error) {
     await removeHolders(folder, [own.name])

@@ -46,7 +46,7 @@ export async function restoreLmdbStore({ path }: RestoreOptions, call?: CallOpti
   if (left.length > 0) throw new StoreInUseError(path, left)
   const damagedFile = await replace(folder)
   await removeHolders(folder, holders.map(({ name }) => name)) // prettier-ignore
-  await removeLeftovers(folder)
+  await removeLeftovers(folder, true)
   return damagedFile
 }
 

@@ -55,6 +55,28 @@ describe('the sockets of those who have a store open', () => {
   })
 })
 
+describe('what the dead have left', () => {
+  const left = ['gate.0123456789abcdef', 'snapshot.0123456789ab']
+
+  it('goes when somebody opens the store', async () => {
+    const path = await folder()
+    await (await openLmdbStore({ path })).close()
+    for (const name of left) await writeFile(join(path, name), '')
+
+    await using _store = await openLmdbStore({ path })
+    expect((await readdir(path)).filter((name) => left.includes(name))).toEqual([])
+  })
+
+  it('stays where it may be what another holder writes', async () => {
+    const path = await folder()
+    await using _other = await openLmdbStore({ path })
+    for (const name of left) await writeFile(join(path, name), '')
+
+    await using _store = await openLmdbStore({ path })
+    expect((await readdir(path)).filter((name) => left.includes(name))).toEqual(['snapshot.0123456789ab'])
+  })
+})
+
 describe('the name of a holder', () => {
   it('of an older version, without a namespace, is that of a process of the own', async () => {
     const path = await folder()
