@@ -20,7 +20,7 @@ export type {
   PerFamily,
   PortFact,
 } from './firewall.ts'
-export { NETWORK_LINK_GROUP } from './link-group.ts'
+export { NETWORK_LINK_GROUP, PORT_LINK_GROUP } from './link-group.ts'
 export { formatFact, formatJoinPlan, formatNetworkPlan } from './format-plan.ts'
 export type { CheckEndpointRequest, CheckNetworkRequest, HostLink, NetworkDriver } from './network-driver.ts'
 export type {

@@ -69,6 +69,8 @@ export interface VethLink {
   readonly filtered?: boolean | undefined
   /** May be sent frames that came from it, as a container that asks a port it publishes is. @defaultValue false */
   readonly hairpin?: boolean | undefined
+  /** The group of interfaces that its end on the host is in. @defaultValue 0 */
+  readonly group?: number | undefined
 }
 
 /** An interface of a sandbox. */

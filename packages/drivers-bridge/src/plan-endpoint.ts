@@ -1,4 +1,12 @@
-import type { EndpointRecord, JoinPlan, NetworkRecord, SandboxLink, Subnet, Sysctl } from '@net/driverapi'
+import {
+  PORT_LINK_GROUP,
+  type EndpointRecord,
+  type JoinPlan,
+  type NetworkRecord,
+  type SandboxLink,
+  type Subnet,
+  type Sysctl,
+} from '@net/driverapi'
 import { formatAddress, linkLocalAddressOf, macAddressOf, parseAddress, withoutPrefixLength } from '@net/types'
 import { planLinks } from './links.ts'
 import { INTERFACE_PLACEHOLDER, type BridgeEndpointOptions, type BridgeOptions } from './options.ts'
@@ -20,6 +28,7 @@ export function planEndpoint(
       isolated: network.options.interContainer ? undefined : true,
       filtered: mayBeLinked(network) ? true : undefined,
       hairpin: true,
+      group: network.options.existing === undefined ? PORT_LINK_GROUP : undefined,
     },
     name,
     macAddress: endpoint.macAddress,

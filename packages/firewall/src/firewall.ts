@@ -2,10 +2,11 @@ import type { Firewall, FirewallChange, FirewallFact, FirewallReport } from '@ne
 import { isErrno, NftablesSocket } from '@net/netlink-ffi'
 import { ClosedError, isNetError, Rollback, silentLogger, Turns, type CallOptions, type Logger } from '@net/types'
 import { eventMessages, type FirewallEvent } from './events.ts'
+import { GroupReports } from './group-reports.ts'
 import { ForeignFirewalls } from './foreign/foreign-firewalls.ts'
 import { HeldFacts, type Difference } from './held-facts.ts'
 import { resolveOptions, type FirewallOptions } from './options.ts'
-import { OwnedTable, translated, type FirewallNetlink } from './owned-table.ts'
+import { commentOf, OwnedTable, translated, type FirewallNetlink } from './owned-table.ts'
 import { TableGuard, type GuardedTable } from './table-guard.ts'
 
 /** What the wiring supplies. */
@@ -53,24 +54,25 @@ export async function openFirewall(options: FirewallOptions = {}, deps: Firewall
   const ownedTable = new OwnedTable(netlink, table, owner)
   // Before there is anything to guard: nothing that happens from then on is missed.
   const foreign = new ForeignFirewalls({ netlink, table, owner, answer: foreignFirewall, tell, logger })
-  const guard = guardTable(ownedTable, held, { port: netlink.port, table }, { tell, foreign })
+  const reports = new GroupReports(netlink, table.name, commentOf(owner), logger)
+  const guard = guardTable({ ownedTable, held, reports }, { port: netlink.port, table }, { tell, foreign })
   opening.defer('watch the rules', () => {
     guard.close()
   })
   ownedTable.replace(difference.added)
   held.apply(difference)
   opening.commit()
+  reports.place()
   foreign.look()
   return new NftablesFirewall({
-    ...{ table: ownedTable, held, guard, foreign, logger, release },
+    ...{ table: ownedTable, held, reports, guard, foreign, logger, release },
     turns: deps.turns ?? new Turns(),
   })
 }
 
 /** Has the table put in place whenever another program changes it. */
 function guardTable(
-  ownedTable: OwnedTable,
-  held: HeldFacts,
+  { ownedTable, held, reports }: { ownedTable: OwnedTable; held: HeldFacts; reports: GroupReports },
   names: Pick<GuardedTable, 'port' | 'table'>,
   { tell, foreign }: { readonly tell: (event: FirewallEvent) => void; readonly foreign: ForeignFirewalls },
 ): TableGuard {
@@ -80,6 +82,7 @@ function guardTable(
     isPast: (generation) => ownedTable.isPast(generation),
     restore: () => {
       ownedTable.replace(held.all())
+      reports.place()
     },
   }
   return translated(
@@ -94,6 +97,7 @@ function guardTable(
 interface FirewallParts {
   readonly table: OwnedTable
   readonly held: HeldFacts
+  readonly reports: GroupReports
   readonly guard: TableGuard
   readonly foreign: ForeignFirewalls
   readonly logger: Logger
@@ -159,13 +163,14 @@ class NftablesFirewall implements TableFirewall {
   // eslint-disable-next-line @typescript-eslint/require-await -- as above
   async close(): Promise<void> {
     if (this.#closed) return
-    const { foreign, table, logger } = this.#parts
+    const { foreign, table, reports, logger } = this.#parts
     try {
       foreign.remove()
     } catch (error) {
       logger.error({ error }, 'could not take rules out of chains of other programs')
     }
     table.remove()
+    reports.remove()
     this.#letGo()
   }
 

@@ -201,7 +201,7 @@ export function translated<T>(work: () => T): T {
 }
 
 /** What the table bears: `nft` shows it. */
-function commentOf(owner: string): string {
+export function commentOf(owner: string): string {
   return `owner ${owner}`
 }
 

@@ -45,7 +45,7 @@ export class Interfaces {
 
   /** Makes a veth whose far end is born in the sandbox, under its final name. */
   create(key: string, link: SandboxLink): NearEnd {
-    const { hostName, master } = link.create
+    const { hostName, master, group } = link.create
     const bridge = this.#routes.findLink(master)
     if (bridge === undefined) throw new LinkNotFoundError(master, undefined)
     const namespaceFd = openSandboxNamespace(key)
@@ -56,6 +56,7 @@ export class Interfaces {
         mtu: link.mtu,
         master: bridge.index,
         alias: this.#owner,
+        group,
         // One that nobody asks for, and whose making (RFC 4862, RFC 3810) costs the kernel more than the interface.
         isWithoutIpv6Address: true,
         peer: { name: link.name, macAddress: link.macAddress, mtu: link.mtu, namespaceFd },

@@ -26,6 +26,7 @@ const codecs = {
   cmp: attributes({ sourceRegister: [1, be32], operation: [2, be32], data: [3, dataAttributes] }),
   counter: attributes({ bytes: [1, be64], packets: [2, be64] }),
   ct: attributes({ destinationRegister: [1, be32], key: [2, be32] }),
+  dynset: attributes({ set: [1, zstring], operation: [3, be32], keyRegister: [4, be32] }),
   fib: attributes({ destinationRegister: [1, be32], result: [2, be32], flags: [3, be32] }),
   immediate: attributes({ destinationRegister: [1, be32], data: [2, dataAttributes] }),
   lookup: attributes({
@@ -232,6 +233,14 @@ function lookup(set: string, options: LookupOptions = {}): NftExpression {
   }
 }
 
+/** enum nft_dynset_ops */
+const NFT_DYNSET_OP_UPDATE = 1
+
+/** Adds a key to a set whose elements go after a time, which begins anew where it is there: `update @set`. */
+function remember(set: string, from = 0): NftExpression {
+  return { name: 'dynset', data: { set, operation: NFT_DYNSET_OP_UPDATE, keyRegister: register(from) } }
+}
+
 /** Decides what becomes of the packet. */
 function verdict(value: NftVerdict): NftExpression {
   return { name: 'immediate', data: { destinationRegister: VERDICT_REGISTER, data: { verdict: value } } }
@@ -329,6 +338,7 @@ export const nftExpression = {
   cmp,
   and,
   lookup,
+  remember,
   verdict,
   load,
   nat,

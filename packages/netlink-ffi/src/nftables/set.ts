@@ -20,6 +20,7 @@ const setAttributes = attributes({
   dataLength: [7, be32],
   description: [9, attributes({ size: [1, be32], concatenation: [2, partList] })],
   id: [10, be32],
+  timeout: [11, be64],
   userdata: [13, bytes],
   handle: [16, be64],
   count: [20, be32],
@@ -28,6 +29,8 @@ const setAttributes = attributes({
 // enum nft_set_flags
 const NFT_SET_INTERVAL = 0x4
 const NFT_SET_MAP = 0x8
+const NFT_SET_TIMEOUT = 0x10
+const NFT_SET_EVAL = 0x20
 const NFT_SET_CONCAT = 0x80
 
 /** Only anonymous sets are found by it, yet the kernel wants one of every set. */
@@ -46,6 +49,8 @@ export interface NftSet extends SetReference {
   readonly data?: readonly NftDataType[] | 'verdict' | undefined
   /** Keys may be ranges: `10.0.0.0-10.0.0.255 . 80-90`. */
   readonly interval?: boolean | undefined
+  /** Rules add its elements (`nftExpression.remember`), which go after so long, in milliseconds. @defaultValue they stay */
+  readonly timeoutMs?: number | undefined
   readonly comment?: string | undefined
 }
 
@@ -94,6 +99,7 @@ export function addSet(set: NftSet): NetlinkMessage {
           ? { concatenation: partLengths(key).map((length) => ({ length })) }
           : undefined,
         id: SET_ID,
+        timeout: set.timeoutMs === undefined ? undefined : BigInt(set.timeoutMs),
         userdata,
       })
     },
@@ -179,6 +185,7 @@ function flagsOf(set: NftSet): number {
   return (
     (set.interval === true ? NFT_SET_INTERVAL : 0) |
     (set.data === undefined ? 0 : NFT_SET_MAP) |
+    (set.timeoutMs === undefined ? 0 : NFT_SET_TIMEOUT | NFT_SET_EVAL) |
     (isConcatenatedInterval(set) ? NFT_SET_CONCAT : 0)
   )
 }
