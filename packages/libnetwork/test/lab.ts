@@ -41,10 +41,19 @@ export function traces(): Traces {
   return { links: (ip('link', 'show') as { ifname: string }[]).map(({ ifname }) => ifname), rules: elements() }
 }
 
+/** A set or a map, as `nft` has it. */
+interface SetOfRules {
+  readonly family: string
+  readonly name: string
+  readonly elem?: unknown
+}
+
 /** The ruleset without the handles that count up with every change. */
 function elements(): unknown {
-  const { nftables } = nftRuleset() as { nftables: Record<string, { elem?: unknown; name?: string }>[] }
-  return nftables.flatMap((item) => item.map ?? item.set ?? []).map(({ name, elem }) => ({ name, elem }))
+  const { nftables } = nftRuleset() as { nftables: Record<string, SetOfRules>[] }
+  // In an order that does not tell which table was put in place last.
+  const sets = nftables.flatMap((item) => item.map ?? item.set ?? []).sort((a, b) => a.family.localeCompare(b.family))
+  return sets.map(({ name, elem }) => ({ name, elem }))
 }
 
 /** Closes the controller and looks for what it left. */

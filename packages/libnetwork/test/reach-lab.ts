@@ -165,7 +165,7 @@ export function packetRules(): string[] {
   const whatTheySay = (key: string, value: unknown): unknown => {
     if (key === 'handle' || key === 'counter') return undefined
     // In a set, as their hashes fall.
-    return key === 'elem' ? (value as object[]).map((element) => JSON.stringify(element)).sort() : value
+    return key === 'elem' && Array.isArray(value) ? value.map((element) => JSON.stringify(element)).sort() : value
   }
   const saved = ['iptables-save', 'ip6tables-save'].flatMap((command) =>
     String(spawnSync(command).stdout)

@@ -7,7 +7,13 @@ import { DatagramSocket } from '@net/netlink-ffi'
 import { describeKernel, enterFreshHost } from '@net/netlink-ffi/testing'
 import { shortId } from '@net/types'
 import { afterEach, beforeEach, expect, it, vi } from 'vitest'
-import { openController, type Attachment, type Controller, type ControllerOptions } from '../src/index.ts'
+import {
+  openController,
+  type Attachment,
+  type Controller,
+  type ControllerOptions,
+  type PortRequest,
+} from '../src/index.ts'
 import { attachPublished, fetchFromHost, openWeb, StateFolder, traces } from './lab.ts'
 
 await enterFreshHost()
@@ -56,11 +62,14 @@ describeKernel('a full disk', () => {
       fill(filler)
       const as = traces()
 
-      const refusals = await attachUntilRefused(net)
-      expect(refusals).toMatchObject({ code: 'ERR_STORE_FULL', kind: 'no-service' })
-      await expect(net.createNetwork({ name: 'red' })).rejects.toMatchObject({ code: 'ERR_STORE_FULL' })
-      await expect(web.endpoint.publish([{ containerPort: 81 }])).rejects.toMatchObject({ code: 'ERR_STORE_FULL' })
-      for (const one of net.sandboxes()) if (one.containerId !== 'web') await free(filler, () => one.delete())
+      // What needs less room may find it where another did not.
+      const port = (at: number): PortRequest[] => [{ containerPort: 81 + at }]
+      const attached = await untilRefused((at) => attach(net, `c${at}`))
+      const networks = await untilRefused((at) => net.createNetwork({ name: `red${at}` }))
+      const published = await untilRefused(async (at) => (await web.endpoint.publish(port(at)), at))
+      for (const attachment of attached) await free(filler, () => attachment.detach())
+      for (const network of networks) await free(filler, () => network.delete())
+      for (const at of published) await free(filler, () => web.endpoint.unpublish(port(at)))
       await vi.waitFor(() => {
         expect(traces()).toEqual(as)
       })
@@ -97,15 +106,18 @@ async function free(filler: string, work: () => Promise<void>): Promise<void> {
   fill(filler)
 }
 
-async function attachUntilRefused(net: Controller): Promise<unknown> {
-  for (let at = 0; at < 200; at++) {
-    try {
-      await attach(net, `c${at}`)
-    } catch (error) {
-      return error
-    }
+/** What came of it, again and again, until there was no room for it. */
+async function untilRefused<T>(work: (at: number) => Promise<T>): Promise<T[]> {
+  const made: T[] = []
+  let refusal: unknown
+  while (refusal === undefined && made.length < 200) {
+    await work(made.length).then(
+      (one) => made.push(one),
+      (error: unknown) => (refusal = error),
+    )
   }
-  return undefined
+  expect(refusal).toMatchObject({ code: 'ERR_STORE_FULL', kind: 'no-service' })
+  return made
 }
 
 describeKernel('a state directory', () => {
