@@ -58,8 +58,8 @@ export class Draft {
     return this.#state.revision
   }
 
-  /** What is known once this is committed. */
-  get next(): Known {
+  /** What is known now that this is committed. What was known before is taken over by it. */
+  committed(): Known {
     const known = new Known(this.#base + 1, this.#nextState, this.#rows.entries, this.#known)
     // What was found damaged is not what it is known as.
     for (const { key } of this.#aside) if (!this.#rows.entries.has(key)) known.forget(key)

@@ -88,7 +88,7 @@ export class GroupCommit {
         const done = this.#plan(jobs, draft)
         if (!draft.isEmpty) {
           if (!(await draft.commit())) continue
-          this.#last = draft.next
+          this.#last = draft.committed()
           this.#committed()
         }
         for (const report of done) report()

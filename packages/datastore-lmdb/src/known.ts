@@ -28,7 +28,7 @@ export class Known {
   constructor(version: number, state: StoreState, rows: ReadonlyMap<string, Row>, before: Known | undefined) {
     this.version = version
     this.state = state
-    // Taken over: a draft builds on the last version alone.
+    // Taken over, not copied: whoever knows this version has no use for the one before.
     this.#rows = before === undefined ? new Map<string, Row>() : before.#rows
     for (const [name, row] of rows) this.#remember(name, row)
   }
@@ -39,6 +39,7 @@ export class Known {
     return row === undefined ? undefined : { key: row.key, value: row.value, isWritten: false, entry: row.entry }
   }
 
+  /** Has the entry be read anew. */
   forget(name: string): void {
     this.#rows.delete(name)
   }
@@ -48,6 +49,7 @@ export class Known {
     this.#rows.delete(name)
     if ((row.value?.length ?? 0) > ROW_BYTES) return
     this.#rows.set(name, row)
-    if (this.#rows.size > ROWS) for (const oldest of this.#rows.keys()) return void this.#rows.delete(oldest)
+    const oldest = this.#rows.size > ROWS ? this.#rows.keys().next().value : undefined
+    if (oldest !== undefined) this.#rows.delete(oldest)
   }
 }

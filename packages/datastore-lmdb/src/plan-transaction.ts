@@ -33,7 +33,7 @@ export function planTransaction(draft: Draft, operations: readonly StoreOperatio
   operations.forEach((operation, at) => {
     const { type, key } = operation
     if (type === 'check' || (type === 'delete' && found[at] === undefined)) return
-    clear(draft, key, found[at])
+    clear(draft, key)
     if (type === 'delete') {
       draft.remove('entries', key)
       return events.push({ type, key })
@@ -117,13 +117,11 @@ function checkCondition(draft: Draft, operation: StoreOperation, found: Found, n
     throw new NoSuchLeaseError(operation.lease)
 }
 
-/** Makes room under a key. A damaged record is kept aside. */
-function clear(draft: Draft, key: string, found: Found): void {
+/** Makes room under a key, also where the lease of what lies there is over. A damaged record is kept aside. */
+function clear(draft: Draft, key: string): void {
   const record = draft.get('entries', key)
   if (record === undefined) return
-  if (found === 'damaged') draft.setAside({ key, bytes: record })
-  // Not `found`, which says nothing where the lease is over: the record is still there.
   const entry = draft.entry(key)
-  const lease = entry === undefined || entry === 'damaged' ? undefined : entry.lease
-  if (lease !== undefined) draft.remove('bound', boundKey(lease, key))
+  if (entry === 'damaged') draft.setAside({ key, bytes: record })
+  else if (entry?.lease !== undefined) draft.remove('bound', boundKey(entry.lease, key))
 }

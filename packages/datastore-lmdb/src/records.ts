@@ -79,7 +79,7 @@ interface LoggedEvent {
 
 /** Length of the head (4 bytes), the head (sealed JSON), and the values one after another, each with its own checksum. */
 export function encodeChange(events: readonly StoreEvent[]): Uint8Array {
-  const head = `[${events.map(describeEvent).join(',')}]`
+  const head = JSON.stringify(events.map(describeEvent))
   const headEnd = LENGTH_BYTES + SEAL_BYTES + Buffer.byteLength(head)
   const record = Buffer.allocUnsafe(events.reduce((end, event) => end + valueOf(event).length, headEnd))
   record.writeUInt32BE(headEnd - LENGTH_BYTES)
@@ -93,11 +93,9 @@ export function encodeChange(events: readonly StoreEvent[]): Uint8Array {
   return record
 }
 
-/** A {@link LoggedEvent} as JSON. By hand: each commit waits for it. */
-function describeEvent(event: StoreEvent): string {
-  const value = valueOf(event)
-  const type = event.type === 'put' ? 'put' : 'delete'
-  return `{"type":"${type}","key":${JSON.stringify(event.key)},"length":${value.length},"crc":${crc32(value)}}`
+function describeEvent(event: StoreEvent): LoggedEvent {
+  const { length } = valueOf(event)
+  return { type: event.type === 'put' ? 'put' : 'delete', key: event.key, length, crc: crc32(valueOf(event)) }
 }
 
 const NOTHING = Buffer.alloc(0)

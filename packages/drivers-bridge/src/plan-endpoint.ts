@@ -64,7 +64,8 @@ function ipv6Sysctls({ options }: NetworkRecord<BridgeOptions>, name: string, ad
     { path: `${own}/disable_ipv6`, value: '0' },
     // A neighbour on the bridge is no router: its advertisements would redirect our traffic.
     { path: `${own}/accept_ra`, value: '0' },
-    // Nobody on a bridge of ours listens to what groups somebody joined: it would be told all of its ports, each time.
+    // Nobody on a bridge of ours listens to what groups somebody joined. Where no rule keeps it from them (the iptables
+    // back end has none), it is told all ports, and a second time.
     // Whoever asks (RFC 3810 section 5.1) is answered all the same.
     ...(options.existing === undefined ? [{ path: `${own}/mldv2_unsolicited_report_interval`, value: NEVER }] : []),
   ]

@@ -5,6 +5,7 @@ import {
   addSet,
   addTable,
   deleteTable,
+  isErrno,
   nftExpression,
   type ChainReference,
   type NetlinkMessage,
@@ -12,7 +13,7 @@ import {
   type TableReference,
 } from '@net/netlink-ffi'
 import type { Logger } from '@net/types'
-import type { FirewallNetlink } from './owned-table.ts'
+import { unsupported, type FirewallNetlink } from './owned-table.ts'
 
 const { cmp, hostNumber, lookup, meta, payload, remember, verdict } = nftExpression
 
@@ -47,28 +48,28 @@ export class GroupReports {
     this.#logger = logger
   }
 
-  /** Puts the table in place. That it cannot be done harms nobody. */
+  /** Puts the table in place. That it cannot be done harms nobody: networks are slower without it. */
   place(): void {
-    this.#try(() => (this.#isThere() ? [deleteTable(this.#table), ...this.#layout()] : this.#layout()))
+    this.#change(this.#layout(), 'reports of multicast groups go to all containers')
   }
 
   /** Removes it, if it is there. */
   remove(): void {
-    this.#try(() => (this.#isThere() ? [deleteTable(this.#table)] : []))
+    this.#change([], 'the table that keeps reports of multicast groups could not be removed')
   }
 
-  #try(messages: () => readonly NetlinkMessage[]): void {
+  /** Puts what `messages` make in the place of the table, unless it is somebody else's. */
+  #change(messages: readonly NetlinkMessage[], failure: string): void {
+    const table = this.#table
     try {
-      this.#netlink.commit(messages())
+      const found = this.#netlink.findTable(table)
+      if (found !== undefined && found.comment !== this.#comment)
+        this.#logger.warn({ table, owner: found.comment }, `${failure}: a table of that name is somebody else's`)
+      else this.#netlink.commit([...(found === undefined ? [] : [deleteTable(table)]), ...messages])
     } catch (error) {
-      this.#logger.debug({ error }, 'reports of multicast groups go to all containers')
+      if (isErrno(error, ...unsupported)) this.#logger.debug({ error }, failure)
+      else this.#logger.warn({ error, table }, failure)
     }
-  }
-
-  #isThere(): boolean {
-    const found = this.#netlink.findTable(this.#table)
-    if (found !== undefined && found.comment !== this.#comment) throw new Error(`somebody else's: ${found.name}`)
-    return found !== undefined
   }
 
   #layout(): NetlinkMessage[] {

@@ -187,7 +187,7 @@ export class OwnedTable {
 }
 
 /** Refusals that mean that the kernel was built without. */
-const unsupported = ['EOPNOTSUPP', 'EPROTONOSUPPORT', 'EAFNOSUPPORT', 'EPFNOSUPPORT'] as const
+export const unsupported = ['EOPNOTSUPP', 'EPROTONOSUPPORT', 'EAFNOSUPPORT', 'EPFNOSUPPORT'] as const
 
 /** Runs `work`; what the kernel's refusals mean in our words where they have one. */
 export function translated<T>(work: () => T): T {

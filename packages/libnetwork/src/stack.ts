@@ -115,9 +115,10 @@ export async function openController(options: ControllerOptions = {}): Promise<C
   const ipam = new IpamRegistry([builtIn, nullIpam(), ...(options.ipam ?? [])], options.plugins ?? {}, logger)
   const changePools = (pools: readonly PoolBaseOptions[]): void => builtIn.changePools?.(pools)
 
-  const room = makeRoomForDescriptors(DESCRIPTORS)
   // Let go in the opposite order, whichever fails: the name last, so that a successor finds the host as it is left.
   const held = new Rollback()
+  const room = makeRoomForDescriptors(DESCRIPTORS)
+  held.defer('make room for descriptors', () => room)
   try {
     const records = new Records(await openStore(options, held, logger), logger)
     const stored = await records.controller()
@@ -192,7 +193,6 @@ export async function openController(options: ControllerOptions = {}): Promise<C
       onEvent(event)
     })
     if ([...core.state.sandboxes.values()].some(isAwaited)) await awaitKeys(core)
-    await room
     isLeft = keeps
     logger.info({ controllerId: id }, 'controller opened')
     return new Controller(id, core, events, { keeps, release: () => held[Symbol.asyncDispose]() })

@@ -6,7 +6,7 @@ import type { JoinPlan } from '@net/driverapi'
 import { describeKernel, enterFreshHost, ip, ipIn } from '@net/netlink-ffi/testing'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { openController, type Controller, type CreateEndpointRequest, type Network } from '../src/index.ts'
-import { plain, spoiledDriver, traces } from './lab.ts'
+import { bothFamilies, plain, spoiledDriver, traces } from './lab.ts'
 
 await enterFreshHost()
 
@@ -14,10 +14,7 @@ let net: Controller
 let network: Network
 beforeEach(async () => {
   net = await openController()
-  network = await net.createNetwork({
-    name: 'network1',
-    ipam: { pools: [{ pool: '10.8.0.0/24' }, { pool: 'fd08::/64' }] },
-  })
+  network = await net.createNetwork(bothFamilies)
 })
 afterEach(() => net.close())
 

@@ -4,7 +4,7 @@ import { inNamespaceAt } from '@net/netlink-ffi'
 import { describeKernel, enterFreshHost, ipIn } from '@net/netlink-ffi/testing'
 import { afterEach, beforeEach, expect, it } from 'vitest'
 import { openController, type Controller, type Network, type Sandbox } from '../src/index.ts'
-import { plain, spoiledDriver } from './lab.ts'
+import { bothFamilies, plain, spoiledDriver } from './lab.ts'
 import { addressesOf, filterBridges, placeIn } from './reach-lab.ts'
 
 await enterFreshHost()
@@ -13,10 +13,7 @@ let net: Controller
 let network: Network
 beforeEach(async () => {
   net = await openController()
-  network = await net.createNetwork({
-    name: 'network1',
-    ipam: { pools: [{ pool: '10.8.0.0/24' }, { pool: 'fd08::/64' }] },
-  })
+  network = await net.createNetwork(bothFamilies)
 })
 afterEach(() => net.close())
 

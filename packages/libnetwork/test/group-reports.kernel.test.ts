@@ -7,6 +7,7 @@ import { inNamespaceAt } from '@net/netlink-ffi'
 import { describeKernel, enterFreshHost, ip, ipIn } from '@net/netlink-ffi/testing'
 import { afterEach, beforeEach, expect, it } from 'vitest'
 import { openController, type Controller, type Network, type Sandbox } from '../src/index.ts'
+import { bothFamilies } from './lab.ts'
 
 await enterFreshHost()
 
@@ -17,10 +18,7 @@ let net: Controller
 let network: Network
 beforeEach(async () => {
   net = await openController()
-  network = await net.createNetwork({
-    name: 'network1',
-    ipam: { pools: [{ pool: '10.8.0.0/24' }, { pool: 'fd08::/64' }] },
-  })
+  network = await net.createNetwork(bothFamilies)
 })
 afterEach(() => net.close())
 

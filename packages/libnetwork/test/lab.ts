@@ -41,6 +41,12 @@ export function traces(): Traces {
   return { links: (ip('link', 'show') as { ifname: string }[]).map(({ ifname }) => ifname), rules: elements() }
 }
 
+/** A network with addresses of both families that tests can tell beforehand. */
+export const bothFamilies = {
+  name: 'network1',
+  ipam: { pools: [{ pool: '10.8.0.0/24' }, { pool: 'fd08::/64' }] },
+} as const
+
 /** A set or a map, as `nft` has it. */
 interface SetOfRules {
   readonly family: string

@@ -64,13 +64,7 @@ function load(): Libc {
     setsockopt: library.func('int setsockopt(int fd, int level, int option, const void *value, uint32_t length)'),
     getsockopt: library.func('int getsockopt(int fd, int level, int option, void *value, void *length)'),
     send,
-    sendAsync: (...args) =>
-      new Promise((resolve, reject) => {
-        send.async(...args, (error: unknown, result: number) => {
-          if (error instanceof Error) reject(error)
-          else resolve(result)
-        })
-      }),
+    sendAsync: onPoolThread(send),
     recv: library.func('intptr_t recv(int fd, void *buffer, size_t length, int flags)'),
     recvfrom: library.func(
       'intptr_t recvfrom(int fd, void *buffer, size_t length, int flags, void *from, void *fromLength)',
@@ -88,16 +82,23 @@ function load(): Libc {
     capset: library.func('int capset(void *header, const void *data)'),
     socketpair: library.func('int socketpair(int domain, int type, int protocol, void *fds)'),
     fcntl,
-    fcntlAsync: (fd, command, value) =>
-      new Promise((resolve, reject) => {
-        fcntl.async(fd, command, value, (error: unknown, result: number) => {
-          if (error instanceof Error) reject(error)
-          else resolve(result)
-        })
-      }),
+    fcntlAsync: onPoolThread(fcntl),
     prlimit: library.func('int prlimit(int pid, int resource, const void *wanted, void *before)'),
     errno: () => koffi.errno(),
   }
+}
+
+/** The same function, called on a thread of the pool. Its errno is lost. */
+function onPoolThread(
+  call: Pick<ReturnType<ReturnType<typeof koffi.load>['func']>, 'async'>,
+): (...args: readonly unknown[]) => Promise<number> {
+  return (...args) =>
+    new Promise((resolve, reject) => {
+      call.async(...args, (error: unknown, result: number) => {
+        if (error instanceof Error) reject(error)
+        else resolve(result)
+      })
+    })
 }
 
 /**
