@@ -68,6 +68,8 @@ export interface NetworkDriver<NetworkOptions = unknown, EndpointOptions = unkno
   readNetworkOptions?(stored: unknown): NetworkOptions
   /** As {@link NetworkDriver.readNetworkOptions}, of what {@link NetworkDriver.checkEndpoint} returned. */
   readEndpointOptions?(stored: unknown): EndpointOptions
+  /** As {@link NetworkDriver.readNetworkOptions}, of what `effects.join` returned. */
+  readJoined?(stored: unknown): unknown
   /** What the endpoint's interface is to be called in a sandbox where the names `taken` are. */
   nameInterface(
     network: NetworkRecord<NetworkOptions>,

@@ -23,7 +23,7 @@ export interface RemoteInterface {
 type Refuse = (why: string) => never
 
 /** So many routes of one endpoint are put up with. */
-const MOST_ROUTES = 1000
+export const MOST_ROUTES = 1000
 /** Digits for the number behind a prefix. */
 const ROOM_FOR_NUMBER = 4
 
@@ -39,15 +39,9 @@ export function readJoinAnswer(answer: Fields): JoinAnswer {
   }
 }
 
-/** Whether what a record has is such an answer, whose names can be those of interfaces. */
-export function isJoinAnswer(value: unknown): value is JoinAnswer {
-  if (!isObject(value) || !Array.isArray(value.routes)) return false
-  const { interface: link } = value
-  return link === undefined || (isObject(link) && [link.hostName, link.prefix, link.name ?? 'eth0'].every(isName))
-}
-
-function isName(value: unknown): boolean {
-  return typeof value === 'string' && isInterfaceName(value)
+/** Whether a number behind it makes the name of an interface, as behind none at all. */
+export function isInterfacePrefix(text: string): boolean {
+  return isInterfaceName(text.padEnd(text.length + ROOM_FOR_NUMBER, '0'))
 }
 
 function readInterface(answer: Fields, refuse: Refuse): RemoteInterface | undefined {
@@ -60,9 +54,7 @@ function readInterface(answer: Fields, refuse: Refuse): RemoteInterface | undefi
   const prefix = textOf(names, 'DstPrefix', refuse)
   if (!isInterfaceName(hostName)) return refuse(`SrcName is no interface name: ${quoted(hostName)}`)
   if (name !== '' && !isInterfaceName(name)) return refuse(`DstName is no interface name: ${quoted(name)}`)
-  if (prefix !== '' && !isInterfaceName(prefix.padEnd(prefix.length + ROOM_FOR_NUMBER, '0'))) {
-    return refuse(`DstPrefix is no prefix of interface names: ${quoted(prefix)}`)
-  }
+  if (!isInterfacePrefix(prefix)) return refuse(`DstPrefix is no prefix of interface names: ${quoted(prefix)}`)
   return { hostName, prefix: prefix === '' ? 'eth' : prefix, ...(name === '' ? {} : { name }) }
 }
 

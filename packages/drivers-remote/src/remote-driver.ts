@@ -11,9 +11,9 @@ import type {
 import { PluginClient, PluginReplyError, type PluginOptions } from '@net/plugins'
 import { labels, type CallOptions } from '@net/types'
 import { PortsUnsupportedError } from './errors.ts'
-import { isJoinAnswer, type JoinAnswer } from './join-answer.ts'
 import type { RemoteEndpointOptions, RemoteOptions } from './options.ts'
 import { RemoteEffects } from './remote-effects.ts'
+import { joinAnswerOf, readEndpointOptions, readJoined, readNetworkOptions } from './stored-forms.ts'
 
 /** A driver that is a plugin. */
 export type RemoteDriver = NetworkDriver<RemoteOptions, RemoteEndpointOptions> & {
@@ -44,6 +44,9 @@ export function remoteDriver(options: PluginOptions): RemoteDriver {
       if (publishes) throw new PortsUnsupportedError(network.name, client.name)
       return { given }
     },
+    readNetworkOptions,
+    readEndpointOptions,
+    readJoined,
     nameInterface,
     planNetwork: () => NOTHING,
     planEndpoint,
@@ -59,7 +62,7 @@ const DEFAULT_PREFIX = 'eth'
 
 /** The name that the plugin chose, or its prefix with the lowest number that is free. */
 function nameInterface(_network: NetworkRecord, endpoint: EndpointRecord, taken: readonly string[]): string {
-  const { name, prefix = DEFAULT_PREFIX } = joinedOf(endpoint)?.interface ?? {}
+  const { name, prefix = DEFAULT_PREFIX } = joinAnswerOf(endpoint.joined)?.interface ?? {}
   if (name !== undefined) {
     if (taken.includes(name))
       throw new PluginReplyError('NetworkDriver.Join', `DstName ${name} is taken in the sandbox`)
@@ -72,7 +75,7 @@ function nameInterface(_network: NetworkRecord, endpoint: EndpointRecord, taken:
 
 /** The plugin's link, in the sandbox; nothing before the endpoint joined. */
 function planEndpoint(network: NetworkRecord, endpoint: EndpointRecord): JoinPlan {
-  const joined = joinedOf(endpoint)
+  const joined = joinAnswerOf(endpoint.joined)
   const link = joined?.interface
   const { macAddress, address, address6, routes = [] } = endpoint
   const name = endpoint.interfaceName ?? `${DEFAULT_PREFIX}0`
@@ -109,9 +112,4 @@ function ipv6Sysctls(name: string, address6: string | undefined): Sysctl[] {
     { path: `${own}/disable_ipv6`, value: '0' },
     { path: `${own}/accept_ra`, value: '0' },
   ]
-}
-
-/** As it was recorded; a record that somebody spoilt says nothing. */
-function joinedOf({ joined }: EndpointRecord): JoinAnswer | undefined {
-  return isJoinAnswer(joined) ? joined : undefined
 }

@@ -252,13 +252,34 @@ describe('a plugin answers', () => {
     expect(formatJoinPlan(driver.planEndpoint(network, { ...endpoint, joined }, sandbox))).toBe('')
   })
 
-  it.each([[7], [{}], [{ routes: {} }], [{ routes: [], interface: { hostName: '../x', prefix: 'eth' } }]])(
-    'nothing that a record has which is %j',
-    (joined) => {
-      expect(formatJoinPlan(driver.planEndpoint(network, { ...endpoint, joined }, sandbox))).toBe('')
-      expect(driver.nameInterface(network, { ...endpoint, joined }, [])).toBe('eth0')
-    },
-  )
+  it('is read from a record as what it was', async () => {
+    plugin.answers['/NetworkDriver.Join'] = {
+      InterfaceName: { SrcName: 'far0', DstPrefix: 'all' },
+      Gateway: '10.0.0.1',
+      StaticRoutes: [{ Destination: '192.0.2.0/24', RouteType: 1 }],
+    }
+    const joined = await joinIt()
+
+    expect(driver.readJoined?.(JSON.parse(JSON.stringify(joined)))).toEqual(joined)
+  })
+
+  it.each([
+    [7],
+    [{}],
+    [{ routes: {}, needsNoGateway: false }],
+    [{ routes: [], needsNoGateway: 'no' }],
+    [{ routes: [], needsNoGateway: false, more: 1 }],
+    [{ routes: [], needsNoGateway: false, gateway: 'fd00::1' }],
+    [{ routes: [], needsNoGateway: false, gateway6: 7 }],
+    [{ routes: [{ destination: 'everywhere' }], needsNoGateway: false }],
+    [{ routes: [{ destination: '192.0.2.0/24', gateway: 'eth0' }], needsNoGateway: false }],
+    [{ routes: [], needsNoGateway: false, interface: { hostName: '../x', prefix: 'eth' } }],
+    [{ routes: [], needsNoGateway: false, interface: { hostName: 'far0', prefix: 'x'.repeat(12) } }],
+  ])('cannot be what a record has that is %j', (joined) => {
+    expect(() => driver.readJoined?.(joined)).toThrow()
+    expect(formatJoinPlan(driver.planEndpoint(network, { ...endpoint, joined }, sandbox))).toBe('')
+    expect(driver.nameInterface(network, { ...endpoint, joined }, [])).toBe('eth0')
+  })
 
   it.each([
     ['a gateway that is none', { Gateway: '10.0.0' }],

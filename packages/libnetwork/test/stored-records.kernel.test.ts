@@ -6,6 +6,7 @@ import { describeKernel, enterFreshHost } from '@net/netlink-ffi/testing'
 import fc from 'fast-check'
 import { afterEach, beforeEach, expect, it } from 'vitest'
 import { openController, type Controller, type ControllerEvent } from '../src/index.ts'
+import { startRawPlugin, type RawPlugin } from './driver-plugins/raw-plugin.ts'
 import { traces, type Traces } from './lab.ts'
 
 await enterFreshHost()
@@ -19,22 +20,26 @@ const HOSTILE: readonly unknown[] = [
 let folder: string
 let local: Store
 let before: Traces
+let plugin: RawPlugin
 
-beforeEach(() => {
+beforeEach(async () => {
   before = traces()
   folder = mkdtempSync(join(tmpdir(), 'records-'))
+  plugin = await startRawPlugin(join(folder, 'raw.sock'))
   local = memoryStore()
 })
 afterEach(async () => {
   const last = await open('delete')
   await last.close()
   await local.close()
+  await plugin[Symbol.asyncDispose]()
   expect(traces()).toEqual(before)
   rmSync(folder, { recursive: true })
 })
 
 function open(onClose: 'keep' | 'delete' = 'keep'): Promise<Controller> {
-  return openController({ stores: { local }, runtimeDirectory: join(folder, 'run'), onClose })
+  const plugins = { socketFolders: [folder], specFolders: [], timeoutMs: 1000, retryMs: 0 }
+  return openController({ stores: { local }, runtimeDirectory: join(folder, 'run'), onClose, plugins })
 }
 
 /** Networks with options of every sort, and containers on them. */
@@ -57,6 +62,12 @@ async function makeSomeOfEverything(): Promise<void> {
     sandbox: { containerId: 'web', extraHosts: { router: '10.7.0.1' }, dns: { search: ['example'] } },
   })
   await (await green.createEndpoint({ name: 'web' })).join(net.getSandbox('web'), { priority: 3, aliases: { db: 'x' } })
+  const plugged = await net.createNetwork({
+    name: 'plugged',
+    driver: 'raw',
+    ipam: { pools: [{ pool: '10.40.0.0/24' }] },
+  })
+  await net.attach({ network: plugged, endpoint: { name: 'plugged' }, sandbox: { containerId: 'plugged' } })
   await net.close()
 }
 
@@ -102,6 +113,8 @@ function changed(value: unknown, [key, ...rest]: Path, by: { readonly to: unknow
 }
 
 const read = async (key: string): Promise<unknown> => JSON.parse(new TextDecoder().decode((await local.get(key)).value))
+const keys = async (): Promise<string[]> =>
+  (await local.list('')).entries.map(({ key }) => key).filter((key) => !key.startsWith('controllers/'))
 const write = (key: string, value: unknown): Promise<unknown> =>
   local.put(key, new TextEncoder().encode(JSON.stringify(value)))
 
@@ -112,8 +125,7 @@ describeKernel('records with any member changed', () => {
     async () => {
       await makeSomeOfEverything()
       const sound = new Map<string, unknown>()
-      for (const { key } of (await local.list('')).entries)
-        if (!key.startsWith('controllers/')) sound.set(key, await read(key))
+      for (const key of await keys()) sound.set(key, await read(key))
       const first = await open()
       const whole = everything(first)
       await first.close()
@@ -130,6 +142,8 @@ describeKernel('records with any member changed', () => {
               if (!events.some(({ kind }) => kind === 'record-refused')) return // Another state, but one.
             } finally {
               await write(key, sound.get(key))
+              // A gateway network that the changed record wanted.
+              for (const added of await keys()) if (!sound.has(added)) await local.delete(added)
             }
             await using mended = await open()
             expect(everything(mended)).toEqual(whole)

@@ -100,8 +100,10 @@ function readNetwork(stored: StoredNetwork, drivers: DriverRegistry): StoredNetw
 
 /** As {@link readNetwork}. */
 function readEndpoint(stored: StoredEndpoint, driver: NetworkDriver): StoredEndpoint {
-  if (driver.readEndpointOptions === undefined) return stored
-  return { ...stored, record: { ...stored.record, options: driver.readEndpointOptions(stored.record.options) } }
+  let { options, joined } = stored.record
+  if (driver.readEndpointOptions !== undefined) options = driver.readEndpointOptions(options)
+  if (driver.readJoined !== undefined && joined !== undefined) joined = driver.readJoined(joined)
+  return { ...stored, record: { ...stored.record, options, joined } }
 }
 
 /** The packet rules of all that is to be as it was. */
