@@ -23,13 +23,17 @@ export class NoSnapshotError extends NetError<'ERR_NO_SNAPSHOT'> {
   }
 }
 
-/** The store is open, so that nothing may happen to its file; or by processes of another PID namespace. */
+/** The store is open, and should not be; or it is by processes of another PID namespace. */
 export class StoreInUseError extends NetError<'ERR_STORE_IN_USE'> {
+  /** Who has it open, of this PID namespace. */
+  readonly pids: readonly number[]
+
   constructor(path: string, holders: readonly Holder[]) {
     super(`the store in ${path} is open: held by ${holders.map(describe).join(', ')}`, {
       code: 'ERR_STORE_IN_USE',
       kind: 'retry',
     })
+    this.pids = holders.filter(({ state }) => state !== 'elsewhere').map(({ pid }) => pid)
   }
 }
 

@@ -1,4 +1,4 @@
-import { StoreReadOnlyError, StoreUnavailableError, StoreVersionError } from '@net/datastore'
+import { InvalidStoreOptionError, StoreReadOnlyError, StoreUnavailableError, StoreVersionError } from '@net/datastore'
 import { isNetError } from '@net/types'
 import { access, mkdir } from 'node:fs/promises'
 import { isClean, markClean, removeCleanMark } from './clean-mark.ts'
@@ -16,6 +16,7 @@ import {
   type HolderState,
   type Presence,
 } from './holders.ts'
+import type { ResolvedOptions } from './options.ts'
 import { probe } from './probe.ts'
 import { rebuild } from './rebuild.ts'
 import { hasSnapshot } from './snapshot.ts'
@@ -30,41 +31,47 @@ export interface OpenFolder {
   close(): Promise<void>
 }
 
+/** How a folder is to be opened; see `LmdbStoreOptions`. */
+type Opening = Pick<ResolvedOptions, 'exclusive' | 'probeTimeoutMs'>
+
 /** Opens a folder for writing, and makes it where there is none. */
 export async function openFolder(
   folder: StoreFolder,
-  probeTimeoutMs: number,
+  opening: Opening,
   signal: AbortSignal | undefined,
 ): Promise<OpenFolder> {
   try {
     await makeFolder(folder.path)
     const own = await appear(folder)
     try {
-      return await openAs(own, folder, probeTimeoutMs, signal)
+      return await openAs(own, folder, opening, signal)
     } catch (error) {
       await own[Symbol.asyncDispose]()
       throw error
     }
   } catch (error) {
-    throw isReadOnlyMedium(error) ? new StoreReadOnlyError(folder.path, error) : error
+    if (isReadOnlyMedium(error)) throw new StoreReadOnlyError(folder.path, error)
+    throw isNoFolder(error) ? new InvalidStoreOptionError('path', folder.path, 'a folder, or room for one') : error
   }
 }
 
 async function openAs(
   own: Presence,
   folder: StoreFolder,
-  probeTimeoutMs: number,
+  { exclusive, probeTimeoutMs }: Opening,
   signal: AbortSignal | undefined,
 ): Promise<OpenFolder> {
   await using _gate = await passGate(folder, own, signal)
   const holders = await holdersOf(folder)
+  const alive = holders.filter(({ state }) => state === 'alive')
+  if (exclusive && alive.length > 0) throw new StoreInUseError(folder.path, alive)
   await makeSound(folder, holders, probeTimeoutMs)
   await addHolder(folder, own.name)
   try {
     await removeCleanMark(folder)
     const tables = await openSound(folder, false)
     await removeHolders(folder, namesOf(holders, 'dead'))
-    await removeLeftovers(folder, namesOf(holders, 'alive').length === 0)
+    await removeLeftovers(folder, alive.length === 0)
     return { tables, hasSnapshot: await hasSnapshot(folder), close: () => closeFolder(folder, tables, own) }
   } catch (error) {
     await removeHolders(folder, [own.name])
@@ -173,6 +180,12 @@ function isThere(file: string): Promise<boolean> {
     () => true,
     () => false,
   )
+}
+
+/** Something else is at the path, or on the way to it. */
+function isNoFolder(error: unknown): boolean {
+  const { code } = error as NodeJS.ErrnoException
+  return code === 'ENOTDIR' || code === 'EEXIST'
 }
 
 function isReadOnlyMedium(error: unknown): boolean {

@@ -8,6 +8,8 @@ export interface LmdbStoreOptions {
   readonly path: string
   /** Writes nothing, not even marks: for a folder that cannot be written. @defaultValue false */
   readonly readOnly?: boolean | undefined
+  /** Refused where somebody has it open. Who opens it later and does not ask for this is let in. @defaultValue false */
+  readonly exclusive?: boolean | undefined
   /** How many changes a watch can go back, or lag behind. @defaultValue 10 000 */
   readonly history?: number | undefined
   /** How many bytes of changes, at most, are kept for watches. @defaultValue 64 MiB */
@@ -25,11 +27,12 @@ export interface LmdbStoreOptions {
 
 /** Options with nothing left open. @throws `ERR_INVALID_STORE_OPTION` */
 export function resolveOptions(options: LmdbStoreOptions): ResolvedOptions {
-  const { path, readOnly = false, logger = silentLogger } = options
+  const { path, readOnly = false, exclusive = false, logger = silentLogger } = options
   if (typeof path !== 'string' || path === '') throw new InvalidStoreOptionError('path', path, 'a folder')
   return {
     path: resolve(path),
     readOnly,
+    exclusive,
     logger,
     history: wholeNumber('history', options.history ?? 10_000, 1),
     historyBytes: wholeNumber('historyBytes', options.historyBytes ?? 64 * 2 ** 20, 1),

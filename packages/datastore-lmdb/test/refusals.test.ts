@@ -1,6 +1,7 @@
 import { sealValue } from '@net/datastore'
 import { readFile, stat, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import * as lmdb from 'lmdb'
 import { describe, expect, it } from 'vitest'
 import { markClean } from '../src/clean-mark.ts'
 import { storeFolder } from '../src/folder.ts'
@@ -127,6 +128,19 @@ describe('opening', () => {
     await expect(openLmdbStore(options)).rejects.toThrow(code('ERR_INVALID_STORE_OPTION', { kind: 'bad-request' }))
   })
 
+  it("refuses somebody else's database, and leaves it as it is", async () => {
+    const path = await folder()
+    const foreign = { path: join(path, 'data.mdb'), noSubdir: true }
+    const theirs = lmdb.open<string>(foreign)
+    await theirs.put('a', 'theirs')
+    await theirs.close()
+
+    await expect(openLmdbStore({ path })).rejects.toThrow(code('ERR_STORE_DAMAGED'))
+    const again = lmdb.open<string>(foreign)
+    expect(again.get('a')).toBe('theirs')
+    await again.close()
+  })
+
   it('is given up with the reason of its signal, also while somebody else is inside', async () => {
     const path = await folder()
     await expect(openLmdbStore({ path }, { signal: AbortSignal.abort(new Error('no time')) })).rejects.toThrow(
@@ -139,6 +153,20 @@ describe('opening', () => {
     abort.abort(new Error('no time'))
 
     await expect(opening).rejects.toThrow('no time')
+  })
+
+  it('of one that is to be the only one is refused while it is open, and says by whom', async () => {
+    const path = await folder()
+    const first = await openLmdbStore({ path })
+
+    await expect(openLmdbStore({ path, exclusive: true })).rejects.toMatchObject({
+      code: 'ERR_STORE_IN_USE',
+      pids: [process.pid],
+    })
+    await first.close()
+    await using _only = await openLmdbStore({ path, exclusive: true })
+    await expect(openLmdbStore({ path, exclusive: true })).rejects.toThrow(code('ERR_STORE_IN_USE'))
+    await using _guest = await openLmdbStore({ path })
   })
 
   it('passes a gate whose process is dead', async () => {

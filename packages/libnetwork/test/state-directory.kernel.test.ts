@@ -1,6 +1,7 @@
 import { execFileSync } from 'node:child_process'
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { memoryStore, type Store } from '@net/datastore'
 import { openLmdbStore, restoreLmdbStore } from '@net/datastore-lmdb'
 import { DatagramSocket } from '@net/netlink-ffi'
@@ -131,11 +132,31 @@ describeKernel('a state directory', () => {
     }
   })
 
+  it('that somebody has open is refused to others, in other network namespaces too, and who it is is said each time', async () => {
+    const net = await open()
+    await using web = await openWeb(net)
+    const options = JSON.stringify({ ...folder.places, onClose: 'delete' })
+    const program = `
+      import { openController } from '@net/libnetwork'
+      const refusal = await openController(${options}).catch((error) => error)
+      console.log(refusal.code, refusal.pid)
+    `
+    const command = ['--net', process.execPath, '--input-type=module', '-e', program]
+    const cwd = fileURLToPath(new URL('.', import.meta.url))
+
+    expect(execFileSync('unshare', command, { encoding: 'utf8', cwd })).toBe(`ERR_CONTROLLER_RUNNING ${process.pid}\n`)
+    for (let time = 0; time < 10; time++) {
+      await expect(open()).rejects.toMatchObject({ code: 'ERR_CONTROLLER_RUNNING', pid: process.pid })
+    }
+    expect(await fetchFromHost(web.url)).toBe('hello')
+    await net.close()
+  })
+
   it('that is a file is refused', async () => {
     const path = join(folder.path, 'file')
     writeFileSync(path, 'mine')
 
-    await expect(open({ stateDirectory: path })).rejects.toThrow(/ENOTDIR|EEXIST/)
+    await expect(open({ stateDirectory: path })).rejects.toMatchObject({ code: 'ERR_INVALID_STORE_OPTION' })
     expect([readFileSync(path, 'utf8'), traces()]).toEqual(['mine', folder.before])
   })
 

@@ -1,15 +1,17 @@
 import { closeSync } from 'node:fs'
 import { isNetError } from '@net/types'
 import { viewOf } from './attributes.ts'
-import { isErrno, NameHeldError } from './errors.ts'
-import { libc } from './libc.ts'
+import { errnoName, isErrno, NameHeldError } from './errors.ts'
+import { libc, watchReadable } from './libc.ts'
 import { check } from './netlink-socket.ts'
 import { littleEndian } from './writer.ts'
 
 // linux/un.h, asm-generic/socket.h
 const AF_UNIX = 1
-/** Nobody takes the connections that tell who holds a name: once a few are in line, the next would wait for ever. */
-const SOCK_STREAM_NONBLOCK_CLOEXEC = 1 | 0o4000 | 0o2000000
+const SOCK_CLOEXEC = 0o2000000
+const SOCK_STREAM_NONBLOCK_CLOEXEC = 1 | 0o4000 | SOCK_CLOEXEC
+/** So many may ask who holds a name while the holder's event loop is busy. */
+const BACKLOG = 128
 const SOL_SOCKET = 1
 const SO_PEERCRED = 17
 const MAX_NAME_BYTES = 107
@@ -36,18 +38,31 @@ export function holdName(name: string): HeldName {
   const fd = openUnixSocket()
   try {
     check(libc().bind(fd, address, address.length), 'bind', name)
-    check(libc().listen(fd, 1), 'listen', name)
+    check(libc().listen(fd, BACKLOG), 'listen', name)
   } catch (error) {
     closeSync(fd)
     throw isErrno(error, 'EADDRINUSE') ? new NameHeldError(name, holderOf(address)) : error
   }
+  const watch = watchReadable(fd, () => {
+    if (!turnAway(fd)) watch.close()
+  })
   let closed = false
   const close = (): void => {
     if (closed) return
     closed = true
+    watch.close()
     closeSync(fd)
   }
   return { close, [Symbol.dispose]: close }
+}
+
+/** Makes room in the line for others who ask who holds the name. Returns false where that cannot be done any more. */
+function turnAway(fd: number): boolean {
+  for (;;) {
+    const asker = libc().accept4(fd, null, null, SOCK_CLOEXEC)
+    if (asker < 0) return errnoName(libc().errno()) === 'EAGAIN'
+    closeSync(asker)
+  }
 }
 
 /** The process at the other end, out of struct ucred. */
@@ -60,7 +75,7 @@ function holderOf(address: Uint8Array): number | undefined {
     check(libc().getsockopt(fd, SOL_SOCKET, SO_PEERCRED, credentials, length), 'getsockopt')
     return viewOf(credentials).getInt32(0, littleEndian)
   } catch {
-    return undefined // it let go meanwhile, or its backlog is full
+    return undefined // it let go meanwhile, or has been busy for long
   } finally {
     closeSync(fd)
   }

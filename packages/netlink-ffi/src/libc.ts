@@ -10,6 +10,8 @@ export interface Libc {
   bind(fd: number, address: Bytes, length: number): number
   connect(fd: number, address: Bytes, length: number): number
   listen(fd: number, backlog: number): number
+  /** Without room for the address of who connected. */
+  accept4(fd: number, address: null, length: null, flags: number): number
   getsockname(fd: number, address: Bytes, length: Bytes): number
   setsockopt(fd: number, level: number, option: number, value: Bytes, length: number): number
   getsockopt(fd: number, level: number, option: number, value: Bytes, length: Bytes): number
@@ -60,6 +62,7 @@ function load(): Libc {
     bind: library.func('int bind(int fd, const void *address, uint32_t length)'),
     connect: library.func('int connect(int fd, const void *address, uint32_t length)'),
     listen: library.func('int listen(int fd, int backlog)'),
+    accept4: library.func('int accept4(int fd, void *address, void *length, int flags)'),
     getsockname: library.func('int getsockname(int fd, void *address, void *length)'),
     setsockopt: library.func('int setsockopt(int fd, int level, int option, const void *value, uint32_t length)'),
     getsockopt: library.func('int getsockopt(int fd, int level, int option, void *value, void *length)'),

@@ -1,7 +1,7 @@
 import { join } from 'node:path'
 import type { Store } from '@net/datastore'
 import type { Logger, Rollback } from '@net/types'
-import { InvalidRequestError } from '../errors.ts'
+import { ControllerRunningError, InvalidRequestError } from '../errors.ts'
 
 /** Where records are kept, and for how long. */
 export interface KeepingOptions {
@@ -42,7 +42,11 @@ export function outlives(options: KeepingOptions): boolean {
   return (onClose ?? (hasStore ? 'keep' : 'delete')) === 'keep'
 }
 
-/** Opens the store of a controller, if it has one. Throws what opening an LMDB store throws. */
+/**
+ * Opens the store of a controller, if it has one.
+ *
+ * @throws ControllerRunningError (`ERR_CONTROLLER_RUNNING`), and what opening an LMDB store throws
+ */
 export async function openStore(
   { stateDirectory, stores }: KeepingOptions,
   held: Rollback,
@@ -50,8 +54,14 @@ export async function openStore(
 ): Promise<Store | undefined> {
   if (stateDirectory === undefined) return stores?.local
   // Who keeps nothing needs no LMDB.
-  const { openLmdbStore } = await import('@net/datastore-lmdb')
-  const store = await openLmdbStore({ path: join(stateDirectory, 'store'), logger })
-  held.defer('open the store', () => store.close())
-  return store
+  const { openLmdbStore, StoreInUseError } = await import('@net/datastore-lmdb')
+  const path = join(stateDirectory, 'store')
+  try {
+    // The controller's name is held in one network namespace; the folder can be seen from others.
+    const store = await openLmdbStore({ path, logger, exclusive: true })
+    held.defer('open the store', () => store.close())
+    return store
+  } catch (error) {
+    throw error instanceof StoreInUseError ? new ControllerRunningError(stateDirectory, error.pids[0], error) : error
+  }
 }
