@@ -1,97 +1,36 @@
 import { bridgeDriver } from '@net/drivers-bridge'
-import { DriverRegistry, type FirewallFact, type NetworkDriver } from '@net/driverapi'
-import {
-  openFirewall,
-  openIptablesFirewall,
-  type FirewallDeps,
-  type ForeignAnswer,
-  type TableFirewall,
-} from '@net/firewall'
+import { DriverRegistry, type FirewallFact } from '@net/driverapi'
+import { openFirewall, openIptablesFirewall, type FirewallDeps, type TableFirewall } from '@net/firewall'
 import { defaultIpam, nullIpam, type PoolBaseOptions } from '@net/ipam'
-import type { IpamDriver } from '@net/ipamapi'
 import { holdName, isNameHeld, makeRoomForDescriptors, type HeldName } from '@net/netlink-ffi'
-import { Executor, isSandbox, type DriftAnswer, type ForwardingMemory } from '@net/osl'
-import { BoundFiles, FairSlots, UsualPorts, type FairSlotsOptions } from '@net/resolver'
-import { openPortAllocator, type PortAllocatorOptions } from '@net/portallocator'
+import { Executor, isSandbox, type ForwardingMemory } from '@net/osl'
+import { BoundFiles, FairSlots, UsualPorts } from '@net/resolver'
+import { openPortAllocator } from '@net/portallocator'
 import { Rollback, shortId, silentLogger, Turns, type Logger } from '@net/types'
 import { Controller } from './controller.ts'
+import { checkControllerOptions, type ControllerDnsOptions, type ControllerOptions } from './controller-options.ts'
 import { configDriver } from './config-networks.ts'
 import { Core, type Defaults } from './core.ts'
 import { DriverPlugins } from './driver-plugins.ts'
-import { ControllerRunningError, InvalidRequestError } from './errors.ts'
+import { ControllerRunningError } from './errors.ts'
 import { EventLog, type Happening } from './events.ts'
 import { isAwaited } from './gateways.ts'
-import { IpamRegistry, type PluginSearch } from './ipam-registry.ts'
+import { IpamRegistry } from './ipam-registry.ts'
 import { awaitKeys } from './keys/set-key.ts'
 import { KeyDesk } from './keys/key-desk.ts'
-import { openLoopbackPorts, type UserlandProxy } from './loopback/loopback-ports.ts'
+import { openLoopbackPorts } from './loopback/loopback-ports.ts'
 import { Meters } from './metrics/meters.ts'
 import { ResolverTotals } from './metrics/resolver-totals.ts'
-import { openHostResolver, type HostResolverOptions } from './names/host-resolver.ts'
+import { openHostResolver } from './names/host-resolver.ts'
 import { HostResolvConf } from './names/host-resolv-conf.ts'
 import type { NamingDeps } from './names/sandbox-naming.ts'
 import { recover } from './records/recover.ts'
 import { logRecovery } from './records/recovery-events.ts'
-import { isKept, openStore, outlives, type KeepingOptions } from './records/open-store.ts'
+import { isKept, openStore, outlives } from './records/open-store.ts'
 import { Records } from './records/records.ts'
 import type { StoredController } from './records/stored-forms.ts'
 import { factsOf, survey } from './records/survey.ts'
 import { createFolder } from './runtime-folder.ts'
-
-/** What can be chosen about a controller. */
-export interface ControllerOptions extends KeepingOptions {
-  /** One process at a time opens a controller of this name on a host. @defaultValue its random id */
-  readonly name?: string | undefined
-  /** Folder below which namespaces are mounted. @defaultValue `/run/net` */
-  readonly runtimeDirectory?: string | undefined
-  /** Network drivers beside the built-in ones (`bridge`). */
-  readonly drivers?: readonly NetworkDriver[] | undefined
-  /** Driver of networks that name none. @defaultValue 'bridge' */
-  readonly defaultDriver?: string | undefined
-  /** Name of the network of those who attach to none by name. @defaultValue they have to name one */
-  readonly defaultNetwork?: string | undefined
-  /**
-   * Name of the network by which sandboxes reach the outside whose own networks do not lead there. One of that name is
-   * used if it is there; else it is made when it is needed first. @defaultValue 'net_gateway'
-   */
-  readonly gatewayNetwork?: string | undefined
-  /** Address managers beside the built-in ones (`default`, `null`). */
-  readonly ipam?: readonly IpamDriver[] | undefined
-  /** Where network drivers and address managers are looked for that are plugins. @defaultValue where Docker's are */
-  readonly plugins?: PluginSearch | undefined
-  /** Pools that networks get when they name none: CIDR `base`, cut into subnets of prefix length `size`. */
-  readonly pools?: readonly { readonly base: string; readonly size: number }[] | undefined
-  readonly ports?: PortAllocatorOptions | undefined
-  readonly dns?: ControllerDnsOptions | undefined
-  /** What packet rules are made of: `iptables` for hosts whose other rules are. @defaultValue 'nftables' */
-  readonly firewall?: 'nftables' | 'iptables' | undefined
-  /**
-   * What to do about a firewall of another program that drops packets of networks (Docker's, ufw's, firewalld's): tell
-   * of it, or put two rules into its chain that let them pass. @defaultValue 'warn'
-   */
-  readonly foreignFirewall?: ForeignAnswer | undefined
-  /**
-   * What to do when somebody else changes or deletes bridges, their addresses or the host's ends of interfaces: tell of
-   * it, or put it right as well. @defaultValue 'repair'
-   */
-  readonly drift?: DriftAnswer | undefined
-  /**
-   * Whether a proxy process leads published ports of `::1` to containers, the one address of the host that packet rules
-   * do not. @defaultValue 'off'
-   */
-  readonly userlandProxy?: UserlandProxy | undefined
-  readonly logger?: Logger | undefined
-}
-
-/** How names are answered, in all sandboxes of a controller. */
-export interface ControllerDnsOptions extends Partial<NamingDeps['resolver']> {
-  /** The host's resolv.conf: what sandboxes' are made of, and followed as it changes. @defaultValue `/etc/resolv.conf` */
-  readonly resolvConf?: string | undefined
-  /** Questions to other servers under way at a time, of all sandboxes together and of each. @defaultValue 1024 and 256 */
-  readonly slots?: FairSlotsOptions | undefined
-  /** Answer the host itself, to questions for `name.network`. @defaultValue nobody does */
-  readonly host?: HostResolverOptions | undefined
-}
 
 /** Room for those of a thousand sandboxes, with resolvers and ports: see {@link makeRoomForDescriptors}. */
 const DESCRIPTORS = 4096
@@ -103,7 +42,7 @@ const DESCRIPTORS = 4096
  *   `ERR_RUNTIME_DIRECTORY`, `ERR_INVALID_REQUEST`, and what opening the store throws (`ERR_STORE_DAMAGED`, …)
  */
 export async function openController(options: ControllerOptions = {}): Promise<Controller> {
-  refuseWhatIsNone(options)
+  checkControllerOptions(options)
   const keeps = outlives(options)
   const logger = options.logger ?? silentLogger
   const turns = new Turns()
@@ -217,18 +156,6 @@ function openFirewallOf(
     : openFirewall({ table: `net_${shortId(id)}`, owner: id, foreignFirewall, facts }, deps)
 }
 
-function refuseWhatIsNone(options: ControllerOptions): void {
-  const { firewall = 'nftables', drift = 'repair', userlandProxy = 'off' } = options
-  checkChoice('firewall', firewall, ['nftables', 'iptables'])
-  checkChoice('drift', drift, ['off', 'report', 'repair'])
-  checkChoice('userlandProxy', userlandProxy, ['auto', 'off'])
-}
-
-function checkChoice(member: string, value: string, choices: readonly string[]): void {
-  if (choices.includes(value)) return
-  throw new InvalidRequestError('controller', member, `expected ${choices.join(' or ')}, got ${JSON.stringify(value)}`)
-}
-
 function namingOf({ resolvConf, slots, ...resolver }: ControllerDnsOptions, logger: Logger): NamingDeps {
   return {
     host: new HostResolvConf(resolvConf ?? '/etc/resolv.conf', { logger }),
@@ -255,14 +182,7 @@ function defaultsOf(options: ControllerOptions, drivers: DriverRegistry): Defaul
   }
 }
 
-/** A longer name would not fit an abstract socket's address (struct sockaddr_un). */
-const NAME_BYTES = 100
-
 function holdControllerName(name: string): HeldName {
-  const bytes = Buffer.byteLength(name)
-  if (bytes === 0 || bytes > NAME_BYTES) {
-    throw new InvalidRequestError('controller', 'name', `expected 1 to ${NAME_BYTES} bytes, got ${bytes}`)
-  }
   try {
     return holdName(`net/${name}`)
   } catch (cause) {

@@ -1,7 +1,13 @@
 import { execFileSync } from 'node:child_process'
 import { describeKernel, enterFreshHost, ip } from '@net/netlink-ffi/testing'
 import { afterEach, beforeEach, expect, it } from 'vitest'
-import { openController, type Attachment, type Controller, type ControllerEvent } from '../src/index.ts'
+import {
+  openController,
+  type Attachment,
+  type Controller,
+  type ControllerEvent,
+  type ControllerOptions,
+} from '../src/index.ts'
 import { fetchFrom, fetchFromHost, plain, serve } from './lab.ts'
 
 await enterFreshHost()
@@ -97,14 +103,28 @@ describeKernel('a bridge that somebody deletes', () => {
 })
 
 describeKernel('a controller that is to do what nobody can', () => {
-  it.each([
-    [{ drift: 'panic' as 'off' }, 'drift', 'expected off or report or repair, got "panic"'],
-    [{ firewall: 'none' as 'iptables' }, 'firewall', 'expected nftables or iptables, got "none"'],
-    [{ foreignFirewall: 'fight' as 'warn' }, 'foreignFirewall', 'expected warn or insert'],
+  it.each<[object, string, string]>([
+    [{ drift: 'panic' }, 'drift', 'expected off or report or repair, got "panic"'],
+    [{ firewall: 'none' }, 'firewall', 'expected nftables or iptables, got "none"'],
+    [{ foreignFirewall: 'fight' }, 'foreignFirewall', 'expected warn or insert'],
+    [{ onClose: 'Keep' }, 'onClose', 'expected keep or delete, got "Keep"'],
+    [{ stateDirectroy: '/var/lib/net' }, '', 'stateDirectroy'],
+    [{ stores: { global: {} } }, 'stores', 'global'],
+    [{ stores: { local: {} } }, 'stores.local', 'expected a store'],
+    [{ stateDirectory: '' }, 'stateDirectory', 'expected a path'],
+    [{ name: '' }, 'name', 'expected 1 to 100 bytes'],
+    [{ name: 'x'.repeat(101) }, 'name', 'expected 1 to 100 bytes'],
+    [{ defaultDriver: ' ' }, 'defaultDriver', 'expected a name'],
+    [{ drivers: [{}] }, 'drivers.0', 'expected a network driver'],
+    [{ ipam: [{}] }, 'ipam.0', 'expected an address manager'],
+    [{ ports: { holdAtMost: -1 } }, 'ports.holdAtMost', 'expected a whole number, got -1'],
+    [{ dns: { host: { port: 0 } } }, 'dns.host.port', 'expected 1 to 65535, got 0'],
+    [{ plugins: { timeoutMs: 0.5 } }, 'plugins.timeoutMs', 'expected whole milliseconds, got 0.5'],
+    [{ logger: { info: () => undefined } }, 'logger', 'expected a logger'],
   ])('says so before anything is made: %j', async (options, member, expected) => {
     const before = execFileSync('nft', ['list', 'tables'], { encoding: 'utf8' })
 
-    await expect(openController(options)).rejects.toMatchObject({
+    await expect(openController(options as ControllerOptions)).rejects.toMatchObject({
       ...{ kind: 'bad-request', message: expect.stringMatching(new RegExp(`${member}.*${expected}`)) as string },
     })
     expect(execFileSync('nft', ['list', 'tables'], { encoding: 'utf8' })).toBe(before)
