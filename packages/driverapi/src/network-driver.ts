@@ -8,6 +8,7 @@ export interface CheckNetworkRequest {
   readonly id: string
   readonly name: string
   readonly internal: boolean
+  readonly ipv4: boolean
   readonly ipv6: boolean
   /** As the user gave them: labels and options, unchecked. */
   readonly options: Readonly<Record<string, unknown>>

@@ -59,7 +59,16 @@ function check(
   existing: readonly NetworkRecord[] = [],
   rest: Partial<CheckNetworkRequest> = {},
 ): BridgeOptions {
-  return driver.checkNetwork({ id, name: 'network1', internal: false, ipv6: true, options, existing, ...rest })
+  return driver.checkNetwork({
+    id,
+    name: 'network1',
+    internal: false,
+    ipv4: true,
+    ipv6: true,
+    options,
+    existing,
+    ...rest,
+  })
 }
 
 describe('the plan of a network', () => {
@@ -132,7 +141,7 @@ describe('the MTU of a network', () => {
       }) as Error,
     )
     expect(
-      driver.checkNetwork({ id, name: 'network1', internal: false, ipv6: false, options, existing: [] }),
+      driver.checkNetwork({ id, name: 'network1', internal: false, ipv4: true, ipv6: false, options, existing: [] }),
     ).toMatchObject({ mtu: Number(mtu) })
   })
 
@@ -153,6 +162,7 @@ describe('a bridge that the host has already', () => {
       ipv4: { poolId: '4', pool, gateway },
       ipv6: undefined,
       options: check({ 'com.docker.network.bridge.name': 'br111' }, [], {
+        ipv4: true,
         ipv6: false,
         findHostLink: (name) => (name === 'br111' ? { ...there, ...link } : undefined),
       }),
@@ -418,6 +428,15 @@ describe('options', () => {
       'nat or isolated on an internal network',
     ],
     [{ gateway_mode_ipv4: 'nat-unprotected' }, { internal: true }, 'gateway_mode_ipv4', 'nat or isolated on an int'],
+    [{ gateway_mode_ipv4: 'nat' }, { ipv4: false }, 'gateway_mode_ipv4', 'none on a network without IPv4'],
+    [{ inhibit_ipv4: true }, { ipv4: false }, 'inhibit_ipv4', 'none on a network without IPv4'],
+    [
+      { host_binding_ipv4: '127.0.0.1' },
+      { ipv4: false },
+      'host_binding_ipv4',
+      'an IPv6 address on a network without IPv4',
+    ],
+    [{ '../host_ipv4': '192.0.2.1' }, { ipv4: false }, '../host_ipv4', 'none on a network without IPv4'],
     [{ gateway_mode_ipv6: 'nat' }, { ipv6: false }, 'gateway_mode_ipv6', 'none on a network without IPv6'],
     [{ host_binding_ipv4: '::1' }, { ipv6: false }, 'host_binding_ipv4', 'an IPv4 address on a network without IPv6'],
     [{ host_binding_ipv4: '127.0.0.1', gateway_mode_ipv4: 'routed' }, {}, 'host_binding_ipv4', 'none where ports are'],

@@ -15,10 +15,30 @@ type Conflict = readonly [label: Label<unknown>, isGiven: boolean, expected: str
  * @throws InvalidOptionError (`ERR_INVALID_OPTION`): the option, its value, and what would be right
  */
 export function checkConflicts(options: BridgeOptions, request: CheckNetworkRequest): void {
-  const conflicts = [...withoutIpv6(options, request), ...ofModes(options, request), ...ofSources(options)]
+  const conflicts = [
+    ...withoutIpv4(options, request),
+    ...withoutIpv6(options, request),
+    ...ofModes(options, request),
+    ...ofSources(options),
+  ]
   for (const [{ name }, isGiven, expected] of conflicts) {
     if (isGiven) throw new InvalidOptionError(name, request.options[name], expected)
   }
+}
+
+function withoutIpv4({ sources, hostBinding }: BridgeOptions, { ipv4, options }: CheckNetworkRequest): Conflict[] {
+  const expected = 'none on a network without IPv4'
+  const isGiven = (label: Label<unknown>): boolean => !ipv4 && Object.hasOwn(options, label.name)
+  return [
+    [networkLabels.gatewayModeIpv4, isGiven(networkLabels.gatewayModeIpv4), expected],
+    [networkLabels.inhibitIpv4, isGiven(networkLabels.inhibitIpv4), expected],
+    [networkLabels.sourceIpv4, !ipv4 && sources.ipv4 !== undefined, expected],
+    [
+      networkLabels.hostBinding,
+      !ipv4 && hostBinding?.includes('.') === true && !hostBinding.includes(':'),
+      'an IPv6 address on a network without IPv4',
+    ],
+  ]
 }
 
 function withoutIpv6({ mtu, sources, hostBinding }: BridgeOptions, request: CheckNetworkRequest): Conflict[] {

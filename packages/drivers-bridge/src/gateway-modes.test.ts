@@ -33,7 +33,7 @@ interface Choice {
 function networkOf({ ipv4, ipv6, internal, icc, binding }: Choice): NetworkRecord<BridgeOptions> {
   const id = 'a'.repeat(64)
   const options = driver.checkNetwork({
-    ...{ id, name: 'network1', internal, ipv6: true, existing: [] },
+    ...{ id, name: 'network1', internal, ipv4: true, ipv6: true, existing: [] },
     options: {
       'com.docker.network.bridge.name': 'br0',
       'com.docker.network.bridge.enable_icc': icc,

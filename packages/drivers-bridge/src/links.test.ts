@@ -7,7 +7,7 @@ const id = '0123456789ab'.padEnd(64, 'c')
 const LINKS = 'com.docker.network.generic'
 
 function network(options: Record<string, unknown>, internal = false): NetworkRecord<BridgeOptions> {
-  const request = { id, name: 'bridge', internal, ipv6: true, existing: [], options }
+  const request = { id, name: 'bridge', internal, ipv4: true, ipv6: true, existing: [], options }
   return {
     ...{ id, name: 'bridge', driver: 'bridge', phase: 'ready', internal, labels: {} },
     options: driver.checkNetwork(request),
@@ -79,7 +79,7 @@ it.each([
 })
 
 it('is on docker0, unless it is given the name of a bridge that is there', () => {
-  const request = { id, name: 'bridge', internal: false, ipv6: false, existing: [] }
+  const request = { id, name: 'bridge', internal: false, ipv4: true, ipv6: false, existing: [] }
   const options = { ...quiet, 'com.docker.network.bridge.name': 'br-own' }
   const findHostLink = () => ({ kind: 'bridge', addresses: [], owner: undefined, routesLocalnet: false })
 

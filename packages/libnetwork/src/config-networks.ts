@@ -9,9 +9,9 @@ import type { NetworkEntry } from './state.ts'
 import { poolsOf } from './subnets.ts'
 
 /** The settings that networks made from one take over. */
-export type NetworkSettings = Pick<CreateNetworkRequest, 'ipam' | 'ipv6' | 'labels' | 'options'>
+export type NetworkSettings = Pick<CreateNetworkRequest, 'ipam' | 'ipv4' | 'ipv6' | 'labels' | 'options'>
 
-const SETTINGS = ['ipam', 'ipv6', 'labels', 'options'] as const
+const SETTINGS = ['ipam', 'ipv4', 'ipv6', 'labels', 'options'] as const
 const TYPE = 'config-only'
 
 /** The driver of networks that are nothing but settings for others: the kernel knows nothing of them. */

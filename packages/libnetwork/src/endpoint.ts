@@ -1,4 +1,4 @@
-import type { PlannedRoute, PublishedPort } from '@net/driverapi'
+import type { EndpointRecord, PlannedRoute, PublishedPort } from '@net/driverapi'
 import type { CallOptions } from '@net/types'
 import type { Core } from './core.ts'
 import { deleteEndpoint } from './endpoint-operations.ts'
@@ -45,6 +45,26 @@ export class Endpoint {
   /** IPv6 address with prefix length, where the network has IPv6. */
   get address6(): string | undefined {
     return this.#entry.record.address6
+  }
+
+  /** Other names of it, for all of its network. */
+  get aliases(): readonly string[] {
+    return this.#entry.record.aliases
+  }
+
+  /** Ports that its programs serve, whether they are published or not. */
+  get exposed(): EndpointRecord['exposed'] {
+    return this.#entry.record.exposed
+  }
+
+  /** What the driver remembers of it. */
+  get options(): unknown {
+    return this.#entry.record.options
+  }
+
+  /** Of the endpoints of its sandbox, the one with the highest serves the default route. */
+  get priority(): number {
+    return this.#entry.record.priority ?? 0
   }
 
   /** Name of the interface in the sandbox, while joined. */

@@ -36,6 +36,7 @@ export async function createNetwork(
     id,
     name: request.name,
     internal,
+    ipv4: pools.has(4),
     ipv6: pools.has(6),
     options: { ...request.labels, ...request.options },
     existing: Array.from(core.state.networks.values(), ({ record }) => record).filter(

@@ -7,6 +7,7 @@ import { NoSuchEndpointError } from './errors.ts'
 import { isConfigOnly } from './config-networks.ts'
 import { deleteNetwork, forceDeleteNetwork } from './network-operations.ts'
 import { parseCreateEndpoint, type CreateEndpointRequest } from './requests.ts'
+import type { StoredPool } from './records/stored-forms.ts'
 import type { NetworkEntry } from './state.ts'
 
 /** A network that endpoints are made on. */
@@ -45,6 +46,16 @@ export class Network {
   /** Id of the network that its settings are from. */
   get configFrom(): string | undefined {
     return this.#entry.record.configFrom
+  }
+
+  /** Name of its address manager. */
+  get ipam(): string {
+    return this.#entry.ipam.name
+  }
+
+  /** What was asked of the address manager for each family, beside what {@link Network.ipv4} says. */
+  get pools(): readonly StoredPool[] {
+    return this.#entry.pools
   }
 
   get internal(): boolean {

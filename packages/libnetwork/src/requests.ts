@@ -27,13 +27,15 @@ export interface CreateNetworkRequest {
   readonly driver?: string | undefined
   /** `local` to this host, or `global`, shared by several: as the driver's networks are. @defaultValue the driver's */
   readonly scope?: 'local' | 'global' | undefined
-  /** It is nothing but settings (`ipam`, `ipv6`, `labels`, `options`) for networks to be made from. @defaultValue false */
+  /** It is nothing but settings (`ipam`, `ipv4`, `ipv6`, `labels`, `options`) for networks to be made from. @defaultValue false */
   readonly configOnly?: boolean | undefined
   /** The network that it takes these settings from, its id or name: then it can have none of its own. */
   readonly configFrom?: string | undefined
   readonly ipam?:
     { readonly driver?: string | undefined; readonly pools?: readonly PoolConfig[] | undefined } | undefined
-  /** Whether it has IPv6 beside IPv4. @defaultValue true where an IPv6 pool is given, else false */
+  /** Whether it has IPv4. @defaultValue true */
+  readonly ipv4?: boolean | undefined
+  /** Whether it has IPv6. @defaultValue true where an IPv6 pool is given, or without IPv4, else false */
   readonly ipv6?: boolean | undefined
   /** Reaches nothing outside, and is not reached. @defaultValue false */
   readonly internal?: boolean | undefined
@@ -72,8 +74,8 @@ export interface CreateSandboxRequest {
   /** @defaultValue the first twelve characters of the container's id */
   readonly hostname?: string | undefined
   readonly domainname?: string | undefined
-  /** Lines of its hosts file: addresses by name. */
-  readonly extraHosts?: Readonly<Record<string, string>> | undefined
+  /** Lines of its hosts file: the address of each name, or several, such as one of each family. */
+  readonly extraHosts?: Readonly<Record<string, string | readonly string[]>> | undefined
   /** Its resolver; `false` for none: programs then ask the host's servers. @defaultValue as on the host */
   readonly dns?: DnsRequest | false | undefined
   /**
@@ -147,6 +149,7 @@ const createNetworkSchema: z.ZodType<CreateNetworkRequest> = z.strictObject({
         .optional(),
     })
     .optional(),
+  ipv4: z.boolean().optional(),
   ipv6: z.boolean().optional(),
   internal: z.boolean().optional(),
   labels: z.record(z.string(), z.string()).optional(),
@@ -197,7 +200,7 @@ const path = z
 const refreshMembers = {
   hostname: hostname.optional(),
   domainname: hostname.optional(),
-  extraHosts: z.record(word, address).optional(),
+  extraHosts: z.record(word, z.union([address, z.array(address).min(1)], 'expected IPv4 or IPv6 addresses')).optional(),
   dns: z
     .union([
       z.literal(false),

@@ -21,8 +21,10 @@ import type { NetworkEntry } from './state.ts'
 
 /** The families that a network has, each with its pool as far as it was given. */
 export function poolsOf(request: CreateNetworkRequest): Map<AddressFamily, PoolConfig | undefined> {
-  const pools = new Map<AddressFamily, PoolConfig | undefined>([[4, undefined]])
-  if (request.ipv6 === true) pools.set(6, undefined)
+  const { ipv4 = true, ipv6 = !ipv4 } = request
+  const pools = new Map<AddressFamily, PoolConfig | undefined>()
+  if (ipv4) pools.set(4, undefined)
+  if (ipv6) pools.set(6, undefined)
   for (const config of request.ipam?.pools ?? []) {
     const pool = parseCidr(config.pool)
     const { family } = pool.address
@@ -30,11 +32,12 @@ export function poolsOf(request: CreateNetworkRequest): Map<AddressFamily, PoolC
     if (config.gateway !== undefined) parseAddress(config.gateway)
     for (const address of Object.values(config.auxAddresses ?? {})) parseAddress(address)
     if (pools.get(family) !== undefined) throw refusal(`expected at most one pool a family, got ${config.pool} too`)
-    if (family === 6 && request.ipv6 === false) {
-      throw refusal(`expected no IPv6 pool with ipv6: false, got ${config.pool}`)
+    if ((family === 4 ? ipv4 : request.ipv6) === false) {
+      throw refusal(`expected no IPv${family} pool with ipv${family}: false, got ${config.pool}`)
     }
     pools.set(family, config)
   }
+  if (pools.size === 0) throw new InvalidRequestError('network', 'ipv4', 'expected one family at least, got none')
   return pools
 }
 

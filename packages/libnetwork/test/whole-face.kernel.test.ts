@@ -212,6 +212,25 @@ describeKernel('what there is', () => {
     expect(endpoint.sandboxId).toBe(sandbox.id)
   })
 
+  it('says what was asked for, of itself and of endpoints', async () => {
+    const pool = { pool: '10.6.0.0/16', subPool: '10.6.1.0/24', auxAddresses: { printer: '10.6.1.9' } }
+    const network = await net.createNetwork({ name: 'one', ipam: { pools: [pool] } })
+    const endpoint = await network.createEndpoint({
+      name: 'e',
+      aliases: ['www'],
+      exposed: [{ protocol: 'udp', port: 53 }],
+      options: { 'com.docker.network.endpoint.ifname': 'uplink' },
+    })
+    await endpoint.join(await net.createSandbox({ containerId: 'c' }), { priority: 7 })
+
+    expect([network.ipam, network.pools]).toEqual([
+      'default',
+      [{ family: 4, subPool: '10.6.1.0/24', auxAddresses: { printer: '10.6.1.9' } }],
+    ])
+    expect([endpoint.aliases, endpoint.exposed]).toEqual([['www'], [{ protocol: 'udp', port: 53 }]])
+    expect([endpoint.priority, endpoint.options]).toMatchObject([7, { interfaceName: 'uplink' }])
+  })
+
   it('is deleted while endpoints are on it only by force', async () => {
     const network = await net.createNetwork({ name: 'one' })
     const { sandbox } = await net.attach({ network, endpoint: { name: 'web' }, sandbox: { containerId: 'c' } })

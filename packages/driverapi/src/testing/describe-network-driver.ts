@@ -131,6 +131,7 @@ function records({ driver, networkOptions, publishes = true }: DriverUnderTest):
       id,
       name: 'network1',
       internal: false,
+      ipv4: true,
       ipv6: true,
       options: networkOptions[0],
       existing: [],

@@ -9,7 +9,9 @@ export function namingWishesOf(request: CreateSandboxRequest, sandboxId: string)
   return {
     hostname: hostname ?? defaultHostname(containerId, sandboxId),
     domainname,
-    extraHosts: Object.entries(extraHosts).map(([name, address]) => ({ address, names: [name] })),
+    extraHosts: Object.entries(extraHosts).flatMap(([name, addresses]) =>
+      [addresses].flat().map((address) => ({ address, names: [name] })),
+    ),
     dns: dns === false ? undefined : dns,
   }
 }
