@@ -98,12 +98,15 @@ function measurements([stream, http, names]: readonly string[], downs: readonly 
   const { end, error } = JSON.parse(stream ?? '') as IperfReport
   const asked = JSON.parse(http ?? '') as { answers: number; failures: number; connections: number; longestMs: number }
   const { longestMs } = JSON.parse(names ?? '') as { longestMs: number }
+  if (isBroken(error) || asked.failures > 0 || asked.connections !== 1) {
+    throw new Error(`a connection broke over kills: ${JSON.stringify({ error, ...asked })}`)
+  }
   const gigabits = (end?.sum_sent?.bits_per_second ?? Number.NaN) / 1e9
   const { retransmits } = end?.sum_sent ?? {}
   return [
     {
       ...{ name: 'restart-stream', unit: 'Gb/s', ours: gigabits },
-      note: `over ${RESTARTS} kills: ${retransmits ?? '?'} retransmissions${isBroken(error) ? `, ${String(error)}` : ', one connection'}`,
+      note: `over ${RESTARTS} kills: ${retransmits ?? '?'} retransmissions, one connection`,
     },
     {
       ...{ name: 'restart-http', unit: 'ms', ours: asked.longestMs },
