@@ -59,7 +59,7 @@ export async function takeSubnets(
   const { ipam } = entry
   const isChosen = [...pools.values()].includes(undefined)
   if (isChosen) await holdChoice(core, choosing, call)
-  const exclude = isChosen ? await hostPrefixes(core.executor, call) : []
+  const exclude = isChosen ? await hostPrefixes(core, call) : []
   for (const [family, config] of pools) {
     const request = { addressSpace: ipam.addressSpaces.local, family, pool: config?.pool, subPool: config?.subPool }
     const wanted = config === undefined ? { ...request, exclude } : request

@@ -1,3 +1,6 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { defaultIpam } from '@net/ipam'
 import type { IpamDriver, Pool } from '@net/ipamapi'
 import { RouteSocket } from '@net/netlink-ffi'
@@ -195,6 +198,16 @@ describeKernel('a network that cannot be', () => {
     expect(net.networks().map(({ name }) => name)).toEqual(['there', 'half'])
     // Nothing is held for it: the same pool, and the same name, can be had.
     await net.createNetwork({ name: 'new', ...pool('10.0.0.0/24') })
+  })
+
+  it('covers no name server of the host, where its pool is chosen', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'resolv-'))
+    const resolvConf = join(folder, 'resolv.conf')
+    writeFileSync(resolvConf, 'nameserver 172.17.0.53\nnameserver fe80::1%eth0\n')
+    await using other = await openController({ dns: { resolvConf } })
+
+    expect((await other.createNetwork({ name: 'n' })).ipv4?.pool).toBe('172.18.0.0/16')
+    rmSync(folder, { recursive: true })
   })
 
   it('is undone when the kernel refuses a step: pools, name, bridge and rules', async () => {
