@@ -1,7 +1,7 @@
 import { Rollback, type CallOptions } from '@net/types'
 import type { Core } from './core.ts'
 import { effectsOf, settleGatewaysElsewhere } from './elsewhere.ts'
-import { forgetEndpoint, prepareEndpoint } from './endpoint-operations.ts'
+import { discardEndpoint, forgetEndpoint, prepareEndpoint } from './endpoint-operations.ts'
 import { endpointsOf, gatewaysOf, planOf } from './gateways.ts'
 import { joinLocked, leaveLocked } from './join-operations.ts'
 import { createNetwork } from './network-operations.ts'
@@ -72,7 +72,7 @@ async function addGateway(core: Core, sandbox: SandboxEntry, call?: CallOptions)
   const network = await gatewayNetwork(core, call)
   await using rollback = new Rollback()
   const entry = await prepareEndpoint(core, network, { name: nameFor(sandbox) }, call)
-  rollback.defer('create gateway endpoint', () => forgetEndpoint(core, entry))
+  rollback.defer('create gateway endpoint', () => discardEndpoint(core, entry))
   using _lock = await core.locks.lock(entry.record.id, call)
   await joinLocked(core, entry, sandbox, { priority: PRIORITY }, call)
   rollback.commit()
