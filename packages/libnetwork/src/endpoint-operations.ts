@@ -14,7 +14,7 @@ import {
 import type { Core } from './core.ts'
 import { createEndpointElsewhere, deleteEndpointElsewhere } from './elsewhere.ts'
 import { BusyError, EndpointJoinedError, InvalidRequestError } from './errors.ts'
-import { settleGateway } from './gateway-network.ts'
+import { isGatewayEndpoint, settleGatewayAfter } from './gateway-network.ts'
 import { leaveLocked } from './join-operations.ts'
 import { routesOf } from './endpoint-routes.ts'
 import { checkAddress } from './ipam-answers.ts'
@@ -123,7 +123,9 @@ export async function deleteEndpoint(
     checkSandbox(core, sandbox)
     await leaveLocked(core, entry)
     await forgetEndpoint(core, entry)
-    await settleGateway(core, sandbox)
+    // It goes with its network, and no sandbox is to get it back while that does.
+    const { phase } = core.state.getNetwork(entry.record.networkId).record
+    if (phase !== 'deleting' || !isGatewayEndpoint(entry, sandbox)) await settleGatewayAfter(core, sandbox)
   } else {
     await forgetEndpoint(core, entry)
   }

@@ -46,6 +46,28 @@ export async function settleGateway(core: Core, sandbox: SandboxEntry, call?: Ca
   }
 }
 
+/** A sandbox that reaches the outside no more, since what an endpoint that left did for it nobody else could. */
+export interface GatewayLost {
+  readonly kind: 'gateway-lost'
+  readonly containerId: string
+  readonly error: Error
+}
+
+/** Tells of a sandbox whose way to the outside could not be passed on. */
+export function loseGateway(core: Core, { record: { id, containerId } }: SandboxEntry, error: unknown): void {
+  core.logger.error({ error, sandboxId: id }, 'way to the outside could not be passed on')
+  core.tell({ kind: 'gateway-lost', containerId, error: error instanceof Error ? error : new Error(String(error)) })
+}
+
+/** As {@link settleGateway}, after an endpoint left: it has, whatever becomes of the way to the outside. */
+export async function settleGatewayAfter(core: Core, sandbox: SandboxEntry): Promise<void> {
+  try {
+    await settleGateway(core, sandbox)
+  } catch (error) {
+    loseGateway(core, sandbox, error)
+  }
+}
+
 /** Whether a sandbox is on a network that needs another to reach the outside, and on none that reaches it. */
 function needsGateway(core: Core, sandbox: SandboxEntry): boolean {
   const others = endpointsOf(core, sandbox).filter((entry) => {

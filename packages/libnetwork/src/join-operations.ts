@@ -6,7 +6,7 @@ import { ceaseGateway, effectsOf, joinElsewhere, keepLeaving, leaveElsewhere, NO
 import { discardEndpoint, isHeldByRecord, letEndpointGo, prepareEndpoint } from './endpoint-operations.ts'
 import { EndpointJoinedError, EndpointNotJoinedError, InvalidRequestError } from './errors.ts'
 import { holdEndpoints } from './endpoint-locks.ts'
-import { isGatewayEndpoint, settleGateway } from './gateway-network.ts'
+import { isGatewayEndpoint, loseGateway, settleGateway, settleGatewayAfter } from './gateway-network.ts'
 import { electGateways, endpointsOf, isAwaited, planOf, takeGateways } from './gateways.ts'
 import { putInPlace } from './in-place.ts'
 import { awaitKeys } from './keys/set-key.ts'
@@ -267,7 +267,7 @@ export async function leave(
   }
   checkEndpoint(core, entry)
   await leaveLocked(core, entry)
-  await settleGateway(core, sandbox)
+  await settleGatewayAfter(core, sandbox)
 }
 
 /** As {@link leave}, for whoever holds the endpoint's lock. */
@@ -303,7 +303,7 @@ export async function leaveLocked(core: Core, entry: EndpointEntry): Promise<voi
     await electGateways(core, sandbox)
   } catch (error) {
     // The endpoint has left, whatever becomes of the others' routes.
-    core.logger.error({ error, sandboxId: sandbox.record.id }, 'default route could not be passed on')
+    loseGateway(core, sandbox, error)
   }
   await updateNaming(core, sandbox)
   core.logger.debug({ endpointId: entry.record.id, sandboxId: sandbox.record.id }, 'endpoint left')

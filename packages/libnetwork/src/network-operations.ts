@@ -1,4 +1,4 @@
-import type { Subnet } from '@net/driverapi'
+import type { Phase, Subnet } from '@net/driverapi'
 import type { IpamDriver } from '@net/ipamapi'
 import { NameTable } from '@net/resolver'
 import { isNetError, randomId, Rollback, type CallOptions } from '@net/types'
@@ -87,27 +87,49 @@ export async function createNetwork(
   return entry
 }
 
-/** Unmakes a network with all that is on it: endpoints leave their sandboxes first. */
+/**
+ * Unmakes a network with all that is on it: endpoints leave their sandboxes first. It can be given up until it begins:
+ * half of a network is of use to nobody.
+ */
 export async function forceDeleteNetwork(core: Core, entry: NetworkEntry, call?: CallOptions): Promise<void> {
-  for (const id of [...entry.endpointsByName.values()]) {
-    const endpoint = core.state.endpoints.get(id)
-    if (endpoint !== undefined) await deleteEndpoint(core, endpoint, { force: true }, call)
+  const was = await refuseComers(core, entry, call)
+  try {
+    for (const id of [...entry.endpointsByName.values()]) {
+      const endpoint = core.state.endpoints.get(id)
+      if (endpoint !== undefined) await deleteEndpoint(core, endpoint, { force: true })
+    }
+  } catch (error) {
+    entry.record = { ...entry.record, phase: was }
+    throw error
   }
-  await deleteNetwork(core, entry, call)
+  await deleteNetwork(core, entry, { was })
+}
+
+/** Lets nobody come onto a network any more, gateway endpoints neither, and says in which phase it was. */
+async function refuseComers(core: Core, entry: NetworkEntry, call?: CallOptions): Promise<Phase> {
+  using _lock = await core.locks.lock(entry.record.id, call)
+  call?.signal?.throwIfAborted()
+  const { phase } = entry.record
+  if (core.state.networks.has(entry.record.id)) entry.record = { ...entry.record, phase: 'deleting' }
+  return phase
 }
 
 /** Unmakes a network that nobody is on. One that is gone already is no error. */
-export async function deleteNetwork(core: Core, entry: NetworkEntry, call?: CallOptions): Promise<void> {
+export async function deleteNetwork(
+  core: Core,
+  entry: NetworkEntry,
+  call?: CallOptions & { readonly was?: Phase },
+): Promise<void> {
   using _lock = await core.locks.lock(entry.record.id, call)
   if (!core.state.networks.has(entry.record.id)) return
-  if (entry.endpointsByName.size > 0) {
-    throw new ActiveEndpointsError(entry.record.name, [...entry.endpointsByName.keys()])
-  }
-  refuseInUse(core, entry)
-  // From here on nobody can come onto it.
-  const { phase } = entry.record
-  entry.record = { ...entry.record, phase: 'deleting' }
+  const phase = call?.was ?? entry.record.phase
   try {
+    if (entry.endpointsByName.size > 0) {
+      throw new ActiveEndpointsError(entry.record.name, [...entry.endpointsByName.keys()])
+    }
+    refuseInUse(core, entry)
+    // From here on nobody can come onto it.
+    entry.record = { ...entry.record, phase: 'deleting' }
     await core.records.keep({ networks: [entry] }, { phase: 'deleting' })
   } catch (error) {
     // Of one that is half deleted already, nothing comes back.
