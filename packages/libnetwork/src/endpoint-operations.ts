@@ -18,6 +18,7 @@ import { isGatewayEndpoint, settleGatewayAfter } from './gateway-network.ts'
 import { leaveLocked } from './join-operations.ts'
 import { routesOf } from './endpoint-routes.ts'
 import { checkAddress } from './ipam-answers.ts'
+import { giveBack } from './ipam-releases.ts'
 import { releasePorts, takePorts } from './port-operations.ts'
 import type { CreateEndpointRequest } from './requests.ts'
 import { publicationKey, type EndpointEntry, type NetworkEntry } from './state.ts'
@@ -146,7 +147,9 @@ export async function discardEndpoint(core: Core, entry: EndpointEntry): Promise
     core.state.removeEndpoint(entry)
   })
   for (const { poolId, address } of heldAddresses(network.record, entry.record)) {
-    steps.defer(`address ${address}`, () => network.ipam.releaseAddress(poolId, address))
+    steps.defer(`address ${address}`, () =>
+      giveBack(core, { endpointId: entry.record.id, address }, () => network.ipam.releaseAddress(poolId, address)),
+    )
   }
   steps.defer('driver', () => deleteEndpointElsewhere(core, network.record, entry.record))
   steps.defer('ports', () => releasePorts(core, entry))
@@ -184,7 +187,7 @@ export async function letEndpointGo(core: Core, entry: EndpointEntry): Promise<v
   entry.record = { ...record, phase: 'deleting' }
   await releasePorts(core, entry)
   if (isRecorded) await deleteEndpointElsewhere(core, network.record, record)
-  for (const member of ['address', 'address6'] as const) await releaseAddress(network, entry, member)
+  for (const member of ['address', 'address6'] as const) await releaseAddress(core, network, entry, member)
   if (isRecorded) await core.records.forget({ endpoints: [entry] })
   core.state.removeEndpoint(entry)
   core.logger.debug({ endpointId: record.id }, 'endpoint deleted')
@@ -192,6 +195,7 @@ export async function letEndpointGo(core: Core, entry: EndpointEntry): Promise<v
 
 /** Lets an address go, once: when the endpoint is deleted again, it may be another's. */
 async function releaseAddress(
+  core: Core,
   network: NetworkEntry,
   entry: EndpointEntry,
   member: 'address' | 'address6',
@@ -199,7 +203,7 @@ async function releaseAddress(
   const { [member]: _, ...without } = entry.record
   for (const { poolId, address } of heldAddresses(network.record, { [member]: entry.record[member] })) {
     try {
-      await network.ipam.releaseAddress(poolId, address)
+      await giveBack(core, { endpointId: entry.record.id, address }, () => network.ipam.releaseAddress(poolId, address))
     } catch (error) {
       if (mayBeDone(error)) entry.record = without
       throw error
@@ -210,9 +214,7 @@ async function releaseAddress(
 
 /** Whether what was asked for may have been done, though no answer that makes sense said so. */
 function mayBeDone(error: unknown): boolean {
-  return (
-    isNetError(error) && (isNetError(error, 'ERR_PLUGIN_REPLY') || ('outcome' in error && error.outcome === 'unknown'))
-  )
+  return isNetError(error) && 'outcome' in error && error.outcome === 'unknown'
 }
 
 /** Another endpoint of the network. */

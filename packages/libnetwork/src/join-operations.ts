@@ -94,16 +94,20 @@ export async function deleteSandbox(core: Core, sandbox: SandboxEntry, call?: Ca
   for (const endpoint of endpoints) vanish(core, endpoint)
   if (isOthers(sandbox)) await sandbox.naming.release()
   await sandbox.naming.close()
-  const plans = endpoints.map((endpoint) => planOf(core, endpoint, sandbox))
+  // Those that are half deleted, by a try before this one, have left already.
+  const joined = endpoints.filter(({ record }) => record.phase !== 'deleting')
+  const planFor = new Map(joined.map((endpoint) => [endpoint, planOf(core, endpoint, sandbox)]))
+  const plans = [...planFor.values()]
   if (isOthers(sandbox)) for (const plan of plans) await core.executor.leave(sandbox.record.key, plan)
   await core.executor.deleteSandbox(sandbox.record.key, isOthers(sandbox) ? [] : plans)
   await core.loopback?.remove(plans.flatMap(({ firewall }) => firewall))
-  for (const [at, endpoint] of endpoints.entries()) {
+  for (const endpoint of endpoints) {
     const effects = effectsOf(core, endpoint)
-    if (effects !== undefined) await leaveWithSandbox(core, endpoint, { effects, plan: plans[at] })
+    if (effects !== undefined) await leaveWithSandbox(core, endpoint, { effects, plan: planFor.get(endpoint) })
+    // As long as it is not let go, deleting the sandbox again is to find it.
+    await letEndpointGo(core, endpoint)
     sandbox.endpoints.delete(endpoint.record.id)
     endpoint.record = { ...endpoint.record, sandboxId: undefined }
-    await letEndpointGo(core, endpoint)
   }
   core.state.removeSandbox(sandbox)
   core.logger.debug({ sandboxId: sandbox.record.id, containerId: sandbox.record.containerId }, 'sandbox deleted')

@@ -1,5 +1,4 @@
 import type { Phase, Subnet } from '@net/driverapi'
-import type { IpamDriver } from '@net/ipamapi'
 import { NameTable } from '@net/resolver'
 import { isNetError, randomId, Rollback, type CallOptions } from '@net/types'
 import { applyConfig, createConfig, refuseInUse } from './config-networks.ts'
@@ -7,6 +6,7 @@ import type { Core } from './core.ts'
 import { createNetworkElsewhere, deleteNetworkElsewhere } from './elsewhere.ts'
 import { ActiveEndpointsError, ScopeMismatchError } from './errors.ts'
 import { deleteEndpoint } from './endpoint-operations.ts'
+import { giveBack } from './ipam-releases.ts'
 import type { CreateNetworkRequest } from './requests.ts'
 import type { NetworkEntry } from './state.ts'
 import { poolsOf, subnetsOf, takeSubnets } from './subnets.ts'
@@ -141,7 +141,7 @@ export async function deleteNetwork(
   await deleteNetworkElsewhere(core, entry.record)
   // Nobody is on these subnets any more: from when their pools are let go, others may have them.
   entry.prefixes = []
-  for (const subnet of subnetsOf(entry.record)) await releasePool(entry.ipam, subnet)
+  for (const subnet of subnetsOf(entry.record)) await releasePool(core, entry, subnet)
   await core.records.forget({ networks: [entry] })
   core.hostNames?.remove(entry.names)
   core.state.removeNetwork(entry)
@@ -149,9 +149,9 @@ export async function deleteNetwork(
 }
 
 /** Lets a pool go; one that an earlier try let go already is no error. */
-async function releasePool(ipam: IpamDriver, { poolId }: Subnet): Promise<void> {
+async function releasePool(core: Core, { record, ipam }: NetworkEntry, { poolId, pool }: Subnet): Promise<void> {
   try {
-    await ipam.releasePool(poolId)
+    await giveBack(core, { networkId: record.id, pool }, () => ipam.releasePool(poolId))
   } catch (error) {
     if (!isNetError(error, 'ERR_NO_SUCH_POOL')) throw error
   }
