@@ -73,7 +73,11 @@ export async function createNetwork(
   rollback.defer('keep network', () => core.records.forget({ networks: [entry] }))
   const { effects } = driver
   await core.records.keep({ networks: [entry] }, { ...call, phase: effects === undefined ? 'ready' : 'creating' })
-  if (effects !== undefined) await createNetworkElsewhere(core, entry, { effects, rollback }, call)
+  if (effects !== undefined) {
+    // What another program makes takes as long as it takes: everybody on the host waits for the choice.
+    await choosing[Symbol.asyncDispose]()
+    await createNetworkElsewhere(core, entry, { effects, rollback }, call)
+  }
   await core.executor.createNetwork(driver.planNetwork(entry.record), call)
   if (effects !== undefined) await core.records.keep({ networks: [entry] }, call)
 
