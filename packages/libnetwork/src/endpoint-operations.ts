@@ -65,6 +65,12 @@ export async function prepareEndpoint(
     findEndpoint: (id) => findOn(core, network, id),
   })
 
+  const isWithoutIpv6 = driver.isWithoutIpv6?.(options) ?? false
+  if (isWithoutIpv6 && request.address6 !== undefined) {
+    const problem = `expected none where the settings of the interface put IPv6 off, got ${request.address6}`
+    throw new InvalidRequestError('endpoint', 'address6', problem)
+  }
+
   await using rollback = new Rollback()
   const entry: EndpointEntry = {
     record: {
@@ -88,7 +94,8 @@ export async function prepareEndpoint(
   })
 
   const address = await takeAddress(network, network.record.ipv4, request.address, entry, rollback, call)
-  const address6 = await takeAddress(network, network.record.ipv6, request.address6, entry, rollback, call)
+  const { ipv6 } = isWithoutIpv6 ? { ipv6: undefined } : network.record
+  const address6 = await takeAddress(network, ipv6, request.address6, entry, rollback, call)
   const { effects } = driver
   // A driver that makes the link chooses, or has it keep the one that it has.
   const ownMacAddress = effects === undefined ? macAddressFor(address) : ''
