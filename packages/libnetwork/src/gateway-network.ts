@@ -1,4 +1,4 @@
-import { Rollback, type CallOptions } from '@net/types'
+import { parseCidr, Rollback, type CallOptions } from '@net/types'
 import type { Core } from './core.ts'
 import { effectsOf, settleGatewaysElsewhere } from './elsewhere.ts'
 import { discardEndpoint, forgetEndpoint, prepareEndpoint } from './endpoint-operations.ts'
@@ -74,15 +74,20 @@ function needsGateway(core: Core, sandbox: SandboxEntry): boolean {
     const { internal } = core.state.getNetwork(entry.record.networkId).record
     return !internal && !isGatewayEndpoint(entry, sandbox)
   })
-  const isServed = others.some((entry) => {
-    const { ipv4, ipv6 } = gatewaysOf(core, entry, sandbox)
-    return ipv4 !== undefined || ipv6 !== undefined
-  })
   return (
-    !isServed &&
+    !others.some((entry) => leadsOut(core, entry, sandbox)) &&
     others.some((entry) => lacksGateway(core, entry)) &&
     !others.some((entry) => planOf(core, entry, sandbox).sandbox.needsNoGateway === true)
   )
+}
+
+/** Whether an endpoint offers a default route, or has one of its own among its routes. */
+function leadsOut(core: Core, entry: EndpointEntry, sandbox: SandboxEntry): boolean {
+  const { ipv4, ipv6 } = gatewaysOf(core, entry, sandbox)
+  if (ipv4 !== undefined || ipv6 !== undefined) return true
+  const { links, existing = [] } = planOf(core, entry, sandbox).sandbox
+  const routes = [...links, ...existing].flatMap((link) => link.routes)
+  return routes.some(({ destination }) => parseCidr(destination).prefixLength === 0)
 }
 
 function lacksGateway(core: Core, { record }: EndpointEntry): boolean {

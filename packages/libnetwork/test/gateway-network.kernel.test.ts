@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs'
-import type { NetworkDriver } from '@net/driverapi'
+import type { NetworkDriver, PlannedRoute } from '@net/driverapi'
 import { describeKernel, enterFreshHost, ipIn } from '@net/netlink-ffi/testing'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { openController, type Controller, type Endpoint, type Network, type Sandbox } from '../src/index.ts'
@@ -7,9 +7,15 @@ import { fetchFrom, plain, serve, spoiledDriver, StateFolder } from './lab.ts'
 
 await enterFreshHost()
 
-/** Networks that lead nowhere, as those of an overlay do. */
+/** Networks that lead nowhere, as those of an overlay do; or by a route of their own that is none of the gateways. */
+const routes: PlannedRoute[] = []
 const inland: NetworkDriver = {
-  ...spoiledDriver({ join: (plan) => ({ ...plan, sandbox: { ...plan.sandbox, gateways: {} } }) }),
+  ...spoiledDriver({
+    join: (plan) => {
+      const links = plan.sandbox.links.map((link) => ({ ...link, routes: [...link.routes, ...routes] }))
+      return { ...plan, sandbox: { ...plan.sandbox, links, gateways: {} } }
+    },
+  }),
   type: 'inland',
   needsGatewayNetwork: true,
 }
@@ -27,6 +33,7 @@ beforeEach(async () => {
   network = await (await open()).createNetwork({ name: 'inland', driver: 'inland' })
 })
 afterEach(async () => {
+  routes.length = 0
   await net.close()
   await folder.expectNothingLeft({ drivers: [inland] })
 })
@@ -114,6 +121,18 @@ describeKernel('a sandbox whose networks lead nowhere', () => {
     expect(endpoint.name).toBe('shop')
     await sandbox.delete()
     expect(made.endpoints()).toEqual([])
+  })
+
+  it('has no place on it where its network has a default route of its own among its routes', async () => {
+    const hop = plain(network.ipv4?.pool).replace(/0$/, '9')
+    routes.push({ destination: '0.0.0.0/0', gateway: hop })
+    const { sandbox, endpoint } = await attach('web')
+
+    expect(networksOf(sandbox)).toEqual(['inland'])
+    expect(hopOf(sandbox)).toBe(hop)
+    expect((await net.describe()).differences).toEqual([])
+    await endpoint.leave(sandbox)
+    expect(net.findNetwork('net_gateway')).toBeUndefined()
   })
 
   it('has it after a restart', async () => {
