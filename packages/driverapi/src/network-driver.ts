@@ -71,6 +71,8 @@ export interface NetworkDriver<NetworkOptions = unknown, EndpointOptions = unkno
   readEndpointOptions?(stored: unknown): EndpointOptions
   /** As {@link NetworkDriver.readNetworkOptions}, of what `effects.join` returned. */
   readJoined?(stored: unknown): unknown
+  /** Whether an endpoint of these options is to have no IPv6 address, whatever its network has. Absent: none is. */
+  isWithoutIpv6?(options: EndpointOptions): boolean
   /** What the endpoint's interface is to be called in a sandbox where the names `taken` are. */
   nameInterface(
     network: NetworkRecord<NetworkOptions>,

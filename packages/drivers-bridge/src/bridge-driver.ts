@@ -11,7 +11,7 @@ import { BridgeInUseError, InterfaceNameTakenError, InternalNetworkError } from 
 import { checkSubnets, findExistingBridge } from './existing-bridge.ts'
 import type { BridgeEndpointOptions, BridgeOptions } from './options.ts'
 import { parseEndpointOptions, parseNetworkOptions } from './parse-options.ts'
-import { planEndpoint } from './plan-endpoint.ts'
+import { isWithoutIpv6, planEndpoint } from './plan-endpoint.ts'
 import { planNetwork } from './plan-network.ts'
 import { planPorts } from './plan-ports.ts'
 import { readEndpointOptions, readNetworkOptions } from './stored-options.ts'
@@ -26,6 +26,7 @@ export function bridgeDriver(): NetworkDriver<BridgeOptions, BridgeEndpointOptio
     checkEndpoint,
     readNetworkOptions,
     readEndpointOptions,
+    isWithoutIpv6,
     nameInterface,
     planNetwork,
     planEndpoint,

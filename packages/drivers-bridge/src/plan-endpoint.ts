@@ -19,7 +19,7 @@ export function planEndpoint(
 ): JoinPlan {
   const name = endpoint.interfaceName ?? `${network.options.interfacePrefix}0`
   const own = sysctlsOf(endpoint, name)
-  const address6 = own.some(disablesIpv6) ? undefined : endpoint.address6
+  const address6 = isWithoutIpv6(endpoint.options) ? undefined : endpoint.address6
   const link: SandboxLink = {
     create: {
       kind: 'veth',
@@ -75,6 +75,11 @@ function sysctlsOf({ options }: EndpointRecord<BridgeEndpointOptions>, name: str
   return (options.sysctls ?? []).map(({ path, value }) => {
     return { path: path.replace(`/${INTERFACE_PLACEHOLDER}/`, `/${name}/`), value }
   })
+}
+
+/** Whether the settings of an endpoint's interface put IPv6 off. */
+export function isWithoutIpv6({ sysctls = [] }: BridgeEndpointOptions): boolean {
+  return sysctls.some(disablesIpv6)
 }
 
 function disablesIpv6({ path, value }: Sysctl): boolean {

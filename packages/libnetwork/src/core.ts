@@ -3,6 +3,7 @@ import type { Executor } from '@net/osl'
 import type { PortAllocator } from '@net/portallocator'
 import { ClosedError, KeyedMutex, type CallOptions, type Logger, type Turns } from '@net/types'
 import type { DriverPlugins } from './driver-plugins.ts'
+import type { Happening } from './events.ts'
 import type { IpamRegistry } from './ipam-registry.ts'
 import type { KeyDesk } from './keys/key-desk.ts'
 import type { LoopbackPorts } from './loopback/loopback-ports.ts'
@@ -38,6 +39,8 @@ export interface CoreDeps {
   /** Has pools that nobody names be cut out of others. @throws `ERR_INVALID_POOL` */
   readonly changePools: (pools: readonly { readonly base: string; readonly size: number }[]) => void
   readonly hostNames?: HostResolver | undefined
+  /** Tells those who listen to events. */
+  readonly tell: (happening: Happening) => void
   /** Folder of the namespaces. */
   readonly folder: string
   readonly logger: Logger
@@ -64,6 +67,8 @@ export class Core {
   readonly changePools: (pools: readonly { readonly base: string; readonly size: number }[]) => void
   /** Answers the host itself, where that is wanted. */
   readonly hostNames: HostResolver | undefined
+  /** Tells those who listen to events. */
+  readonly tell: (happening: Happening) => void
   readonly folder: string
   readonly logger: Logger
   readonly turns: Turns
@@ -87,6 +92,7 @@ export class Core {
     this.meters = deps.meters
     this.changePools = deps.changePools
     this.hostNames = deps.hostNames
+    this.tell = deps.tell
     this.folder = deps.folder
     this.logger = deps.logger
     this.turns = deps.turns

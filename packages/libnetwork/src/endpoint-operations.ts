@@ -14,10 +14,11 @@ import {
 import type { Core } from './core.ts'
 import { createEndpointElsewhere, deleteEndpointElsewhere } from './elsewhere.ts'
 import { BusyError, EndpointJoinedError, InvalidRequestError } from './errors.ts'
-import { settleGateway } from './gateway-network.ts'
+import { isGatewayEndpoint, settleGatewayAfter } from './gateway-network.ts'
 import { leaveLocked } from './join-operations.ts'
 import { routesOf } from './endpoint-routes.ts'
 import { checkAddress } from './ipam-answers.ts'
+import { giveBack } from './ipam-releases.ts'
 import { releasePorts, takePorts } from './port-operations.ts'
 import type { CreateEndpointRequest } from './requests.ts'
 import { publicationKey, type EndpointEntry, type NetworkEntry } from './state.ts'
@@ -64,6 +65,12 @@ export async function prepareEndpoint(
     findEndpoint: (id) => findOn(core, network, id),
   })
 
+  const isWithoutIpv6 = driver.isWithoutIpv6?.(options) ?? false
+  if (isWithoutIpv6 && request.address6 !== undefined) {
+    const problem = `expected none where the settings of the interface put IPv6 off, got ${request.address6}`
+    throw new InvalidRequestError('endpoint', 'address6', problem)
+  }
+
   await using rollback = new Rollback()
   const entry: EndpointEntry = {
     record: {
@@ -87,7 +94,8 @@ export async function prepareEndpoint(
   })
 
   const address = await takeAddress(network, network.record.ipv4, request.address, entry, rollback, call)
-  const address6 = await takeAddress(network, network.record.ipv6, request.address6, entry, rollback, call)
+  const { ipv6 } = isWithoutIpv6 ? { ipv6: undefined } : network.record
+  const address6 = await takeAddress(network, ipv6, request.address6, entry, rollback, call)
   const { effects } = driver
   // A driver that makes the link chooses, or has it keep the one that it has.
   const ownMacAddress = effects === undefined ? macAddressFor(address) : ''
@@ -123,7 +131,9 @@ export async function deleteEndpoint(
     checkSandbox(core, sandbox)
     await leaveLocked(core, entry)
     await forgetEndpoint(core, entry)
-    await settleGateway(core, sandbox)
+    // It goes with its network, and no sandbox is to get it back while that does.
+    const { phase } = core.state.getNetwork(entry.record.networkId).record
+    if (phase !== 'deleting' || !isGatewayEndpoint(entry, sandbox)) await settleGatewayAfter(core, sandbox)
   } else {
     await forgetEndpoint(core, entry)
   }
@@ -144,7 +154,9 @@ export async function discardEndpoint(core: Core, entry: EndpointEntry): Promise
     core.state.removeEndpoint(entry)
   })
   for (const { poolId, address } of heldAddresses(network.record, entry.record)) {
-    steps.defer(`address ${address}`, () => network.ipam.releaseAddress(poolId, address))
+    steps.defer(`address ${address}`, () =>
+      giveBack(core, { endpointId: entry.record.id, address }, () => network.ipam.releaseAddress(poolId, address)),
+    )
   }
   steps.defer('driver', () => deleteEndpointElsewhere(core, network.record, entry.record))
   steps.defer('ports', () => releasePorts(core, entry))
@@ -182,7 +194,7 @@ export async function letEndpointGo(core: Core, entry: EndpointEntry): Promise<v
   entry.record = { ...record, phase: 'deleting' }
   await releasePorts(core, entry)
   if (isRecorded) await deleteEndpointElsewhere(core, network.record, record)
-  for (const member of ['address', 'address6'] as const) await releaseAddress(network, entry, member)
+  for (const member of ['address', 'address6'] as const) await releaseAddress(core, network, entry, member)
   if (isRecorded) await core.records.forget({ endpoints: [entry] })
   core.state.removeEndpoint(entry)
   core.logger.debug({ endpointId: record.id }, 'endpoint deleted')
@@ -190,6 +202,7 @@ export async function letEndpointGo(core: Core, entry: EndpointEntry): Promise<v
 
 /** Lets an address go, once: when the endpoint is deleted again, it may be another's. */
 async function releaseAddress(
+  core: Core,
   network: NetworkEntry,
   entry: EndpointEntry,
   member: 'address' | 'address6',
@@ -197,7 +210,7 @@ async function releaseAddress(
   const { [member]: _, ...without } = entry.record
   for (const { poolId, address } of heldAddresses(network.record, { [member]: entry.record[member] })) {
     try {
-      await network.ipam.releaseAddress(poolId, address)
+      await giveBack(core, { endpointId: entry.record.id, address }, () => network.ipam.releaseAddress(poolId, address))
     } catch (error) {
       if (mayBeDone(error)) entry.record = without
       throw error
@@ -208,9 +221,7 @@ async function releaseAddress(
 
 /** Whether what was asked for may have been done, though no answer that makes sense said so. */
 function mayBeDone(error: unknown): boolean {
-  return (
-    isNetError(error) && (isNetError(error, 'ERR_PLUGIN_REPLY') || ('outcome' in error && error.outcome === 'unknown'))
-  )
+  return isNetError(error) && 'outcome' in error && error.outcome === 'unknown'
 }
 
 /** Another endpoint of the network. */

@@ -1,11 +1,13 @@
 import type { FirewallEvent } from '@net/firewall'
 import type { HostEvent } from '@net/osl'
 import type { DriverUnavailable } from './driver-plugins.ts'
+import type { GatewayLost } from './gateway-network.ts'
 import type { ProxyLost, ProxyRestored } from './loopback/loopback-ports.ts'
 import type { RecoveryEvent } from './records/recovery-events.ts'
 
 /** Something that happened to what the controller keeps, without its doing. */
-export type Happening = FirewallEvent | HostEvent | RecoveryEvent | DriverUnavailable | ProxyLost | ProxyRestored
+export type Happening =
+  FirewallEvent | HostEvent | RecoveryEvent | DriverUnavailable | GatewayLost | ProxyLost | ProxyRestored
 
 /** Where an event stands among all of a controller. */
 export interface EventPlace {

@@ -1,7 +1,7 @@
-import { Rollback, type CallOptions } from '@net/types'
+import { parseCidr, Rollback, type CallOptions } from '@net/types'
 import type { Core } from './core.ts'
 import { effectsOf, settleGatewaysElsewhere } from './elsewhere.ts'
-import { forgetEndpoint, prepareEndpoint } from './endpoint-operations.ts'
+import { discardEndpoint, forgetEndpoint, prepareEndpoint } from './endpoint-operations.ts'
 import { endpointsOf, gatewaysOf, planOf } from './gateways.ts'
 import { joinLocked, leaveLocked } from './join-operations.ts'
 import { createNetwork } from './network-operations.ts'
@@ -46,21 +46,48 @@ export async function settleGateway(core: Core, sandbox: SandboxEntry, call?: Ca
   }
 }
 
+/** A sandbox that reaches the outside no more, since what an endpoint that left did for it nobody else could. */
+export interface GatewayLost {
+  readonly kind: 'gateway-lost'
+  readonly containerId: string
+  readonly error: Error
+}
+
+/** Tells of a sandbox whose way to the outside could not be passed on. */
+export function loseGateway(core: Core, { record: { id, containerId } }: SandboxEntry, error: unknown): void {
+  core.logger.error({ error, sandboxId: id }, 'way to the outside could not be passed on')
+  core.tell({ kind: 'gateway-lost', containerId, error: error instanceof Error ? error : new Error(String(error)) })
+}
+
+/** As {@link settleGateway}, after an endpoint left: it has, whatever becomes of the way to the outside. */
+export async function settleGatewayAfter(core: Core, sandbox: SandboxEntry): Promise<void> {
+  try {
+    await settleGateway(core, sandbox)
+  } catch (error) {
+    loseGateway(core, sandbox, error)
+  }
+}
+
 /** Whether a sandbox is on a network that needs another to reach the outside, and on none that reaches it. */
 function needsGateway(core: Core, sandbox: SandboxEntry): boolean {
   const others = endpointsOf(core, sandbox).filter((entry) => {
     const { internal } = core.state.getNetwork(entry.record.networkId).record
     return !internal && !isGatewayEndpoint(entry, sandbox)
   })
-  const isServed = others.some((entry) => {
-    const { ipv4, ipv6 } = gatewaysOf(core, entry, sandbox)
-    return ipv4 !== undefined || ipv6 !== undefined
-  })
   return (
-    !isServed &&
+    !others.some((entry) => leadsOut(core, entry, sandbox)) &&
     others.some((entry) => lacksGateway(core, entry)) &&
     !others.some((entry) => planOf(core, entry, sandbox).sandbox.needsNoGateway === true)
   )
+}
+
+/** Whether an endpoint offers a default route, or has one of its own among its routes. */
+function leadsOut(core: Core, entry: EndpointEntry, sandbox: SandboxEntry): boolean {
+  const { ipv4, ipv6 } = gatewaysOf(core, entry, sandbox)
+  if (ipv4 !== undefined || ipv6 !== undefined) return true
+  const { links, existing = [] } = planOf(core, entry, sandbox).sandbox
+  const routes = [...links, ...existing].flatMap((link) => link.routes)
+  return routes.some(({ destination }) => parseCidr(destination).prefixLength === 0)
 }
 
 function lacksGateway(core: Core, { record }: EndpointEntry): boolean {
@@ -72,7 +99,7 @@ async function addGateway(core: Core, sandbox: SandboxEntry, call?: CallOptions)
   const network = await gatewayNetwork(core, call)
   await using rollback = new Rollback()
   const entry = await prepareEndpoint(core, network, { name: nameFor(sandbox) }, call)
-  rollback.defer('create gateway endpoint', () => forgetEndpoint(core, entry))
+  rollback.defer('create gateway endpoint', () => discardEndpoint(core, entry))
   using _lock = await core.locks.lock(entry.record.id, call)
   await joinLocked(core, entry, sandbox, { priority: PRIORITY }, call)
   rollback.commit()

@@ -58,6 +58,7 @@ export type {
   RouteRequest,
 } from './requests.ts'
 export type { DriverUnavailable } from './driver-plugins.ts'
+export type { GatewayLost } from './gateway-network.ts'
 export type { PluginSearch } from './ipam-registry.ts'
 export type { ReloadOptions } from './reload.ts'
 export { Sandbox, type InterfaceStatistics } from './sandbox.ts'

@@ -6,7 +6,7 @@ import { ceaseGateway, effectsOf, joinElsewhere, keepLeaving, leaveElsewhere, NO
 import { discardEndpoint, isHeldByRecord, letEndpointGo, prepareEndpoint } from './endpoint-operations.ts'
 import { EndpointJoinedError, EndpointNotJoinedError, InvalidRequestError } from './errors.ts'
 import { holdEndpoints } from './endpoint-locks.ts'
-import { isGatewayEndpoint, settleGateway } from './gateway-network.ts'
+import { isGatewayEndpoint, loseGateway, settleGateway, settleGatewayAfter } from './gateway-network.ts'
 import { electGateways, endpointsOf, isAwaited, planOf, takeGateways } from './gateways.ts'
 import { putInPlace } from './in-place.ts'
 import { awaitKeys } from './keys/set-key.ts'
@@ -94,16 +94,20 @@ export async function deleteSandbox(core: Core, sandbox: SandboxEntry, call?: Ca
   for (const endpoint of endpoints) vanish(core, endpoint)
   if (isOthers(sandbox)) await sandbox.naming.release()
   await sandbox.naming.close()
-  const plans = endpoints.map((endpoint) => planOf(core, endpoint, sandbox))
+  // Those that are half deleted, by a try before this one, have left already.
+  const joined = endpoints.filter(({ record }) => record.phase !== 'deleting')
+  const planFor = new Map(joined.map((endpoint) => [endpoint, planOf(core, endpoint, sandbox)]))
+  const plans = [...planFor.values()]
   if (isOthers(sandbox)) for (const plan of plans) await core.executor.leave(sandbox.record.key, plan)
   await core.executor.deleteSandbox(sandbox.record.key, isOthers(sandbox) ? [] : plans)
   await core.loopback?.remove(plans.flatMap(({ firewall }) => firewall))
-  for (const [at, endpoint] of endpoints.entries()) {
+  for (const endpoint of endpoints) {
     const effects = effectsOf(core, endpoint)
-    if (effects !== undefined) await leaveWithSandbox(core, endpoint, { effects, plan: plans[at] })
+    if (effects !== undefined) await leaveWithSandbox(core, endpoint, { effects, plan: planFor.get(endpoint) })
+    // As long as it is not let go, deleting the sandbox again is to find it.
+    await letEndpointGo(core, endpoint)
     sandbox.endpoints.delete(endpoint.record.id)
     endpoint.record = { ...endpoint.record, sandboxId: undefined }
-    await letEndpointGo(core, endpoint)
   }
   core.state.removeSandbox(sandbox)
   core.logger.debug({ sandboxId: sandbox.record.id, containerId: sandbox.record.containerId }, 'sandbox deleted')
@@ -191,7 +195,8 @@ export async function join(
   using _endpointLock = await core.locks.lock(entry.record.id, call)
   await using rollback = new Rollback()
   await joinLocked(core, entry, sandbox, { priority, aliases }, call)
-  rollback.defer('join', () => leaveLocked(core, entry))
+  rollback.defer('gateway', () => settleGateway(core, sandbox))
+  rollback.defer('join', () => discardJoin(core, entry, sandbox))
   await settleGateway(core, sandbox, call)
   rollback.commit()
 }
@@ -266,7 +271,7 @@ export async function leave(
   }
   checkEndpoint(core, entry)
   await leaveLocked(core, entry)
-  await settleGateway(core, sandbox)
+  await settleGatewayAfter(core, sandbox)
 }
 
 /** As {@link leave}, for whoever holds the endpoint's lock. */
@@ -302,10 +307,65 @@ export async function leaveLocked(core: Core, entry: EndpointEntry): Promise<voi
     await electGateways(core, sandbox)
   } catch (error) {
     // The endpoint has left, whatever becomes of the others' routes.
-    core.logger.error({ error, sandboxId: sandbox.record.id }, 'default route could not be passed on')
+    loseGateway(core, sandbox, error)
   }
   await updateNaming(core, sandbox)
   core.logger.debug({ endpointId: entry.record.id, sandboxId: sandbox.record.id }, 'endpoint left')
+}
+
+/**
+ * Undoes {@link joinLocked} as far as that goes: every step is tried. A store that takes no writes learns of it with the
+ * next record of the endpoint.
+ */
+async function discardJoin(core: Core, entry: EndpointEntry, sandbox: SandboxEntry): Promise<void> {
+  const { record } = entry
+  const plan = planOf(core, entry, sandbox)
+  const effects = effectsOf(core, entry)
+  await using steps = new Rollback()
+  steps.defer('record', () => core.records.keep(recordsOf(core, sandbox, entry)))
+  steps.defer('default routes', async () => {
+    await electGateways(core, sandbox)
+    await updateNaming(core, sandbox)
+  })
+  steps.defer('place in the sandbox', () => {
+    entry.record = { ...record, ...NOT_JOINED }
+    entry.gatewayFor = []
+    sandbox.endpoints.delete(record.id)
+  })
+  steps.defer('ports of ::1', () => core.loopback?.remove(plan.firewall))
+  if (effects !== undefined) steps.defer('driver', () => leaveWithSandbox(core, entry, { effects, plan }))
+  steps.defer('interface', () => core.executor.leave(sandbox.record.key, plan))
+  steps.defer('names', () => {
+    vanish(core, entry)
+  })
+  if (effects !== undefined) steps.defer('record that it leaves', () => keepLeaving(core, entry))
+}
+
+/**
+ * Undoes {@link createSandbox}, and what came of it, as far as that goes: every step is tried. What a store that takes no
+ * writes still has of it is unmade when it is opened next.
+ */
+async function discardSandbox(core: Core, sandbox: SandboxEntry): Promise<void> {
+  const { id, key } = sandbox.record
+  using _lock = await core.locks.lock(id)
+  if (!core.state.sandboxes.has(id)) return
+  sandbox.record = { ...sandbox.record, phase: 'deleting' }
+  const endpoints = endpointsOf(core, sandbox)
+  await using steps = new Rollback()
+  steps.defer('record', () => core.records.forget({ sandboxes: [sandbox] }))
+  steps.defer('container', () => {
+    core.state.removeSandbox(sandbox)
+  })
+  steps.defer('namespace', () => core.executor.deleteSandbox(key, []))
+  steps.defer('names', () => sandbox.naming.close())
+  if (isOthers(sandbox)) steps.defer('names in the namespace', () => sandbox.naming.release())
+  for (const entry of endpoints) {
+    steps.defer(`endpoint ${entry.record.name}`, () => discardEndpoint(core, entry))
+    steps.defer(`join of ${entry.record.name}`, async () => {
+      using _endpointLock = await core.locks.lock(entry.record.id)
+      await discardJoin(core, entry, sandbox)
+    })
+  }
 }
 
 /** Endpoint, sandbox and join as one: all three, or nothing is left. */
@@ -324,7 +384,7 @@ export async function attach(
   const endpoint = await prepareEndpoint(core, network, request.endpoint, call)
   rollback.defer('create endpoint', () => discardEndpoint(core, endpoint))
   const sandbox = await createSandbox(core, request.sandbox, { ...call, attached: endpoint })
-  rollback.defer('create sandbox', () => deleteSandbox(core, sandbox))
+  rollback.defer('create sandbox', () => discardSandbox(core, sandbox))
   await join(core, endpoint, sandbox, { priority: 0 }, call)
   rollback.commit()
   return { endpoint, sandbox }

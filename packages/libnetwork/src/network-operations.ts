@@ -1,5 +1,4 @@
-import type { Subnet } from '@net/driverapi'
-import type { IpamDriver } from '@net/ipamapi'
+import type { Phase, Subnet } from '@net/driverapi'
 import { NameTable } from '@net/resolver'
 import { isNetError, randomId, Rollback, type CallOptions } from '@net/types'
 import { applyConfig, createConfig, refuseInUse } from './config-networks.ts'
@@ -7,6 +6,7 @@ import type { Core } from './core.ts'
 import { createNetworkElsewhere, deleteNetworkElsewhere } from './elsewhere.ts'
 import { ActiveEndpointsError, ScopeMismatchError } from './errors.ts'
 import { deleteEndpoint } from './endpoint-operations.ts'
+import { giveBack } from './ipam-releases.ts'
 import type { CreateNetworkRequest } from './requests.ts'
 import type { NetworkEntry } from './state.ts'
 import { poolsOf, subnetsOf, takeSubnets } from './subnets.ts'
@@ -74,7 +74,11 @@ export async function createNetwork(
   rollback.defer('keep network', () => core.records.forget({ networks: [entry] }))
   const { effects } = driver
   await core.records.keep({ networks: [entry] }, { ...call, phase: effects === undefined ? 'ready' : 'creating' })
-  if (effects !== undefined) await createNetworkElsewhere(core, entry, { effects, rollback }, call)
+  if (effects !== undefined) {
+    // What another program makes takes as long as it takes: everybody on the host waits for the choice.
+    await choosing[Symbol.asyncDispose]()
+    await createNetworkElsewhere(core, entry, { effects, rollback }, call)
+  }
   await core.executor.createNetwork(driver.planNetwork(entry.record), call)
   if (effects !== undefined) await core.records.keep({ networks: [entry] }, call)
 
@@ -88,27 +92,49 @@ export async function createNetwork(
   return entry
 }
 
-/** Unmakes a network with all that is on it: endpoints leave their sandboxes first. */
+/**
+ * Unmakes a network with all that is on it: endpoints leave their sandboxes first. It can be given up until it begins:
+ * half of a network is of use to nobody.
+ */
 export async function forceDeleteNetwork(core: Core, entry: NetworkEntry, call?: CallOptions): Promise<void> {
-  for (const id of [...entry.endpointsByName.values()]) {
-    const endpoint = core.state.endpoints.get(id)
-    if (endpoint !== undefined) await deleteEndpoint(core, endpoint, { force: true }, call)
+  const was = await refuseComers(core, entry, call)
+  try {
+    for (const id of [...entry.endpointsByName.values()]) {
+      const endpoint = core.state.endpoints.get(id)
+      if (endpoint !== undefined) await deleteEndpoint(core, endpoint, { force: true })
+    }
+  } catch (error) {
+    entry.record = { ...entry.record, phase: was }
+    throw error
   }
-  await deleteNetwork(core, entry, call)
+  await deleteNetwork(core, entry, { was })
+}
+
+/** Lets nobody come onto a network any more, gateway endpoints neither, and says in which phase it was. */
+async function refuseComers(core: Core, entry: NetworkEntry, call?: CallOptions): Promise<Phase> {
+  using _lock = await core.locks.lock(entry.record.id, call)
+  call?.signal?.throwIfAborted()
+  const { phase } = entry.record
+  if (core.state.networks.has(entry.record.id)) entry.record = { ...entry.record, phase: 'deleting' }
+  return phase
 }
 
 /** Unmakes a network that nobody is on. One that is gone already is no error. */
-export async function deleteNetwork(core: Core, entry: NetworkEntry, call?: CallOptions): Promise<void> {
+export async function deleteNetwork(
+  core: Core,
+  entry: NetworkEntry,
+  call?: CallOptions & { readonly was?: Phase },
+): Promise<void> {
   using _lock = await core.locks.lock(entry.record.id, call)
   if (!core.state.networks.has(entry.record.id)) return
-  if (entry.endpointsByName.size > 0) {
-    throw new ActiveEndpointsError(entry.record.name, [...entry.endpointsByName.keys()])
-  }
-  refuseInUse(core, entry)
-  // From here on nobody can come onto it.
-  const { phase } = entry.record
-  entry.record = { ...entry.record, phase: 'deleting' }
+  const phase = call?.was ?? entry.record.phase
   try {
+    if (entry.endpointsByName.size > 0) {
+      throw new ActiveEndpointsError(entry.record.name, [...entry.endpointsByName.keys()])
+    }
+    refuseInUse(core, entry)
+    // From here on nobody can come onto it.
+    entry.record = { ...entry.record, phase: 'deleting' }
     await core.records.keep({ networks: [entry] }, { phase: 'deleting' })
   } catch (error) {
     // Of one that is half deleted already, nothing comes back.
@@ -120,7 +146,7 @@ export async function deleteNetwork(core: Core, entry: NetworkEntry, call?: Call
   await deleteNetworkElsewhere(core, entry.record)
   // Nobody is on these subnets any more: from when their pools are let go, others may have them.
   entry.prefixes = []
-  for (const subnet of subnetsOf(entry.record)) await releasePool(entry.ipam, subnet)
+  for (const subnet of subnetsOf(entry.record)) await releasePool(core, entry, subnet)
   await core.records.forget({ networks: [entry] })
   core.hostNames?.remove(entry.names)
   core.state.removeNetwork(entry)
@@ -128,9 +154,9 @@ export async function deleteNetwork(core: Core, entry: NetworkEntry, call?: Call
 }
 
 /** Lets a pool go; one that an earlier try let go already is no error. */
-async function releasePool(ipam: IpamDriver, { poolId }: Subnet): Promise<void> {
+async function releasePool(core: Core, { record, ipam }: NetworkEntry, { poolId, pool }: Subnet): Promise<void> {
   try {
-    await ipam.releasePool(poolId)
+    await giveBack(core, { networkId: record.id, pool }, () => ipam.releasePool(poolId))
   } catch (error) {
     if (!isNetError(error, 'ERR_NO_SUCH_POOL')) throw error
   }

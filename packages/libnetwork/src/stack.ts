@@ -120,6 +120,7 @@ export async function openController(options: ControllerOptions = {}): Promise<C
       meters,
       naming: namingOf(naming, logger),
       hostNames,
+      tell: onEvent,
     }
     const core = new Core(parts)
     held.defer('answer names', async () => {

@@ -46,8 +46,8 @@ function refusal(problem: string): InvalidRequestError {
 }
 
 /**
- * Takes the subnets of a network. Until `choosing` is disposed, with the network's bridge in its place, no controller
- * of this host chooses another.
+ * Takes the subnets of a network. Until `choosing` is disposed, with the network's bridge in its place or a plugin asked
+ * to make one, no controller of this host chooses another.
  */
 export async function takeSubnets(
   core: Core,

@@ -223,6 +223,7 @@ describeKernel('an operation that is given up', () => {
     ['endpoint.delete', (call) => endpoint.delete({ force: true }, call)],
     ['sandbox.delete', (call) => sandbox.delete(call)],
     ['network.delete', (call) => net.getNetwork('empty').delete({}, call)],
+    ['network.delete by force', (call) => network.delete({ force: true }, call)],
   ]
 
   it.each(unmade)('%s changes nothing until it begins, and is carried through then', async (_, operation) => {

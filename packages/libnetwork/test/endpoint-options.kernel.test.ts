@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { inNamespaceAt } from '@net/netlink-ffi'
-import { describeKernel, enterFreshHost, ipIn } from '@net/netlink-ffi/testing'
+import { describeKernel, enterFreshHost, ipIn, nftRuleset } from '@net/netlink-ffi/testing'
 import { afterEach, beforeEach, expect, it } from 'vitest'
 import { openController, type Controller, type Network, type Sandbox } from '../src/index.ts'
 import { bothFamilies, plain, spoiledDriver } from './lab.ts'
@@ -47,6 +47,28 @@ describeKernel('kernel settings of an endpoint', () => {
 
     expect(ipIn(sandbox.key, '-6', 'addr', 'show', 'eth0')).toEqual([])
     expect(defaults(sandbox)).toEqual(['10.8.0.1'])
+  })
+
+  it('that put IPv6 off leave it without an IPv6 address everywhere, and it cannot be asked for', async () => {
+    const options = { [sysctls]: 'net.ipv6.conf.IFNAME.disable_ipv6=1' }
+    const { endpoint, sandbox } = await net.attach({
+      network,
+      endpoint: { name: 'e', options, ports: [{ containerPort: 80 }] },
+      sandbox: { containerId: 'c' },
+    })
+    const other = await net.attach({ network, endpoint: { name: 'other' }, sandbox: { containerId: 'other' } })
+
+    expect([endpoint.address, endpoint.address6, other.endpoint.address6]).toEqual([
+      '10.8.0.2/24',
+      undefined,
+      'fd08::2/64',
+    ])
+    expect(await other.sandbox.resolveName('e')).toEqual(['10.8.0.2'])
+    expect(readFileSync(sandbox.files.hosts, 'utf8')).not.toContain('fd08')
+    expect(JSON.stringify(nftRuleset())).not.toContain('"fd08::2"')
+    await expect(network.createEndpoint({ name: 'six', options, address6: 'fd08::9' })).rejects.toMatchObject({
+      code: 'ERR_INVALID_REQUEST',
+    })
   })
 
   it.each([

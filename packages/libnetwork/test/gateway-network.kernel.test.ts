@@ -1,15 +1,21 @@
 import { readFileSync } from 'node:fs'
-import type { NetworkDriver } from '@net/driverapi'
+import type { NetworkDriver, PlannedRoute } from '@net/driverapi'
 import { describeKernel, enterFreshHost, ipIn } from '@net/netlink-ffi/testing'
-import { afterEach, beforeEach, expect, it } from 'vitest'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { openController, type Controller, type Endpoint, type Network, type Sandbox } from '../src/index.ts'
 import { fetchFrom, plain, serve, spoiledDriver, StateFolder } from './lab.ts'
 
 await enterFreshHost()
 
-/** Networks that lead nowhere, as those of an overlay do. */
+/** Networks that lead nowhere, as those of an overlay do; or by a route of their own that is none of the gateways. */
+const routes: PlannedRoute[] = []
 const inland: NetworkDriver = {
-  ...spoiledDriver({ join: (plan) => ({ ...plan, sandbox: { ...plan.sandbox, gateways: {} } }) }),
+  ...spoiledDriver({
+    join: (plan) => {
+      const links = plan.sandbox.links.map((link) => ({ ...link, routes: [...link.routes, ...routes] }))
+      return { ...plan, sandbox: { ...plan.sandbox, links, gateways: {} } }
+    },
+  }),
   type: 'inland',
   needsGatewayNetwork: true,
 }
@@ -27,6 +33,7 @@ beforeEach(async () => {
   network = await (await open()).createNetwork({ name: 'inland', driver: 'inland' })
 })
 afterEach(async () => {
+  routes.length = 0
   await net.close()
   await folder.expectNothingLeft({ drivers: [inland] })
 })
@@ -116,6 +123,18 @@ describeKernel('a sandbox whose networks lead nowhere', () => {
     expect(made.endpoints()).toEqual([])
   })
 
+  it('has no place on it where its network has a default route of its own among its routes', async () => {
+    const hop = plain(network.ipv4?.pool).replace(/0$/, '9')
+    routes.push({ destination: '0.0.0.0/0', gateway: hop })
+    const { sandbox, endpoint } = await attach('web')
+
+    expect(networksOf(sandbox)).toEqual(['inland'])
+    expect(hopOf(sandbox)).toBe(hop)
+    expect((await net.describe()).differences).toEqual([])
+    await endpoint.leave(sandbox)
+    expect(net.findNetwork('net_gateway')).toBeUndefined()
+  })
+
   it('has it after a restart', async () => {
     await attach('web')
     const before = (await net.describe()).host
@@ -134,6 +153,63 @@ describeKernel('a sandbox whose networks lead nowhere', () => {
     await expect(attach('web')).rejects.toMatchObject({ code: 'ERR_NO_ADDRESS_AVAILABLE' })
 
     expect([net.sandboxes(), network.endpoints()]).toEqual([[], []])
+    expect((await net.describe()).differences).toEqual([])
+  })
+
+  describe('and cannot be given it', () => {
+    let sandbox: Sandbox
+    let other: Network
+    let endpoint: Endpoint
+
+    /** A sandbox on two networks, of which only the one leads out; on the gateway network there is no place. */
+    beforeEach(async () => {
+      const full = await net.createNetwork({ name: 'net_gateway', ipam: { pools: [{ pool: '10.9.0.0/30' }] } })
+      await full.createEndpoint({ name: 'last' })
+      other = await net.createNetwork({ name: 'other' })
+      sandbox = await net.createSandbox({ containerId: 'web' })
+      endpoint = await other.createEndpoint({ name: 'web' })
+      await endpoint.join(sandbox)
+      await (await network.createEndpoint({ name: 'web' })).join(sandbox)
+    })
+
+    const told = async (): Promise<object> => {
+      for await (const event of net.events({ after: 0 })) if (event.kind === 'gateway-lost') return event
+      return {}
+    }
+
+    it('is left all the same, and an event says that it reaches the outside no more', async () => {
+      await endpoint.leave(sandbox)
+
+      expect(endpoint.sandboxId).toBeUndefined()
+      expect(networksOf(sandbox)).toEqual(['inland'])
+      expect(await told()).toMatchObject({ containerId: 'web', error: { code: 'ERR_NO_ADDRESS_AVAILABLE' } })
+      expect((await net.describe()).differences).toEqual([])
+    })
+
+    it('loses an endpoint, or a network with all endpoints, by force', async () => {
+      await endpoint.delete({ force: true })
+      await (await other.createEndpoint({ name: 'web' })).join(sandbox)
+      await other.createEndpoint({ name: 'idle' })
+
+      await other.delete({ force: true })
+      expect(net.networks().map(({ name }) => name)).toEqual(['inland', 'net_gateway'])
+      expect(networksOf(sandbox)).toEqual(['inland'])
+      expect(await told()).toMatchObject({ containerId: 'web' })
+    })
+  })
+
+  it('loses it when the gateway network is deleted by force, and gets another with its next network', async () => {
+    const { sandbox } = await attach('web')
+    await attach('other')
+
+    await net.getNetwork('net_gateway').delete({ force: true })
+    expect(net.findNetwork('net_gateway')).toBeUndefined()
+    expect(networksOf(sandbox)).toEqual(['inland'])
+    expect(hopOf(sandbox)).toBeUndefined()
+
+    const second = await net.createNetwork({ name: 'inland2', driver: 'inland' })
+    await (await second.createEndpoint({ name: 'web' })).join(sandbox)
+    expect(networksOf(sandbox)).toEqual(['inland', 'inland2', 'net_gateway'])
     expect((await net.describe()).differences).toEqual([])
   })
 })

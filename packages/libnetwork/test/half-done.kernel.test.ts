@@ -195,6 +195,19 @@ describeKernel('what was half deleted', () => {
     expect((await net.getNetwork('blue').createEndpoint({ name: 'again' })).address).toBe('172.17.0.2/16')
   })
 
+  it('with a sandbox is found when the sandbox is deleted again', async () => {
+    const network = await makeNetwork()
+    const sandbox = await net.createSandbox({ containerId: 'c', dns: false })
+    for (const name of ['a', 'b']) await (await network.createEndpoint({ name })).join(sandbox)
+    own.fault = (method) => (method === 'releaseAddress' ? 'before' : undefined)
+    await expect(sandbox.delete()).rejects.toThrow('refused')
+    own.fault = () => undefined
+
+    await sandbox.delete()
+    expect([net.sandboxes(), net.endpoints()]).toEqual([[], []])
+    expect((await network.createEndpoint({ name: 'again' })).address).toBe('172.17.0.2/16')
+  })
+
   it.each(['before', 'after'] as const)(
     'of a network whose manager fails %s letting its pool go is told of, and tried again at each opening',
     async (moment) => {

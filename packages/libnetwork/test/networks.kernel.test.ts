@@ -1,6 +1,9 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { EventEmitter, once } from 'node:events'
 import { join } from 'node:path'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { tmpdir } from 'node:os'
+import type { NetworkDriver } from '@net/driverapi'
 import { defaultIpam } from '@net/ipam'
 import type { IpamDriver, Pool } from '@net/ipamapi'
 import { RouteSocket } from '@net/netlink-ffi'
@@ -102,6 +105,33 @@ describeKernel('a network', () => {
     expect(traces()).toEqual(before)
     expect(net.findNetwork('network1')).toBeUndefined()
     expect((await net.createNetwork({ name: 'network1', ...pool('10.7.0.0/24') })).ipv4?.pool).toBe('10.7.0.0/24')
+  })
+
+  it('lets others choose their pools while a driver takes its time', async () => {
+    await net.close()
+    const asked = new EventEmitter()
+    const none = (): Promise<never> => Promise.reject(new Error('not asked for'))
+    const slow: NetworkDriver = {
+      ...spoiledDriver({}),
+      type: 'slow',
+      effects: {
+        createNetwork: async () => {
+          await once(asked, 'made')
+        },
+        deleteNetwork: () => Promise.resolve(),
+        ...{ createEndpoint: none, deleteEndpoint: none, join: none, leave: none },
+        ...{ becomeGateway: none, ceaseGateway: none, endpointInfo: none },
+      },
+    }
+    net = await openController({ drivers: [slow] })
+    const beginning = net.createNetwork({ name: 'slow', driver: 'slow' })
+    while (net.findNetwork('slow')?.ipv4 === undefined) await sleep(1)
+
+    await using other = await openController()
+    const pools = [net, other].map(async (one) => (await one.createNetwork({ name: 'quick' })).ipv4?.pool)
+    expect(new Set(await Promise.all(pools)).size).toBe(2)
+    asked.emit('made')
+    await beginning
   })
 
   it('is not deleted while endpoints are on it, which are named', async () => {

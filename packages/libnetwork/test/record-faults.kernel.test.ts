@@ -1,18 +1,20 @@
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { memoryStore, type Store } from '@net/datastore'
+import type { NetworkDriver } from '@net/driverapi'
 import { describeKernel, enterFreshHost } from '@net/netlink-ffi/testing'
 import { afterEach, beforeEach, expect, it, vi } from 'vitest'
 import { openController, type Attachment, type Controller, type Network } from '../src/index.ts'
-import { traces, type Traces } from './lab.ts'
+import { spoiledDriver, traces, type Traces } from './lab.ts'
 
 await enterFreshHost()
 
-/** A store whose nth write from now on fails, as on a full disk; those after it do not. */
+/** A store whose nth write from now on fails, as on a full disk; those after it do not, or all of them do. */
 class FaultyStore {
   readonly store: Store
   #left = Infinity
+  #isLasting = false
   /** Writes since it was told which is to fail. */
   count = 0
 
@@ -24,7 +26,8 @@ class FaultyStore {
         if (name !== 'transaction' && name !== 'put') return member.bind(target) as unknown
         return (...args: unknown[]): unknown => {
           this.count++
-          if (--this.#left === 0) return Promise.reject(new Error('no space left'))
+          if (--this.#left === 0 || (this.#isLasting && this.#left < 0))
+            return Promise.reject(new Error('no space left'))
           return (member as (...all: unknown[]) => unknown).apply(target, args)
         }
       },
@@ -36,8 +39,14 @@ class FaultyStore {
     this.count = 0
   }
 
+  failFrom(nth: number): void {
+    this.failAt(nth)
+    this.#isLasting = true
+  }
+
   heal(): void {
     this.#left = Infinity
+    this.#isLasting = false
   }
 }
 
@@ -48,8 +57,16 @@ let net: Controller
 let network: Network
 let before: Traces
 
-const options = (): { stores: { local: Store }; runtimeDirectory: string } => ({
+/** Whose networks lead nowhere. */
+const inland: NetworkDriver = {
+  ...spoiledDriver({ join: (plan) => ({ ...plan, sandbox: { ...plan.sandbox, gateways: {} } }) }),
+  type: 'inland',
+  needsGatewayNetwork: true,
+}
+
+const options = (): { stores: { local: Store }; runtimeDirectory: string; drivers: NetworkDriver[] } => ({
   stores: { local: faulty.store },
+  drivers: [inland],
   runtimeDirectory: join(folder, 'run'),
 })
 
@@ -70,16 +87,21 @@ afterEach(async () => {
   rmSync(folder, { recursive: true })
 })
 
-/** What there is: as the controller says, as the store says, and as the kernel says. */
-async function everything(): Promise<unknown> {
-  const { entries } = await sound.list('')
+/** What there is: as the controller says, and as the kernel says. */
+function everythingAlive(): object {
   return {
+    namespaces: readdirSync(join(folder, 'run', net.id)).filter((name) => /^[0-9a-f]{12}(\.files)?$/.test(name)),
     networks: net.networks().map(({ name }) => name),
     sandboxes: net.sandboxes().map((sandbox) => [sandbox.containerId, sandbox.endpoints().map(({ name }) => name)]),
     endpoints: net.networks().flatMap((one) => one.endpoints().map((it) => [it.name, it.interfaceName, it.ports()])),
-    records: entries.map(({ key, value }) => [key, new TextDecoder().decode(value)]),
     ...traces(),
   }
+}
+
+/** As {@link everythingAlive}, and as the store says. */
+async function everything(): Promise<object> {
+  const { entries } = await sound.list('')
+  return { ...everythingAlive(), records: entries.map(({ key, value }) => [key, new TextDecoder().decode(value)]) }
 }
 
 /** Does something with each of its writes failing in turn, until none of them does; then it is done. */
@@ -98,6 +120,28 @@ async function withEachWriteFailing(work: () => Promise<unknown>): Promise<numbe
         expect(await everything()).toEqual(as)
       })
     }
+  }
+}
+
+/** Does something with a store that takes no more writes from each of its own on in turn; then, with a sound one. */
+async function withNoMoreWrites<T>(work: () => Promise<T>): Promise<T> {
+  const as = everythingAlive()
+  for (let nth = 1; ; nth++) {
+    faulty.failFrom(nth)
+    let done: T
+    try {
+      done = await work()
+    } catch (error) {
+      expect(error).toMatchObject({ message: 'no space left' })
+      await vi.waitFor(() => {
+        expect(everythingAlive()).toEqual(as)
+      })
+      continue
+    } finally {
+      faulty.heal()
+    }
+    expect(faulty.count).toBeLessThan(nth)
+    return done
   }
 }
 
@@ -152,5 +196,46 @@ describeKernel('an operation whose record cannot be written', () => {
     const { sandbox } = await attach()
 
     expect(await withEachWriteFailing(() => sandbox.delete())).toBe(1)
+  })
+})
+
+describeKernel('an operation during which the store begins to take no more writes', () => {
+  const sandbox = { containerId: 'web', dns: false } as const
+
+  afterEach(async () => {
+    faulty.heal()
+    await net.close()
+    // What could not be forgotten is unmade at the next opening.
+    net = await openController({ ...options(), onClose: 'delete' })
+    expect([net.networks(), net.sandboxes()]).toEqual([[], []])
+  })
+
+  it('attaches nothing, and attaches it when asked again', async () => {
+    const { endpoint } = await withNoMoreWrites(() =>
+      net.attach({ network, endpoint: { name: 'web', ports: [{ containerPort: 80 }] }, sandbox }),
+    )
+
+    expect(endpoint.sandboxId).toBe(net.getSandbox('web').id)
+    expect((await net.describe()).differences).toEqual([])
+  })
+
+  it('attaches nothing by way of the gateway network', async () => {
+    const inland = await net.createNetwork({ name: 'inland', driver: 'inland' })
+    await net.createNetwork({ name: 'net_gateway' })
+    const attached = await withNoMoreWrites(() => net.attach({ network: inland, endpoint: { name: 'web' }, sandbox }))
+
+    expect(attached.sandbox.endpoints()).toHaveLength(2)
+    expect((await net.describe()).differences).toEqual([])
+  })
+
+  it('joins nothing, and joins it when asked again', async () => {
+    const inland = await net.createNetwork({ name: 'inland', driver: 'inland' })
+    await net.createNetwork({ name: 'net_gateway' })
+    const endpoint = await inland.createEndpoint({ name: 'web' })
+    const made = await net.createSandbox(sandbox)
+    await withNoMoreWrites(() => endpoint.join(made))
+
+    expect(made.endpoints()).toHaveLength(2)
+    expect((await net.describe()).differences).toEqual([])
   })
 })

@@ -141,6 +141,22 @@ describeKernel('an address manager that is a plugin', () => {
     await plugin.close()
   })
 
+  it('is gone, and keeps nobody from deleting what it gave', async () => {
+    await startPlugin()
+    const network = await net.createNetwork({ name: 'one', ipam: { driver: 'far' } })
+    const { sandbox } = await net.attach({ network, endpoint: { name: 'web' }, sandbox: { containerId: 'web' } })
+    for (const name of ['joined', 'idle']) await network.createEndpoint({ name })
+    await network.getEndpoint('joined').join(await net.createSandbox({ containerId: 'joined' }))
+    await plugin.close()
+
+    await sandbox.delete()
+    expect(network.endpoints().map(({ name }) => name)).toEqual(['joined', 'idle'])
+    await network.delete({ force: true })
+    expect([net.networks(), net.endpoints()]).toEqual([[], []])
+    expect(net.getSandbox('joined').endpoints()).toEqual([])
+    await net.createNetwork({ name: 'one' })
+  })
+
   it('is said not to be there at once, and is found later', async () => {
     const create = () => net.createNetwork({ name: 'one', ipam: { driver: 'far' } })
     await expect(create()).rejects.toMatchObject({ code: 'ERR_NO_SUCH_IPAM_DRIVER', kind: 'not-found' })
