@@ -16,14 +16,15 @@ export function planOf(core: Core, entry: EndpointEntry, sandbox: SandboxEntry):
 }
 
 /** Next hops of the default routes of every family that an endpoint offers. Its ports, which may be many, do not matter. */
-export function gatewaysOf(
-  core: Core,
-  { record }: EndpointEntry,
-  sandbox: SandboxEntry,
-): JoinPlan['sandbox']['gateways'] {
+export function gatewaysOf(core: Core, entry: EndpointEntry, sandbox: SandboxEntry): JoinPlan['sandbox']['gateways'] {
+  return insideOf(core, entry, sandbox).gateways
+}
+
+/** What an endpoint would have in a sandbox if it served every default route that it offers. */
+function insideOf(core: Core, { record }: EndpointEntry, sandbox: SandboxEntry): JoinPlan['sandbox'] {
   const network = core.state.getNetwork(record.networkId)
   const silent = { ...record, ports: [] }
-  return core.drivers.get(network.record.driver).planEndpoint(network.record, silent, sandbox.record).sandbox.gateways
+  return core.drivers.get(network.record.driver).planEndpoint(network.record, silent, sandbox.record).sandbox
 }
 
 /** The endpoints joined to a sandbox, those first that are to serve its default routes. */
@@ -65,11 +66,12 @@ async function addGateways(
   sandbox: SandboxEntry,
   { entry, families }: { readonly entry: EndpointEntry; readonly families: readonly AddressFamily[] },
 ): Promise<void> {
-  const { ipv4, ipv6 } = gatewaysOf(core, entry, sandbox)
-  await core.executor.addGateways(sandbox.record.key, {
-    ipv4: families.includes(4) ? ipv4 : undefined,
-    ipv6: families.includes(6) ? ipv6 : undefined,
-  })
+  const inside = insideOf(core, entry, sandbox)
+  const gateways = {
+    ipv4: families.includes(4) ? inside.gateways.ipv4 : undefined,
+    ipv6: families.includes(6) ? inside.gateways.ipv6 : undefined,
+  }
+  await core.executor.addGateways(sandbox.record.key, { ...inside, gateways })
 }
 
 /**

@@ -91,7 +91,7 @@ export {
 } from './rtnetlink/link.ts'
 export { deleteNeighbour, setNeighbour, type Neighbour } from './rtnetlink/neighbour.ts'
 export { RouteSocket } from './rtnetlink/route-socket.ts'
-export { addRoute, deleteRoute, isOnLink, replaceRoute, type Route } from './rtnetlink/route.ts'
+export { addRoute, deleteRoute, isOnLink, prependRoute, replaceRoute, type Route } from './rtnetlink/route.ts'
 export { listBoundSockets, listBoundSocketsOffLoop, type BoundSocket } from './sock-diag.ts'
 export { AnsweringSocket, type DatagramOrigin } from './sockets/answering-socket.ts'
 export { DatagramBatch } from './sockets/datagram-batch.ts'

@@ -18,6 +18,27 @@ export class InterfaceExistsError extends NetError<'ERR_INTERFACE_EXISTS'> {
   }
 }
 
+/** An address that an interface is to have is on another interface of the sandbox. */
+export class AddressConflictError extends NetError<'ERR_ADDRESS_CONFLICT'> {
+  constructor(address: string, link: string, key: string) {
+    super(`address ${address} is taken in sandbox ${key}: ${link} has it`, {
+      code: 'ERR_ADDRESS_CONFLICT',
+      kind: 'forbidden',
+    })
+  }
+}
+
+/** A route of an interface leads where the sandbox has a route to already, its own or that of another interface. */
+export class RouteExistsError extends NetError<'ERR_ROUTE_EXISTS'> {
+  constructor(destination: string, name: string, cause: unknown) {
+    super(`route to ${destination} by ${name} cannot be made: the sandbox has one`, {
+      code: 'ERR_ROUTE_EXISTS',
+      kind: 'forbidden',
+      cause,
+    })
+  }
+}
+
 /** A link has one group, and a bridge of somebody else's has one of his. */
 export class BridgeGroupedError extends NetError<'ERR_BRIDGE_GROUPED'> {
   constructor(bridge: string, group: number) {

@@ -10,19 +10,22 @@ import {
 import { ConntrackSocket, isOnLink, RouteSocket, type Link, type LinkStatistics } from '@net/netlink-ffi'
 import { Rollback, silentLogger, Turns, type CallOptions, type Logger } from '@net/types'
 import { adoptSandboxNamespace } from './adopt-namespace.ts'
+import { refuseConflicts } from './address-conflicts.ts'
 import { Announcer } from './announcer.ts'
 import { Bridges } from './bridges.ts'
 import type { DriftAnswer, DriftEvent } from './drift/drift-event.ts'
 import { DriftWatch } from './drift/drift-watch.ts'
+import { LinkNotFoundError } from './errors.ts'
 import { ExistingLinks } from './existing-links.ts'
 import { Forwarding, type ForwardingMemory } from './forwarding.ts'
 import { compare, type Difference } from './inspect/compare.ts'
 import type { HostReport } from './inspect/host-report.ts'
 import { readHost, type Wanted } from './inspect/read-host.ts'
-import { defaultRoutes, Interfaces } from './interfaces.ts'
+import { Interfaces } from './interfaces.ts'
 import { NeighbourTable, type NeighboursEvent } from './neighbour-table.ts'
 import { Reaper } from './reaper.ts'
 import { createSandboxNamespace, deleteSandboxNamespace, inSandbox } from './sandbox-namespace.ts'
+import { gatewaysBy, restoreDefaultRoutes } from './sandbox-routes.ts'
 import type { Program } from './spawn/messages.ts'
 import type { SandboxProcess } from './spawn/sandbox-process.ts'
 import { Spawner, type StartOptions } from './spawner.ts'
@@ -68,8 +71,6 @@ interface SortedLinks {
 /** Something that happened to the host without our doing. */
 export type HostEvent = DriftEvent | NeighboursEvent
 
-type Gateways = JoinPlan['sandbox']['gateways']
-
 /** What an executor speaks to the kernel through. */
 interface Sockets {
   readonly routes: RouteSocket
@@ -98,6 +99,8 @@ export class Executor {
   readonly #forwarding: Forwarding
   readonly #flows: StaleFlows
   readonly #announcer: Announcer
+  /** Sandboxes that have nothing yet with which a plan could be in conflict. */
+  readonly #empty = new Set<string>()
   /** Absent where it is off. */
   readonly #drift: DriftWatch | undefined
   readonly #watchDrift: (answer: Exclude<DriftAnswer, 'off'>) => DriftWatch
@@ -223,7 +226,7 @@ export class Executor {
     await watch.repair([...known.values()], this.#turns)
     if (watch !== this.#drift) watch.close()
     for (const { key, plan } of joins) {
-      for (const link of plan.sandbox.existing ?? []) this.#restoreExisting(key, link, plan.sandbox.gateways)
+      for (const link of plan.sandbox.existing ?? []) this.#restoreExisting(key, link, plan.sandbox)
     }
     if (keepStrangers || strangers.length === 0) return
     this.#logger.warn({ links: strangers.map(({ name }) => name) }, 'links that no record wants are deleted')
@@ -234,6 +237,7 @@ export class Executor {
   async createSandbox(key: string, call?: CallOptions): Promise<void> {
     await this.#turns.take(call)
     createSandboxNamespace(key, this.#logger)
+    this.#empty.add(key)
   }
 
   /**
@@ -254,6 +258,8 @@ export class Executor {
     await this.#turns.take()
     for (const plan of plans) this.#drift?.removeJoin(plan)
     this.#drift?.removeSandbox(key)
+    this.#announcer.forget(key)
+    this.#empty.delete(key)
     const facts = plans.flatMap(({ firewall }) => firewall)
     if (facts.length > 0) await this.#firewall.change({ remove: facts })
     const links = this.#ownLinks(plans.flatMap(hostNamesOf))
@@ -268,6 +274,7 @@ export class Executor {
    * Gives the sandbox at `key` what `plan` wants, or leaves nothing behind.
    *
    * @throws SandboxNotFoundError (`ERR_SANDBOX_NOT_FOUND`), InterfaceExistsError (`ERR_INTERFACE_EXISTS`),
+   *   AddressConflictError (`ERR_ADDRESS_CONFLICT`), RouteExistsError (`ERR_ROUTE_EXISTS`),
    *   BridgeFullError (`ERR_BRIDGE_FULL`), LinkNotFoundError (`ERR_LINK_NOT_FOUND`), LinkInUseError
    *   (`ERR_LINK_IN_USE`), and what the firewall throws
    */
@@ -275,6 +282,7 @@ export class Executor {
     await using rollback = new Rollback()
 
     await this.#flows.whenEnded(plan.sandbox.links)
+    if (!this.#empty.delete(key)) await refuseConflicts(key, plan.sandbox, { ...call, logger: this.#logger })
     const indexes: number[] = []
     for (const link of plan.sandbox.links) {
       await this.#turns.take(call)
@@ -283,13 +291,15 @@ export class Executor {
       indexes.push(near.index)
 
       await this.#turns.take(call)
-      this.#interfaces.configure(key, link, plan.sandbox.gateways)
+      const index = this.#interfaces.configure(key, link, gatewaysBy(link.name, plan.sandbox))
       // Last: a port of a bridge whose far end is up forwards at once, without waiting for its carrier.
       this.#interfaces.setUp(near, link.create)
-      this.#announcer.announce(key, link)
+      this.#announcer.announce(key, index, link)
+      rollback.defer('announce', () => {
+        this.#announcer.forget(key, link.name)
+      })
     }
-    const { existing, gateways } = plan.sandbox
-    if (existing !== undefined) await this.#takeExisting(key, { existing, gateways }, rollback, call)
+    await this.#takeExisting(key, plan.sandbox, rollback, call)
     await this.#addFacts(plan.firewall, rollback, call)
 
     rollback.commit()
@@ -306,6 +316,7 @@ export class Executor {
   async leave(key: string, plan: JoinPlan): Promise<void> {
     await this.#turns.take()
     this.#drift?.removeJoin(plan)
+    for (const { name } of plan.sandbox.links) this.#announcer.forget(key, name)
     if (plan.firewall.length > 0) await this.#firewall.change({ remove: plan.firewall })
     if (plan.sandbox.existing !== undefined) {
       for (const link of plan.sandbox.existing) this.#existing.giveBack(key, link)
@@ -335,12 +346,22 @@ export class Executor {
     return inside.listStatistics()
   }
 
-  /** Gives the sandbox at `key` default routes, in the place of those it has. @throws `ERR_SANDBOX_NOT_FOUND` */
-  async addGateways(key: string, gateways: JoinPlan['sandbox']['gateways']): Promise<void> {
+  /**
+   * Gives the sandbox at `key` the default routes of a plan, by links of it that are there, before those it has.
+   *
+   * @throws `ERR_SANDBOX_NOT_FOUND`, LinkNotFoundError (`ERR_LINK_NOT_FOUND`)
+   */
+  async addGateways(key: string, plan: JoinPlan['sandbox']): Promise<void> {
     await this.#turns.take()
     using inside = inSandbox(key, () => RouteSocket.open({ logger: this.#logger }))
-    inside.apply(...defaultRoutes(gateways))
-    this.#drift?.addGateways(key, gateways)
+    for (const { name } of [...plan.links, ...(plan.existing ?? [])]) {
+      const gateways = gatewaysBy(name, plan)
+      if (gateways.ipv4 === undefined && gateways.ipv6 === undefined) continue
+      const link = inside.findLink(name)
+      if (link === undefined) throw new LinkNotFoundError(name, undefined)
+      restoreDefaultRoutes(inside, link.index, gateways)
+    }
+    this.#drift?.addGateways(key, plan)
   }
 
   /**
@@ -414,26 +435,23 @@ export class Executor {
     this.#routes.close()
   }
 
-  async #takeExisting(
-    key: string,
-    { existing, gateways }: { readonly existing: readonly ExistingLink[]; readonly gateways: Gateways },
-    rollback: Rollback,
-    call?: CallOptions,
-  ): Promise<void> {
+  async #takeExisting(key: string, plan: JoinPlan['sandbox'], rollback: Rollback, call?: CallOptions): Promise<void> {
+    const { existing } = plan
+    if (existing === undefined) return
     await this.#flows.whenEnded(existing)
     for (const link of existing) {
       await this.#turns.take(call)
-      this.#existing.take(key, link, gateways)
+      this.#existing.take(key, link, gatewaysBy(link.name, plan))
       rollback.defer(`move ${link.hostName}`, () => {
         this.#existing.giveBack(key, link)
       })
     }
   }
 
-  #restoreExisting(key: string, link: ExistingLink, gateways: Gateways): void {
+  #restoreExisting(key: string, link: ExistingLink, plan: JoinPlan['sandbox']): void {
     const event = { kind: 'drift', what: 'interface-deleted', subject: link.name, sandbox: key } as const
     try {
-      const found = this.#existing.restore(key, link, gateways)
+      const found = this.#existing.restore(key, link, gatewaysBy(link.name, plan))
       // Its maker alone can make it again.
       if (found === 'missing') this.#tell({ ...event, detail: link.hostName, outcome: 'lost' })
     } catch (error) {

@@ -13,8 +13,9 @@ import {
 import type { Logger } from '@net/types'
 import { InterfaceExistsError, LinkInUseError, LinkNotFoundError } from './errors.ts'
 import { explainRefusal } from './explain.ts'
-import { defaultRoutes, missingAddresses } from './interfaces.ts'
+import { missingAddresses } from './interfaces.ts'
 import { inSandbox, inSandboxIfThere, openSandboxNamespace } from './sandbox-namespace.ts'
+import { defaultRoutes, explainRoutes, restoreDefaultRoutes } from './sandbox-routes.ts'
 import { writeSysctls } from './sysctl.ts'
 
 type Gateways = JoinPlan['sandbox']['gateways']
@@ -39,7 +40,7 @@ export class ExistingLinks {
    * Moves a link into the sandbox at `key` and gives it what it is to have, or leaves it on the host.
    *
    * @throws LinkNotFoundError (`ERR_LINK_NOT_FOUND`), LinkInUseError (`ERR_LINK_IN_USE`), InterfaceExistsError
-   *   (`ERR_INTERFACE_EXISTS`), SandboxNotFoundError (`ERR_SANDBOX_NOT_FOUND`)
+   *   (`ERR_INTERFACE_EXISTS`), RouteExistsError (`ERR_ROUTE_EXISTS`), SandboxNotFoundError (`ERR_SANDBOX_NOT_FOUND`)
    */
   take(key: string, link: ExistingLink, gateways: Gateways): void {
     const found = this.#routes.findLink(link.hostName)
@@ -107,15 +108,19 @@ export class ExistingLinks {
       return RouteSocket.open({ logger: this.#logger })
     })
     const { index, macAddress } = inside.getLink(link.name)
-    inside.apply(
-      ...(link.macAddress === undefined || link.macAddress === macAddress
-        ? []
-        : [setLink(index, { macAddress: link.macAddress })]),
-      setLink(index, { up: true }),
-      ...link.addresses.map((address) => addAddress({ index, address })),
-      ...link.routes.map(({ destination, gateway }) => addRoute({ destination, gateway, index })),
-      ...defaultRoutes(gateways),
-    )
+    try {
+      inside.apply(
+        ...(link.macAddress === undefined || link.macAddress === macAddress
+          ? []
+          : [setLink(index, { macAddress: link.macAddress })]),
+        setLink(index, { up: true }),
+        ...link.addresses.map((address) => addAddress({ index, address })),
+        ...link.routes.map(({ destination, gateway }) => addRoute({ destination, gateway, index })),
+        ...defaultRoutes(index, gateways),
+      )
+    } catch (cause) {
+      throw explainRoutes(cause, link)
+    }
   }
 
   /** Gives a link that is in its sandbox what it lacks. */
@@ -128,8 +133,8 @@ export class ExistingLinks {
       setLink(index, { up: true }),
       ...missingAddresses(inside.listAddresses(index), link).map((address) => addAddress({ index, address })),
       ...link.routes.map(({ destination, gateway }) => replaceRoute({ destination, gateway, index })),
-      ...defaultRoutes(gateways),
     )
+    restoreDefaultRoutes(inside, index, gateways)
     return true
   }
 }

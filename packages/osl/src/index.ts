@@ -6,6 +6,7 @@
 
 export type { DriftAnswer, DriftEvent, DriftKind } from './drift/drift-event.ts'
 export {
+  AddressConflictError,
   BridgeFilteringUnsupportedError,
   BridgeFullError,
   BridgeGroupedError,
@@ -14,6 +15,7 @@ export {
   LinkInUseError,
   LinkNotFoundError,
   NotPermittedError,
+  RouteExistsError,
   SandboxExistsError,
   SandboxNotFoundError,
   SysctlError,

@@ -21,6 +21,7 @@ import { canFilterBridges, isFilteringBridges } from './bridge-filtering.ts'
 import { BridgeFilteringUnsupportedError, LinkNotFoundError } from './errors.ts'
 import { explainRefusal } from './explain.ts'
 import { inSandbox, openSandboxNamespace } from './sandbox-namespace.ts'
+import { defaultRoutes, explainRoutes, restoreDefaultRoutes } from './sandbox-routes.ts'
 import { writeSysctls } from './sysctl.ts'
 
 /** The host's end of a veth, and the index of the bridge that it is a port of. */
@@ -71,21 +72,32 @@ export class Interfaces {
     }
   }
 
-  configure(key: string, link: SandboxLink, gateways: JoinPlan['sandbox']['gateways']): void {
+  /**
+   * Gives an interface that was just made what it is to have.
+   *
+   * @returns its index in the sandbox
+   * @throws RouteExistsError (`ERR_ROUTE_EXISTS`)
+   */
+  configure(key: string, link: SandboxLink, gateways: JoinPlan['sandbox']['gateways']): number {
     using inside = inSandbox(key, () => {
       writeSysctls(link.sysctls)
       return RouteSocket.open({ logger: this.#logger })
     })
     const { index } = inside.getLink(link.name)
-    inside.apply(
-      // In this order: the kernel makes an address when the link goes up.
-      ...(link.linkLocalAddress === undefined ? [] : [setLink(index, { isWithoutIpv6Address: true })]),
-      setLink(index, { up: true }),
-      ...addressesOf(link).map((address) => addAddress({ index, address })),
-      ...link.routes.map(({ destination, gateway }) => addRoute({ destination, gateway, index })),
-      ...link.neighbours.map(({ address, macAddress }) => setNeighbour({ index, address, macAddress })),
-      ...defaultRoutes(gateways),
-    )
+    try {
+      inside.apply(
+        // In this order: the kernel makes an address when the link goes up.
+        ...(link.linkLocalAddress === undefined ? [] : [setLink(index, { isWithoutIpv6Address: true })]),
+        setLink(index, { up: true }),
+        ...addressesOf(link).map((address) => addAddress({ index, address })),
+        ...link.routes.map(({ destination, gateway }) => addRoute({ destination, gateway, index })),
+        ...link.neighbours.map(({ address, macAddress }) => setNeighbour({ index, address, macAddress })),
+        ...defaultRoutes(index, gateways),
+      )
+    } catch (cause) {
+      throw explainRoutes(cause, link)
+    }
+    return index
   }
 
   /** Gives an interface of a sandbox back what it lost of its plan; what else it has stays. */
@@ -98,8 +110,8 @@ export class Interfaces {
       ...missing.map((address) => addAddress({ index, address })),
       ...link.routes.map(({ destination, gateway }) => replaceRoute({ destination, gateway, index })),
       ...link.neighbours.map(({ address, macAddress }) => setNeighbour({ index, address, macAddress })),
-      ...defaultRoutes(gateways),
     )
+    restoreDefaultRoutes(inside, index, gateways)
   }
 
   /** Sets the host's end up. */
@@ -151,12 +163,4 @@ export function missingAddresses(
   link: Pick<SandboxLink, 'addresses' | 'linkLocalAddress'>,
 ): string[] {
   return addressesOf(link).filter((wanted) => !there.some(({ address }) => address === wanted))
-}
-
-/** They take the place of those that another endpoint served. */
-export function defaultRoutes({ ipv4, ipv6 }: JoinPlan['sandbox']['gateways']): NetlinkMessage[] {
-  return [
-    ...(ipv4 === undefined ? [] : [replaceRoute({ destination: '0.0.0.0/0', gateway: ipv4 })]),
-    ...(ipv6 === undefined ? [] : [replaceRoute({ destination: '::/0', gateway: ipv6 })]),
-  ]
 }

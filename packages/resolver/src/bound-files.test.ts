@@ -47,6 +47,46 @@ it('sees what a user changed, and only that', async () => {
   expect(readdirSync(folder).filter((name) => name.includes('.hash.'))).toEqual([])
 })
 
+const old = 'nameserver 192.0.2.1\noptions ndots:0 edns0\n'
+const next = 'nameserver 192.0.2.2\n'
+
+it.each([
+  ['not begun', old],
+  ['not cut off what was longer', next + '\n'.repeat(old.length - next.length)],
+  ['not said so', next],
+])('knows a file as its own that was being written by a process which died when it had %s', async (_, text) => {
+  const [one, two] = [freshPath(), freshPath()]
+  await files.write(one, old, { hashPath: `${one}.hash` })
+  await files.write(two, next, { hashPath: `${two}.hash` })
+  const hashes = [two, one].map((path) => readFileSync(`${path}.hash`, 'utf8'))
+
+  writeFileSync(one, text)
+  writeFileSync(`${one}.hash`, hashes.join('\n'))
+
+  expect(await files.isModified(one, `${one}.hash`)).toBe(false)
+  await files.write(one, next, { hashPath: `${one}.hash` })
+  expect(readFileSync(one, 'utf8')).toBe(next)
+  expect(readFileSync(`${one}.hash`, 'utf8')).toBe(hashes[0])
+  writeFileSync(one, old)
+  expect(await files.isModified(one, `${one}.hash`)).toBe(true)
+})
+
+it('is never empty, whenever somebody looks', async () => {
+  const path = freshPath()
+  await files.write(path, old)
+  const seen = new Set<string>()
+  const looking = setInterval(() => seen.add(readFileSync(path, 'utf8')), 0)
+
+  for (let times = 0; times < 300; times++) {
+    await files.write(path, next)
+    await files.edit(path, () => old)
+  }
+
+  clearInterval(looking)
+  expect(seen.size).toBeGreaterThan(1)
+  expect(seen).not.toContain('')
+})
+
 it('takes a file without a hash for its own, and refuses a hash that is none', async () => {
   const path = freshPath()
   await files.write(path, 'text')

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import { constants } from 'node:fs'
-import { open, readFile, rename, rm, writeFile } from 'node:fs/promises'
+import { open, readFile, rename, rm, writeFile, type FileHandle } from 'node:fs/promises'
 import { KeyedMutex, randomId } from '@net/types'
 import { InvalidFileHashError } from './errors.ts'
 
@@ -15,8 +15,9 @@ export interface WriteOptions {
 }
 
 /**
- * Files that are bind-mounted into containers. They are always written in place: one renamed over would
- * be another file, which the container does not see. One thing at a time is done to each.
+ * Files that are bind-mounted into containers. They are always written in place: one renamed over would be another file,
+ * which the container does not see. They are never empty meanwhile, and have the old text or the new one should the
+ * process die, the latter perhaps with blank lines at its end. One thing at a time is done to each.
  */
 export class BoundFiles {
   readonly #locks = new KeyedMutex<string>()
@@ -25,7 +26,8 @@ export class BoundFiles {
   async write(path: string, text: string, options: WriteOptions = {}): Promise<void> {
     const { mode = DEFAULT_MODE, hashPath } = options
     using _lock = await this.#locks.lock(path)
-    await writeFile(path, text, { mode })
+    if (hashPath !== undefined) await intend(hashPath, hashOf(text), mode)
+    if (!(await overwrite(path, text))) await replaceFile(path, text, mode)
     if (hashPath !== undefined) await replaceFile(hashPath, hashOf(text), mode)
   }
 
@@ -42,7 +44,7 @@ export class BoundFiles {
     using _lock = await this.#locks.lock(path)
     const before = await readFile(path, 'utf8')
     const after = change(before)
-    if (after !== before) await writeFile(path, after)
+    if (after !== before) await overwrite(path, after)
   }
 
   /**
@@ -52,18 +54,51 @@ export class BoundFiles {
    */
   async isModified(path: string, hashPath: string): Promise<boolean> {
     using _lock = await this.#locks.lock(path)
-    const kept = await readIfThere(hashPath)
+    const kept = (await readIfThere(hashPath))?.trim().split('\n')
     if (kept === undefined) return false
-    if (!/^sha256:[0-9a-f]{64}$/.test(kept.trim())) throw new InvalidFileHashError(hashPath)
-    return hashOf(await readFile(path)) !== kept.trim()
+    if (!kept.every((hash) => /^sha256:[0-9a-f]{64}$/.test(hash))) throw new InvalidFileHashError(hashPath)
+    const content = await readFile(path, 'utf8')
+    return ![content, withoutPadding(content)].some((text) => kept.includes(hashOf(text)))
   }
+}
+
+/** What is about to be written is ours as well as what was, should we not come to say which it is. */
+async function intend(hashPath: string, hash: string, mode: number): Promise<void> {
+  const [before = hash] = (await readIfThere(hashPath))?.trim().split('\n') ?? []
+  if (before !== hash) await replaceFile(hashPath, `${hash}\n${before}`, mode)
+}
+
+/**
+ * Gives a file that is there another text, in one write: it is never empty or half. What is longer is blank lines, which
+ * mean nothing in such files, until it is cut off. Returns false where there is no file.
+ */
+async function overwrite(path: string, text: string): Promise<boolean> {
+  await using file = await openIfThere(path)
+  if (file === undefined) return false
+  const { size } = await file.stat()
+  const bytes = Buffer.from(text)
+  await writeAt(file, Buffer.concat([bytes, Buffer.alloc(Math.max(0, size - bytes.length), '\n')]))
+  if (size > bytes.length) await file.truncate(bytes.length)
+  return true
+}
+
+async function writeAt(file: FileHandle, bytes: Uint8Array): Promise<void> {
+  for (let offset = 0; offset < bytes.length;) {
+    const { bytesWritten } = await file.write(bytes, offset, bytes.length - offset, offset)
+    offset += bytesWritten
+  }
+}
+
+/** A file that was not cut off; see {@link overwrite}. */
+function withoutPadding(text: string): string {
+  return text.replace(/\n+$/, '\n')
 }
 
 function hashOf(content: string | Uint8Array): string {
   return `sha256:${createHash('sha256').update(content).digest('hex')}`
 }
 
-/** The hash is read by nobody but us, and half of one would be worse than the one before. */
+/** Whole or not at all, of what no container has mounted yet, or ever: half a hash would be worse than the one before. */
 async function replaceFile(path: string, text: string, mode: number): Promise<void> {
   const temporary = `${path}.${randomId().slice(0, 12)}`
   try {
@@ -75,11 +110,24 @@ async function replaceFile(path: string, text: string, mode: number): Promise<vo
   }
 }
 
+async function openIfThere(path: string): Promise<FileHandle | undefined> {
+  try {
+    return await open(path, 'r+')
+  } catch (error) {
+    if (isAbsence(error)) return undefined
+    throw error
+  }
+}
+
 async function readIfThere(path: string): Promise<string | undefined> {
   try {
     return await readFile(path, 'utf8')
   } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined
+    if (isAbsence(error)) return undefined
     throw error
   }
+}
+
+function isAbsence(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && error.code === 'ENOENT'
 }

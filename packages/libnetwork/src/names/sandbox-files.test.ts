@@ -1,8 +1,18 @@
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  unlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { BoundFiles } from '@net/resolver'
-import { afterEach, beforeEach, expect, it } from 'vitest'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { SandboxFiles } from './sandbox-files.ts'
 
 let parent: string
@@ -96,4 +106,121 @@ it('go when they are deleted, and twice is no error', async () => {
   await files.delete()
 
   expect(readdirSync(parent)).toEqual([])
+})
+
+const adopt = async (): Promise<SandboxFiles> => {
+  const later = new SandboxFiles(join(parent, 'web.files'), new BoundFiles())
+  await later.adopt('web', own, () => ({ ...texts, hosts: `${texts.hosts}192.0.2.9\textra\n10.0.0.2\tweb\n` }))
+  return later
+}
+
+describe('are whole again', () => {
+  beforeEach(() => {
+    files.make(() => ({ ...texts, hosts: `${texts.hosts}192.0.2.9\textra\n10.0.0.2\tweb\n` }))
+  })
+  const all = (): Record<string, string> =>
+    Object.fromEntries(
+      readdirSync(join(parent, 'web.files')).map((name) => [name, textOf(join(parent, 'web.files', name))]),
+    )
+
+  it.each<[string, (paths: SandboxFiles['paths']) => void]>([
+    ['nothing was being done', () => undefined],
+    [
+      'hosts was empty',
+      ({ hosts }) => {
+        writeFileSync(hosts, '')
+      },
+    ],
+    [
+      'hosts said of the sandbox alone',
+      ({ hosts }) => {
+        writeFileSync(hosts, '10.0.0.2\tweb\n')
+      },
+    ],
+    [
+      'hosts had an old address of the sandbox alone',
+      ({ hosts }) => {
+        writeFileSync(hosts, '10.0.0.7\tweb\n')
+      },
+    ],
+    [
+      'hosts was not cut off',
+      ({ hosts }) => {
+        writeFileSync(hosts, `${textOf(hosts)}\n\n\n`)
+      },
+    ],
+    [
+      'resolv.conf was empty',
+      ({ resolvConf }) => {
+        writeFileSync(resolvConf, '')
+      },
+    ],
+    [
+      'resolv.conf was not cut off',
+      ({ resolvConf }) => {
+        writeFileSync(resolvConf, `${texts.resolvConf}\n\n`)
+      },
+    ],
+    [
+      'resolv.conf was missing',
+      ({ resolvConf }) => {
+        unlinkSync(resolvConf)
+      },
+    ],
+    [
+      'resolv.conf was without a hash',
+      ({ resolvConf }) => {
+        unlinkSync(`${resolvConf}.hash`)
+      },
+    ],
+    [
+      'hostname was missing',
+      ({ hostname }) => {
+        unlinkSync(hostname)
+      },
+    ],
+    [
+      'hostname was empty',
+      ({ hostname }) => {
+        writeFileSync(hostname, '')
+      },
+    ],
+    [
+      'a hash was being written',
+      ({ resolvConf }) => {
+        writeFileSync(`${resolvConf}.hash.0123456789ab`, 'sha')
+      },
+    ],
+  ])('where %s when the process died', async (_, lose) => {
+    const whole = all()
+    lose(files.paths)
+
+    const later = await adopt()
+    await later.changeResolvConf('nameserver 192.0.2.1\n')
+    await later.changeResolvConf(texts.resolvConf)
+
+    expect(all()).toEqual(whole)
+  })
+
+  it('keep what others wrote', async () => {
+    writeFileSync(files.paths.hosts, '127.0.0.1\tlocalhost\n10.0.0.7\tweb\n192.0.2.7\tother\n')
+    writeFileSync(files.paths.resolvConf, 'nameserver 192.0.2.9\n')
+
+    const later = await adopt()
+    await later.changeResolvConf('nameserver 192.0.2.1\n')
+
+    expect(textOf(files.paths.hosts)).toBe('127.0.0.1\tlocalhost\n192.0.2.7\tother\n10.0.0.2\tweb\n')
+    expect(textOf(files.paths.resolvConf)).toBe('nameserver 192.0.2.9\n')
+  })
+})
+
+it('are not there when the process died while they were being made, and are made then', async () => {
+  mkdirSync(join(parent, '0123456789ab.files'))
+  writeFileSync(join(parent, '0123456789ab.files', 'hosts'), '')
+
+  const later = await adopt()
+  expect(later.areMade).toBe(false)
+  later.make(() => texts)
+
+  expect(textOf(later.paths.hostname)).toBe('web\n')
 })

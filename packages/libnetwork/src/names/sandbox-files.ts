@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto'
 import { existsSync, mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs'
-import { rm } from 'node:fs/promises'
-import { join } from 'node:path'
+import { readFile, readdir, rm } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
 import { formatHostRecords, removeHostRecords, type BoundFiles, type HostRecord } from '@net/resolver'
-import { isNetError } from '@net/types'
+import { isNetError, randomId, shortId } from '@net/types'
 
 /** Paths of files that a runtime mounts into its container, as `/etc/hosts`, `/etc/resolv.conf` and `/etc/hostname`. */
 export interface FilePaths {
@@ -20,6 +20,9 @@ export interface FileTexts {
 }
 
 const MODE = 0o644
+
+/** What is left of a file that was to be put in the place of another when the process died. */
+const UNFINISHED = /\.[0-9a-f]{12}$/
 
 /**
  * The files of a sandbox. They are made when somebody asks for them: a sandbox that nobody looks into needs none. From
@@ -54,17 +57,18 @@ export class SandboxFiles {
   make(texts: () => FileTexts): void {
     if (this.#made) return
     const { hosts, resolvConf, hostname } = texts()
+    // Named like that of a sandbox which no record has: should the process die, it goes when the controller is opened.
+    const unfinished = join(dirname(this.#folder), `${shortId(randomId())}.files`)
     try {
-      mkdirSync(this.#folder, { recursive: true, mode: 0o755 })
-      writeFileSync(this.paths.hosts, hosts, { mode: MODE })
-      writeFileSync(this.paths.hostname, hostname, { mode: MODE })
-      writeFileSync(this.paths.resolvConf, resolvConf, { mode: MODE })
-      // Whole or not there: an empty one would be nobody's.
-      const unfinished = `${this.#hashPath}.tmp`
-      writeFileSync(unfinished, `sha256:${createHash('sha256').update(resolvConf).digest('hex')}`, { mode: MODE })
-      renameSync(unfinished, this.#hashPath)
+      mkdirSync(unfinished, { recursive: true, mode: 0o755 })
+      writeFileSync(join(unfinished, 'hosts'), hosts, { mode: MODE })
+      writeFileSync(join(unfinished, 'hostname'), hostname, { mode: MODE })
+      writeFileSync(join(unfinished, 'resolv.conf'), resolvConf, { mode: MODE })
+      const hash = `sha256:${createHash('sha256').update(resolvConf).digest('hex')}`
+      writeFileSync(join(unfinished, 'resolv.conf.hash'), hash, { mode: MODE })
+      renameSync(unfinished, this.#folder)
     } catch (error) {
-      rmSync(this.#folder, { recursive: true, force: true })
+      for (const folder of [unfinished, this.#folder]) rmSync(folder, { recursive: true, force: true })
       throw error
     }
     this.#made = true
@@ -81,19 +85,31 @@ export class SandboxFiles {
 
   /**
    * Takes over what an earlier process made, if it did: the hosts file comes to say of the names what `records` say, and
-   * nothing else of them.
+   * nothing else of them. What is missing or empty becomes what it is when it is made, and so does a hosts file that says
+   * of nothing else.
    */
-  async adopt(names: string, records: readonly HostRecord[]): Promise<void> {
-    if (!existsSync(this.paths.hosts)) return
+  async adopt(names: string, records: readonly HostRecord[], texts: () => FileTexts): Promise<void> {
+    if (!existsSync(this.#folder)) return
     this.#made = true
+    for (const name of await readdir(this.#folder)) if (UNFINISHED.test(name)) await rm(join(this.#folder, name))
+    const { hosts, hostname, resolvConf } = texts()
+    await this.#bringBack(this.paths.hosts, hosts)
+    await this.#bringBack(this.paths.hostname, hostname)
+    await this.#bringBack(this.paths.resolvConf, resolvConf, this.#hashPath)
     const wanted = formatHostRecords(records)
       .split('\n')
       .filter((line) => line !== '')
     await this.#bound.edit(this.paths.hosts, (text) => {
       const lines = text.split('\n').filter((line) => line !== '')
       const kept = lines.filter((line) => !line.endsWith(`\t${names}`) || wanted.includes(line))
+      if (kept.every((line) => wanted.includes(line))) return hosts
       return [...kept, ...wanted.filter((line) => !kept.includes(line))].map((line) => `${line}\n`).join('')
     })
+  }
+
+  async #bringBack(path: string, text: string, hashPath?: string): Promise<void> {
+    if ((await textIfThere(path)).trim() !== '') return
+    await this.#bound.write(path, text, { mode: MODE, ...(hashPath === undefined ? {} : { hashPath }) })
   }
 
   /** Adds lines to the hosts file. */
@@ -144,6 +160,16 @@ async function unlessRemoved(change: () => Promise<void>): Promise<void> {
     await change()
   } catch (error) {
     if (!isMissing(error)) throw error
+  }
+}
+
+/** Of a file that is not there, nothing. */
+async function textIfThere(path: string): Promise<string> {
+  try {
+    return await readFile(path, 'utf8')
+  } catch (error) {
+    if (isMissing(error)) return ''
+    throw error
   }
 }
 

@@ -139,7 +139,7 @@ export class SandboxNaming {
   /** Knows the files of an earlier process again, and brings them up to date. */
   async adoptFiles(): Promise<void> {
     const { names } = ownHostRecord('127.0.0.1', this.wishes.hostname, this.wishes.domainname)
-    await this.#files.adopt(names.join(' '), this.#ownRecords(this.#view.addresses))
+    await this.#files.adopt(names.join(' '), this.#ownRecords(this.#view.addresses), () => this.#texts())
     await this.#files.changeResolvConf(this.#resolvConf())
   }
 

@@ -119,6 +119,11 @@ export class RouteSocket {
     }
   }
 
+  /** All of the namespace while the event loop goes on. Use a socket that serves nothing else meanwhile. */
+  listAddressesOffLoop(call?: CallOptions): Promise<InterfaceAddress[]> {
+    return this.#socket.dumpOffLoop(listAddresses(), decodeAddress, call)
+  }
+
   listRoutes(): Route[] {
     return this.#socket.dump(listRoutes, decodeRoute)
   }

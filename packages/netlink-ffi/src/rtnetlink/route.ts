@@ -21,6 +21,7 @@ const routeAttributes = attributes({
   destination: [1, ipAddress],
   outputInterface: [4, u32],
   gateway: [5, ipAddress],
+  priority: [6, u32],
   table: [15, u32],
 })
 
@@ -32,6 +33,8 @@ export interface Route {
   readonly gateway?: string | undefined
   /** Index of the link. Needed where there is no gateway. */
   readonly index?: number | undefined
+  /** Of several to one destination the lowest is taken. Written only. @defaultValue the kernel's: 0, and 1024 for IPv6 */
+  readonly metric?: number | undefined
 }
 
 /** RTM_NEWROUTE. EEXIST when the destination has a route. */
@@ -42,6 +45,14 @@ export function addRoute(route: Route): NetlinkMessage {
 /** RTM_NEWROUTE: the route takes the place of the one that its destination has, if it has one. */
 export function replaceRoute(route: Route): NetlinkMessage {
   return routeMessage(RTM_NEWROUTE, 'RTM_NEWROUTE replace', NLM_F_CREATE | NLM_F_REPLACE, route)
+}
+
+/**
+ * RTM_NEWROUTE: an IPv4 route is put before those that its destination has, which count again once it is gone. EEXIST
+ * when it is there itself.
+ */
+export function prependRoute(route: Route): NetlinkMessage {
+  return routeMessage(RTM_NEWROUTE, 'RTM_NEWROUTE prepend', NLM_F_CREATE, route)
 }
 
 /** RTM_DELROUTE. ESRCH when there is none. */
@@ -88,12 +99,16 @@ function routeMessage(type: number, name: string, flags: number, route: Route): 
     flags,
     describe: () => `${name} ${route.destination}${route.gateway === undefined ? '' : ` via ${route.gateway}`}`,
     write: (writer) => {
-      writeRoute(writer, destination, gateway, route.index)
+      writeRoute(writer, { destination, gateway }, route)
     },
   }
 }
 
-function writeRoute(writer: Writer, destination: Cidr, gateway: Address | undefined, index: number | undefined): void {
+function writeRoute(
+  writer: Writer,
+  { destination, gateway }: { readonly destination: Cidr; readonly gateway: Address | undefined },
+  { index, metric }: Route,
+): void {
   const scope = gateway === undefined && destination.address.family === 4 ? RT_SCOPE_LINK : RT_SCOPE_UNIVERSE
   const { address, prefixLength } = destination
   writeRouteHeader(writer, familyNumber(address), prefixLength, RT_TABLE_MAIN, RTPROT_STATIC, scope, RTN_UNICAST)
@@ -101,6 +116,7 @@ function writeRoute(writer: Writer, destination: Cidr, gateway: Address | undefi
     destination: prefixLength === 0 ? undefined : address,
     gateway,
     outputInterface: index,
+    priority: metric,
   })
 }
 

@@ -104,8 +104,8 @@ export class DriftWatch {
     this.#links.addJoin(key, plan, indexes)
   }
 
-  addGateways(key: string, gateways: JoinPlan['sandbox']['gateways']): void {
-    this.#links.addGateways(key, gateways)
+  addGateways(key: string, plan: JoinPlan['sandbox']): void {
+    this.#links.addGateways(key, plan)
   }
 
   /** Looks at all links, of which `now` are there, and puts them right, whatever is done about drift otherwise. */

@@ -1,15 +1,11 @@
-import type { JoinPlan, SandboxLink } from '@net/driverapi'
 import { RouteSocket, type Link } from '@net/netlink-ffi'
-import { containsAddress, parseAddress, parseCidr } from '@net/types'
 import { missingAddresses } from '../interfaces.ts'
 import { inSandbox } from '../sandbox-namespace.ts'
 import type { DriftHands } from './bridge-drift.ts'
 import type { Drift } from './drift.ts'
-import type { SandboxContents } from './kernel-view.ts'
+import { routeBy, type SandboxContents } from './kernel-view.ts'
 import { rename } from './rename.ts'
 import type { WantedLinks, WantedPort } from './wanted-links.ts'
-
-type Gateways = JoinPlan['sandbox']['gateways']
 
 /** The first thing about an interface in its sandbox that is not as it is to be; undefined where all is well. */
 export function driftOfFarEnd(hands: DriftHands, links: WantedLinks, wanted: WantedPort): Drift | undefined {
@@ -43,7 +39,7 @@ function driftOfContents(
   { key, link }: WantedPort,
   { inside, far }: { readonly inside: SandboxContents; readonly far: Link },
 ): Drift | undefined {
-  const gateways = servedBy(link, links.gatewaysOf(key))
+  const gateways = links.gatewaysOf(key, link.name)
   const lost = (what: Drift['what'], detail?: string): Drift => ({
     ...{ what, subject: link.name, sandbox: key, detail },
     repair: () => {
@@ -56,14 +52,8 @@ function driftOfContents(
     link,
   )
   if (address !== undefined) return lost('address-removed', address)
-  if (gateways.ipv4 !== undefined && !inside.destinations.has('0.0.0.0/0')) return lost('route-removed', '0.0.0.0/0')
-  if (gateways.ipv6 !== undefined && !inside.destinations.has('::/0')) return lost('route-removed', '::/0')
+  const isLost = (destination: string): boolean => !inside.routes.has(routeBy(far.index, destination))
+  if (gateways.ipv4 !== undefined && isLost('0.0.0.0/0')) return lost('route-removed', '0.0.0.0/0')
+  if (gateways.ipv6 !== undefined && isLost('::/0')) return lost('route-removed', '::/0')
   return undefined
-}
-
-/** The default routes that lead through an interface: those of others come back with them. */
-function servedBy({ addresses }: SandboxLink, { ipv4, ipv6 }: Gateways): Gateways {
-  const isNear = (gateway: string | undefined): boolean =>
-    gateway !== undefined && addresses.some((cidr) => containsAddress(parseCidr(cidr), parseAddress(gateway)))
-  return { ipv4: isNear(ipv4) ? ipv4 : undefined, ipv6: isNear(ipv6) ? ipv6 : undefined }
 }

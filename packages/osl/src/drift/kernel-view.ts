@@ -8,8 +8,13 @@ export interface SandboxContents {
   readonly host: number | undefined
   readonly links: readonly Link[]
   readonly addresses: readonly InterfaceAddress[]
-  /** Where its routes lead. */
-  readonly destinations: ReadonlySet<string>
+  /** Where its routes lead, by which link: see {@link routeBy}. */
+  readonly routes: ReadonlySet<string>
+}
+
+/** How a route is known. */
+export function routeBy(index: number, destination: string): string {
+  return `${destination} by ${index}`
 }
 
 /** What links that are wanted are compared with. */
@@ -49,7 +54,7 @@ function lookInside(key: string): SandboxContents | undefined {
     host: numberOfHost(inside),
     links,
     addresses: inside.listAddresses(),
-    destinations: new Set(inside.listRoutes().map(({ destination }) => destination)),
+    routes: new Set(inside.listRoutes().map(({ destination, index = 0 }) => routeBy(index, destination))),
   }
 }
 

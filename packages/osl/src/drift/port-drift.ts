@@ -48,7 +48,7 @@ function driftOfMissing({ interfaces }: DriftHands, links: WantedLinks, wanted: 
     repair: () => {
       const near = interfaces.create(key, link)
       links.renumber(wanted, near.index)
-      interfaces.configure(key, link, links.gatewaysOf(key))
+      interfaces.configure(key, link, links.gatewaysOf(key, link.name))
       interfaces.setUp(near, link.create)
     },
   }

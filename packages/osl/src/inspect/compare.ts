@@ -1,5 +1,6 @@
 import type { BridgeLink, ExistingBridge, FirewallReport, JoinPlan, SandboxLink, Sysctl } from '@net/driverapi'
-import type { HostLinkReport, HostReport, LinkReport, SandboxReport } from './host-report.ts'
+import { gatewaysBy } from '../sandbox-routes.ts'
+import type { HostLinkReport, HostReport, LinkReport, RouteReport, SandboxReport } from './host-report.ts'
 import type { Wanted } from './read-host.ts'
 
 /** Something that is not as plans have it. Plain JSON. */
@@ -81,13 +82,24 @@ function compareInside({ sandbox }: JoinPlan, found: SandboxReport | undefined):
   const inside = found?.inside
   if (inside === undefined) return []
   const where = `in ${found?.key ?? ''}`
-  const hops = [sandbox.gateways.ipv4, sandbox.gateways.ipv6].filter((hop) => hop !== undefined)
+  const links = [...sandbox.links, ...(sandbox.existing ?? [])]
+  const hops = links.flatMap(({ name }) => {
+    const { ipv4, ipv6 } = gatewaysBy(name, sandbox)
+    return [ipv4, ipv6].flatMap((hop) => (hop === undefined ? [] : [{ hop, name }]))
+  })
   return [
-    ...[...sandbox.links, ...(sandbox.existing ?? [])].flatMap((link) => compareInterface(link, inside, where)),
+    ...links.flatMap((link) => compareInterface(link, inside, where)),
     ...hops
-      .filter((hop) => !inside.routes.some(({ destination, gateway }) => isDefault(destination) && gateway === hop))
-      .map((hop) => missing(`default route by ${hop} ${where}`)),
+      .filter((wanted) => !inside.routes.some((route) => isDefaultBy(route, wanted)))
+      .map(({ hop }) => missing(`default route by ${hop} ${where}`)),
   ]
+}
+
+function isDefaultBy(
+  { destination, gateway, link }: RouteReport,
+  { hop, name }: { readonly hop: string; readonly name: string },
+): boolean {
+  return isDefault(destination) && gateway === hop && link === name
 }
 
 /** An interface of a sandbox, whoever made it. */
