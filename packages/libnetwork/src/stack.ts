@@ -133,6 +133,7 @@ export async function openController(options: ControllerOptions = {}): Promise<C
       onEvent(event)
     })
     if ([...core.state.sandboxes.values()].some(isAwaited)) await awaitKeys(core)
+    await room
     isLeft = keeps
     logger.info({ controllerId: id }, 'controller opened')
     return new Controller(id, core, events, { keeps, release: () => held[Symbol.asyncDispose]() })
