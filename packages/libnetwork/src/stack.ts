@@ -71,8 +71,8 @@ export interface ControllerOptions extends KeepingOptions {
    */
   readonly foreignFirewall?: ForeignAnswer | undefined
   /**
-   * What to do when somebody else changes or deletes bridges, their addresses or the host's ends of interfaces: tell of
-   * it, or put it right as well. @defaultValue 'repair'
+   * What to do when somebody else changes or deletes bridges, their addresses, the host's ends of interfaces or packet
+   * rules: tell of it, or put it right as well. Rules of iptables are not watched. @defaultValue 'repair'
    */
   readonly drift?: DriftAnswer | undefined
   /**
@@ -209,13 +209,13 @@ function forwardingOf({ forwarding }: StoredController): FirewallFact[] {
 
 /** The packet rules, made of whatever they are to be made of. */
 function openFirewallOf(
-  { firewall, foreignFirewall }: ControllerOptions,
+  { firewall, foreignFirewall, drift }: ControllerOptions,
   { id, facts }: { readonly id: string; readonly facts: readonly FirewallFact[] },
   deps: FirewallDeps,
 ): Promise<TableFirewall> {
   return firewall === 'iptables'
     ? openIptablesFirewall({ prefix: `NET-${shortId(id)}`, facts }, deps)
-    : openFirewall({ table: `net_${shortId(id)}`, owner: id, foreignFirewall, facts }, deps)
+    : openFirewall({ table: `net_${shortId(id)}`, owner: id, foreignFirewall, drift, facts }, deps)
 }
 
 function refuseWhatIsNone(options: ControllerOptions): void {
