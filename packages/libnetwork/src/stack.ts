@@ -55,7 +55,7 @@ export interface ControllerOptions extends KeepingOptions {
    * used if it is there; else it is made when it is needed first. @defaultValue 'net_gateway'
    */
   readonly gatewayNetwork?: string | undefined
-  /** Address managers beside the built-in ones (`default`, `null`). */
+  /** Address managers beside the built-in ones (`default`, `null`), or in the place of one, by its name. */
   readonly ipam?: readonly IpamDriver[] | undefined
   /** Where network drivers and address managers are looked for that are plugins. @defaultValue where Docker's are */
   readonly plugins?: PluginSearch | undefined
@@ -112,8 +112,12 @@ export async function openController(options: ControllerOptions = {}): Promise<C
 
   const driverPlugins = new DriverPlugins(options.plugins ?? {}, deps)
   const builtIn = defaultIpam({ pools: options.pools }, { logger })
-  const ipam = new IpamRegistry([builtIn, nullIpam(), ...(options.ipam ?? [])], options.plugins ?? {}, logger)
-  const changePools = (pools: readonly PoolBaseOptions[]): void => builtIn.changePools?.(pools)
+  const ipam = new IpamRegistry([builtIn, nullIpam()], options.ipam ?? [], { plugins: options.plugins ?? {}, logger })
+  if (options.pools !== undefined) ipam.checkPools('controller')
+  const changePools = (pools: readonly PoolBaseOptions[]): void => {
+    ipam.checkPools('configuration')
+    builtIn.changePools?.(pools)
+  }
 
   // Let go in the opposite order, whichever fails: the name last, so that a successor finds the host as it is left.
   const held = new Rollback()
