@@ -15,7 +15,7 @@ import { BoundFiles, FairSlots, UsualPorts, type FairSlotsOptions } from '@net/r
 import { openPortAllocator, type PortAllocatorOptions } from '@net/portallocator'
 import { Rollback, shortId, silentLogger, Turns, type Logger } from '@net/types'
 import { Controller } from './controller.ts'
-import { configDriver } from './config-networks.ts'
+import { checkDefaultDriver, configDriver } from './config-networks.ts'
 import { Core, type Defaults } from './core.ts'
 import { DriverPlugins } from './driver-plugins.ts'
 import { ControllerRunningError, InvalidRequestError } from './errors.ts'
@@ -46,7 +46,7 @@ export interface ControllerOptions extends KeepingOptions {
   readonly runtimeDirectory?: string | undefined
   /** Network drivers beside the built-in ones (`bridge`). */
   readonly drivers?: readonly NetworkDriver[] | undefined
-  /** Driver of networks that name none. @defaultValue 'bridge' */
+  /** Driver of networks that name none; may be a plugin. @defaultValue 'bridge' */
   readonly defaultDriver?: string | undefined
   /** Name of the network of those who attach to none by name. @defaultValue they have to name one */
   readonly defaultNetwork?: string | undefined
@@ -108,7 +108,7 @@ export async function openController(options: ControllerOptions = {}): Promise<C
   const logger = options.logger ?? silentLogger
   const turns = new Turns()
   const drivers = driversOf(options)
-  const deps = { drivers, defaults: defaultsOf(options, drivers), logger, turns }
+  const deps = { drivers, defaults: defaultsOf(options), logger, turns }
 
   const driverPlugins = new DriverPlugins(options.plugins ?? {}, deps)
   const builtIn = defaultIpam({ pools: options.pools }, { logger })
@@ -252,9 +252,11 @@ function driversOf(options: ControllerOptions): DriverRegistry {
   return drivers
 }
 
-function defaultsOf(options: ControllerOptions, drivers: DriverRegistry): Defaults {
+function defaultsOf(options: ControllerOptions): Defaults {
+  const driver = options.defaultDriver?.trim() ?? 'bridge'
+  checkDefaultDriver('controller', driver)
   return {
-    driver: drivers.get(options.defaultDriver?.trim() ?? 'bridge').type,
+    driver,
     network: options.defaultNetwork?.trim(),
     gatewayNetwork: options.gatewayNetwork?.trim() ?? 'net_gateway',
   }

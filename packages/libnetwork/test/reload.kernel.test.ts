@@ -57,7 +57,7 @@ describeKernel('reloading the configuration', () => {
   })
 
   it.each([
-    [{ defaultDriver: 'nope' }, 'ERR_NO_SUCH_DRIVER'],
+    [{ defaultDriver: 'config-only' }, 'ERR_INVALID_REQUEST'],
     [{ defaultDriver: 'spoiled', pools: [{ base: 'x', size: 24 }] }, 'ERR_INVALID_POOL'],
     [{ defaultDriver: 'spoiled', dns: { timeoutMs: -1 } }, 'ERR_INVALID_REQUEST'],
     [{ defaultDriver: 'spoiled', stateDirectory: '/tmp' }, 'ERR_INVALID_REQUEST'],
