@@ -1,7 +1,7 @@
 import type { RuleAuthor } from '@net/netlink-ffi'
 
 /** Something that happened to the packet rules without our doing. */
-export type FirewallEvent = RulesRestored | RulesLost | ForeignFirewall
+export type FirewallEvent = RulesRestored | RulesChanged | RulesLost | ForeignFirewall
 
 /** Another program changed or removed our table, and all of it is in place again. */
 export interface RulesRestored {
@@ -9,6 +9,14 @@ export interface RulesRestored {
   /** `inet net` */
   readonly table: string
   /** In words: `table deleted`. */
+  readonly what: string
+  readonly by?: RuleAuthor | undefined
+}
+
+/** Another program changed or removed our table, and that is only told of. */
+export interface RulesChanged {
+  readonly kind: 'rules-changed'
+  readonly table: string
   readonly what: string
   readonly by?: RuleAuthor | undefined
 }
@@ -39,6 +47,7 @@ export interface ForeignFirewall {
 /** Says in the log what happened. The message is always the same for a kind: facts are in the fields. */
 export const eventMessages = {
   'rules-restored': 'packet rules were changed by another program, and put in place again',
+  'rules-changed': 'packet rules were changed by another program',
   'rules-lost': 'packet rules were changed by another program, and could not be put in place again',
   'foreign-firewall': 'the firewall of another program drops packets that its rules do not name',
 } as const satisfies Record<FirewallEvent['kind'], string>

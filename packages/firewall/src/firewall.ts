@@ -1,5 +1,5 @@
 import type { Firewall, FirewallChange, FirewallFact, FirewallReport } from '@net/driverapi'
-import { isErrno, NftablesSocket } from '@net/netlink-ffi'
+import { isErrno, NftablesSocket, type RuleEvent } from '@net/netlink-ffi'
 import { ClosedError, isNetError, Rollback, silentLogger, Turns, type CallOptions, type Logger } from '@net/types'
 import { eventMessages, type FirewallEvent } from './events.ts'
 import { GroupReports } from './group-reports.ts'
@@ -7,7 +7,7 @@ import { ForeignFirewalls } from './foreign/foreign-firewalls.ts'
 import { HeldFacts, type Difference } from './held-facts.ts'
 import { resolveOptions, type FirewallOptions } from './options.ts'
 import { commentOf, OwnedTable, translated, type FirewallNetlink } from './owned-table.ts'
-import { TableGuard, type GuardedTable } from './table-guard.ts'
+import { TableGuard, type GuardedTable, type GuardOptions } from './table-guard.ts'
 
 /** What the wiring supplies. */
 export interface FirewallDeps {
@@ -36,7 +36,7 @@ export interface TableFirewall extends Firewall, AsyncDisposable {
  *   InvalidFactError (`ERR_INVALID_FACT`), and for the facts given those of a change
  */
 export async function openFirewall(options: FirewallOptions = {}, deps: FirewallDeps = {}): Promise<TableFirewall> {
-  const { table, owner, facts, foreignFirewall } = resolveOptions(options)
+  const { table, owner, facts, foreignFirewall, drift } = resolveOptions(options)
   const held = new HeldFacts()
   const difference = held.difference({ add: facts })
   const logger = deps.logger ?? silentLogger
@@ -55,7 +55,11 @@ export async function openFirewall(options: FirewallOptions = {}, deps: Firewall
   // Before there is anything to guard: nothing that happens from then on is missed.
   const foreign = new ForeignFirewalls({ netlink, table, owner, answer: foreignFirewall, tell, logger })
   const reports = new GroupReports(netlink, table.name, commentOf(owner), logger)
-  const guard = guardTable({ ownedTable, held, reports }, { port: netlink.port, table }, { tell, foreign })
+  const guard = guardTable(
+    { ownedTable, held, reports },
+    { port: netlink.port, table },
+    { answer: drift, tell, foreign },
+  )
   opening.defer('watch the rules', () => {
     guard.close()
   })
@@ -70,11 +74,11 @@ export async function openFirewall(options: FirewallOptions = {}, deps: Firewall
   })
 }
 
-/** Has the table put in place whenever another program changes it. */
+/** Has the table put in place whenever another program changes it, where that is the answer. */
 function guardTable(
   { ownedTable, held, reports }: { ownedTable: OwnedTable; held: HeldFacts; reports: GroupReports },
   names: Pick<GuardedTable, 'port' | 'table'>,
-  { tell, foreign }: { readonly tell: (event: FirewallEvent) => void; readonly foreign: ForeignFirewalls },
+  { foreign, ...options }: Omit<GuardOptions, 'alsoNotice'> & { readonly foreign: ForeignFirewalls },
 ): TableGuard {
   const guarded: GuardedTable = {
     ...names,
@@ -85,12 +89,10 @@ function guardTable(
       reports.place()
     },
   }
-  return translated(
-    () =>
-      new TableGuard(guarded, tell, (event) => {
-        foreign.notice(event)
-      }),
-  )
+  const alsoNotice = (event: RuleEvent): void => {
+    foreign.notice(event)
+  }
+  return translated(() => new TableGuard(guarded, { ...options, alsoNotice }))
 }
 
 /** What a firewall consists of. */

@@ -17,10 +17,11 @@ export {
   PortPublishedError,
   TableInUseError,
 } from './errors.ts'
-export type { FirewallEvent, ForeignFirewall, RulesLost, RulesRestored } from './events.ts'
+export type { FirewallEvent, ForeignFirewall, RulesChanged, RulesLost, RulesRestored } from './events.ts'
 export { openFirewall, type FirewallDeps, type TableFirewall } from './firewall.ts'
 export type { ForeignAnswer } from './foreign/foreign-firewalls.ts'
 export type { IptablesCommands } from './iptables/commands.ts'
 export { openIptablesFirewall, type IptablesDeps, type IptablesOptions } from './iptables/iptables-firewall.ts'
 export type { FirewallOptions } from './options.ts'
 export type { FirewallNetlink } from './owned-table.ts'
+export type { GuardAnswer } from './table-guard.ts'

@@ -2,6 +2,7 @@ import type { FirewallFact } from '@net/driverapi'
 import type { TableReference } from '@net/netlink-ffi'
 import { InvalidFactError } from './errors.ts'
 import type { ForeignAnswer } from './foreign/foreign-firewalls.ts'
+import type { GuardAnswer } from './table-guard.ts'
 
 /** What the caller chooses. */
 export interface FirewallOptions {
@@ -19,6 +20,8 @@ export interface FirewallOptions {
    * into its chain that let packets of networks pass. @defaultValue `warn`
    */
   readonly foreignFirewall?: ForeignAnswer | undefined
+  /** What to do when another program changes the table: tell of it, or put it in place again as well. @defaultValue `repair` */
+  readonly drift?: GuardAnswer | undefined
 }
 
 /** The options, checked, nothing left open. */
@@ -27,6 +30,7 @@ export interface ResolvedOptions {
   readonly owner: string
   readonly facts: readonly FirewallFact[]
   readonly foreignFirewall: ForeignAnswer
+  readonly drift: GuardAnswer
 }
 
 /** What `nft` can name, within linux/netfilter/nf_tables.h: NFT_NAME_MAXLEN. */
@@ -36,7 +40,7 @@ const MAX_OWNER_BYTES = 200
 
 /** @throws InvalidFactError (`ERR_INVALID_FACT`) */
 export function resolveOptions(options: FirewallOptions): ResolvedOptions {
-  const { table = 'net', owner = '@net/firewall', facts = [], foreignFirewall = 'warn' } = options
+  const { table = 'net', owner = '@net/firewall', facts = [], foreignFirewall = 'warn', drift = 'repair' } = options
   if (!TABLE_NAME.test(table)) {
     throw new InvalidFactError('table', table, 'a letter, then up to 127 letters, digits and underscores')
   }
@@ -47,5 +51,8 @@ export function resolveOptions(options: FirewallOptions): ResolvedOptions {
   if (!['warn', 'insert'].includes(foreignFirewall)) {
     throw new InvalidFactError('foreignFirewall', foreignFirewall, 'warn or insert')
   }
-  return { table: { family: 'inet', name: table }, owner, facts, foreignFirewall }
+  if (!['off', 'report', 'repair'].includes(drift)) {
+    throw new InvalidFactError('drift', drift, 'off, report or repair')
+  }
+  return { table: { family: 'inet', name: table }, owner, facts, foreignFirewall, drift }
 }

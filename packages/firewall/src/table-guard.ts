@@ -31,9 +31,21 @@ interface Damage {
   readonly by: RuleAuthor | undefined
 }
 
-/** Notices what other programs do to a table, and puts it in place again. */
+/** What to do about other programs that change a table: nothing, tell of it, or put it in place again as well. */
+export type GuardAnswer = 'off' | 'report' | 'repair'
+
+/** How a table is guarded, and who is told. */
+export interface GuardOptions {
+  readonly answer: GuardAnswer
+  readonly tell: (event: FirewallEvent) => void
+  /** Told of all that other programs change, whatever the answer. @defaultValue nobody is */
+  readonly alsoNotice?: ((event: RuleEvent) => void) | undefined
+}
+
+/** Notices what other programs do to a table, and answers it. */
 export class TableGuard {
   readonly #guarded: GuardedTable
+  readonly #answer: GuardAnswer
   readonly #tell: (event: FirewallEvent) => void
   readonly #backoff = new Backoff(WAITS)
   readonly #watch: { close(): void }
@@ -43,17 +55,14 @@ export class TableGuard {
   #timer: NodeJS.Timeout | undefined
 
   /** Watches from now on. @throws SystemCallError (`ERR_SYSTEM_CALL`): EPERM */
-  constructor(
-    guarded: GuardedTable,
-    tell: (event: FirewallEvent) => void,
-    alsoNotice: (event: RuleEvent) => void = () => undefined,
-  ) {
+  constructor(guarded: GuardedTable, { answer, tell, alsoNotice }: GuardOptions) {
     this.#guarded = guarded
+    this.#answer = answer
     this.#tell = tell
     this.#watch = watchRules(
       (event) => {
-        this.#notice(event)
-        alsoNotice(event)
+        if (answer !== 'off') this.#notice(event)
+        alsoNotice?.(event)
       },
       { except: guarded.port },
     )
@@ -70,6 +79,10 @@ export class TableGuard {
     if (damage === undefined) return
     if (event.kind === 'commit' && this.#guarded.isPast(event.generation)) {
       this.#tell({ kind: 'rules-restored', ...this.#describe(damage) })
+      return
+    }
+    if (this.#answer === 'report') {
+      this.#tell({ kind: 'rules-changed', ...this.#describe(damage) })
       return
     }
     const changes = [...(this.#damage?.changes ?? []), ...damage.changes].slice(0, REMEMBERED)

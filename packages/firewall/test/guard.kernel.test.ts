@@ -78,6 +78,34 @@ describeKernel('a table that another program meddles with', () => {
     expect(events).toEqual([])
   })
 
+  it("is left as it is with drift: 'report', and it is said what was done", async () => {
+    firewall = await openFirewall({ facts: [network, port(8080)], drift: 'report' }, { onEvent })
+
+    nft('delete', 'element', 'inet', 'net', 'ports4', '{ tcp . 8080 }')
+    expect(await next()).toMatchObject({ kind: 'rules-changed', table: 'inet net', what: 'element of ports4 deleted' })
+    drownOut()
+    expect(await next()).toMatchObject({ kind: 'rules-changed', what: 'changes that were not seen' })
+    await turns(50)
+
+    expect(list()).not.toContain('8080')
+    await firewall.change({ add: [port(8081)] })
+    expect(list()).toContain('8081')
+    expect(events).toEqual([])
+  })
+
+  it("is left as it is with drift: 'off', and nobody is told", async () => {
+    firewall = await openFirewall({ facts: [network, port(8080)], drift: 'off' }, { onEvent })
+
+    nft('flush', 'ruleset')
+    await turns(50)
+    expect(nft('list', 'ruleset')).toBe('')
+
+    await firewall.change({ add: [port(8081)] })
+    expect(list()).toMatch(/8080[\s\S]*8081|8081[\s\S]*8080/)
+    await turns(50)
+    expect(events).toEqual([])
+  })
+
   it('is put in place by a change at once, and told of once', async () => {
     const opened = await openWith(network, port(8080))
     nft('flush', 'ruleset')

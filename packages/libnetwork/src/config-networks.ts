@@ -3,7 +3,14 @@ import { nullIpam } from '@net/ipam'
 import { NameTable } from '@net/resolver'
 import { randomId, Rollback, type CallOptions } from '@net/types'
 import type { Core } from './core.ts'
-import { BusyError, ConfigConflictError, ConfigInUseError, ConfigOnlyError, NoSuchNetworkError } from './errors.ts'
+import {
+  BusyError,
+  ConfigConflictError,
+  ConfigInUseError,
+  ConfigOnlyError,
+  InvalidRequestError,
+  NoSuchNetworkError,
+} from './errors.ts'
 import { parseCreateNetwork, type CreateNetworkRequest } from './requests.ts'
 import type { NetworkEntry } from './state.ts'
 import { poolsOf } from './subnets.ts'
@@ -38,6 +45,17 @@ export const configDriver: NetworkDriver = {
 /** Whether a network is nothing but settings. */
 export function isConfigOnly({ record }: NetworkEntry): boolean {
   return record.driver === TYPE
+}
+
+/**
+ * Refuses what cannot be the driver of networks that name none. One that nobody knows may be a plugin: it is looked for
+ * when a network is made.
+ *
+ * @throws InvalidRequestError (`ERR_INVALID_REQUEST`)
+ */
+export function checkDefaultDriver(what: string, type: string): void {
+  if (type !== '' && type !== TYPE) return
+  throw new InvalidRequestError(what, 'defaultDriver', `expected a driver of networks, got ${JSON.stringify(type)}`)
 }
 
 /** Keeps settings for networks to come, under the name of a network. */

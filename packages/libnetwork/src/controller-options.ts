@@ -22,7 +22,7 @@ export interface ControllerOptions extends KeepingOptions {
   readonly runtimeDirectory?: string | undefined
   /** Network drivers beside the built-in ones (`bridge`). */
   readonly drivers?: readonly NetworkDriver[] | undefined
-  /** Driver of networks that name none. @defaultValue 'bridge' */
+  /** Driver of networks that name none; may be a plugin. @defaultValue 'bridge' */
   readonly defaultDriver?: string | undefined
   /** Name of the network of those who attach to none by name. @defaultValue they have to name one */
   readonly defaultNetwork?: string | undefined
@@ -31,7 +31,7 @@ export interface ControllerOptions extends KeepingOptions {
    * used if it is there; else it is made when it is needed first. @defaultValue 'net_gateway'
    */
   readonly gatewayNetwork?: string | undefined
-  /** Address managers beside the built-in ones (`default`, `null`). */
+  /** Address managers beside the built-in ones (`default`, `null`), or in the place of one, by its name. */
   readonly ipam?: readonly IpamDriver[] | undefined
   /** Where network drivers and address managers are looked for that are plugins. @defaultValue where Docker's are */
   readonly plugins?: PluginSearch | undefined
@@ -47,8 +47,8 @@ export interface ControllerOptions extends KeepingOptions {
    */
   readonly foreignFirewall?: ForeignAnswer | undefined
   /**
-   * What to do when somebody else changes or deletes bridges, their addresses or the host's ends of interfaces: tell of
-   * it, or put it right as well. @defaultValue 'repair'
+   * What to do when somebody else changes or deletes bridges, their addresses, the host's ends of interfaces or packet
+   * rules: tell of it, or put it right as well. Rules of iptables are not watched. @defaultValue 'repair'
    */
   readonly drift?: DriftAnswer | undefined
   /**

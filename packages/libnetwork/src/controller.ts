@@ -169,7 +169,7 @@ export class Controller implements AsyncDisposable {
    * Changes what is chosen about it while it runs: all of it, or nothing. What is left out stays as it is; what was made
    * already does too, but for resolvers of sandboxes that are refreshed.
    *
-   * @throws `ERR_INVALID_REQUEST`, `ERR_INVALID_POOL`, `ERR_NO_SUCH_DRIVER`
+   * @throws `ERR_INVALID_REQUEST`, `ERR_INVALID_POOL`
    */
   async reload(options: ReloadOptions): Promise<void> {
     await this.#core.run(() => {

@@ -33,6 +33,20 @@ export function orderByGateway(core: Core, sandbox: SandboxEntry): EndpointEntry
   return endpointsOf(core, sandbox).sort((one, other) => priorityOf(other) - priorityOf(one))
 }
 
+/**
+ * The endpoints joined to a sandbox, those first on whose networks names are looked up first: that of the default route,
+ * of IPv4 where there are two, then those that are not internal; else as in {@link orderByGateway}.
+ */
+export function orderByNames(core: Core, sandbox: SandboxEntry): EndpointEntry[] {
+  return orderByGateway(core, sandbox).sort((one, other) => rankOf(core, one) - rankOf(core, other))
+}
+
+function rankOf(core: Core, { record, gatewayFor }: EndpointEntry): number {
+  if (gatewayFor.includes(4)) return 0
+  if (gatewayFor.includes(6)) return 1
+  return core.state.getNetwork(record.networkId).record.internal ? 3 : 2
+}
+
 /** The families that `entry` offers a default route for and that no endpoint of its priority or a higher one serves. */
 function electable(core: Core, entry: EndpointEntry, sandbox: SandboxEntry): AddressFamily[] {
   const { ipv4, ipv6 } = gatewaysOf(core, entry, sandbox)

@@ -2,22 +2,50 @@ import { remoteIpam } from '@net/ipam'
 import type { IpamDriver } from '@net/ipamapi'
 import type { PluginOptions } from '@net/plugins'
 import { isNetError, unlessAborted, type CallOptions, type Logger } from '@net/types'
-import { NoSuchIpamDriverError } from './errors.ts'
+import { InvalidRequestError, NoSuchIpamDriverError } from './errors.ts'
 
 /** Where plugins are looked for, and how patient one is with them. */
 export type PluginSearch = Omit<PluginOptions, 'name' | 'address'>
 
+/** The manager of networks that name none. */
+const DEFAULT = 'default'
+
+/** What {@link IpamRegistry} works with. */
+export interface IpamRegistryDeps {
+  readonly plugins: PluginSearch
+  readonly logger: Logger
+}
+
 /** The address managers of a controller, by name. A plugin is looked for when it is asked for first. */
 export class IpamRegistry {
   readonly #known: Map<string, IpamDriver>
+  readonly #own: readonly IpamDriver[]
   readonly #opening = new Map<string, Promise<IpamDriver>>()
   readonly #plugins: PluginSearch
   readonly #logger: Logger
 
-  constructor(known: readonly IpamDriver[], plugins: PluginSearch, logger: Logger) {
-    this.#known = new Map(known.map((ipam) => [ipam.name, ipam]))
+  /**
+   * Those `given` take the place of our `own` of the same name.
+   *
+   * @throws InvalidRequestError (`ERR_INVALID_REQUEST`): two of them have one name, or one has none
+   */
+  constructor(own: readonly IpamDriver[], given: readonly IpamDriver[], { plugins, logger }: IpamRegistryDeps) {
+    checkNames(given)
+    this.#own = own
+    this.#known = new Map([...own, ...given].map((ipam) => [ipam.name, ipam]))
     this.#plugins = plugins
     this.#logger = logger
+  }
+
+  /**
+   * Refuses pools of `what`, which would be those of our own manager, where another has its place.
+   *
+   * @throws InvalidRequestError (`ERR_INVALID_REQUEST`)
+   */
+  checkPools(what: string): void {
+    if (this.#own.some((ipam) => ipam === this.#known.get(DEFAULT))) return
+    const problem = `expected none, since an address manager that was handed in is ${JSON.stringify(DEFAULT)}: it has its own`
+    throw new InvalidRequestError(what, 'pools', problem)
   }
 
   /** Those that were asked for already. */
@@ -57,5 +85,14 @@ export class IpamRegistry {
       const isNobody = isNetError(error, 'ERR_PLUGIN_NOT_FOUND') || isNetError(error, 'ERR_INVALID_PLUGIN')
       throw isNobody ? new NoSuchIpamDriverError(name, this.names(), error) : error
     }
+  }
+}
+
+function checkNames(given: readonly IpamDriver[]): void {
+  const names = given.map(({ name }) => name)
+  for (const [at, name] of names.entries()) {
+    if (name !== '' && name.trim() === name && names.indexOf(name) === at) continue
+    const problem = `expected a name of its own, without blanks around it, for each, got ${JSON.stringify(name)}`
+    throw new InvalidRequestError('controller', 'ipam', problem)
   }
 }

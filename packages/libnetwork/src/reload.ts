@@ -1,9 +1,11 @@
 import { z } from 'zod'
+import { checkDefaultDriver } from './config-networks.ts'
 import type { Core } from './core.ts'
 import { parser } from './requests.ts'
 
 /** What can be chosen anew about a controller. Plain JSON. */
 export interface ReloadOptions {
+  /** May be a plugin: it is looked for when a network is made. */
   readonly defaultDriver?: string | undefined
   readonly defaultNetwork?: string | undefined
   /** Pools that networks get from now on when they name none. */
@@ -41,7 +43,7 @@ export const parseReload = parser('configuration', schema)
 
 /** Takes over what was chosen anew. What can be refused comes first. */
 export function reload(core: Core, { defaultDriver, defaultNetwork, pools, dns = {} }: ReloadOptions): void {
-  if (defaultDriver !== undefined) core.drivers.get(defaultDriver)
+  if (defaultDriver !== undefined) checkDefaultDriver('configuration', defaultDriver)
   if (pools !== undefined) core.changePools(pools)
   core.defaults = {
     ...core.defaults,

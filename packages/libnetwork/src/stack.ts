@@ -9,7 +9,7 @@ import { openPortAllocator } from '@net/portallocator'
 import { Rollback, shortId, silentLogger, Turns, type Logger } from '@net/types'
 import { Controller } from './controller.ts'
 import { checkControllerOptions, type ControllerDnsOptions, type ControllerOptions } from './controller-options.ts'
-import { configDriver } from './config-networks.ts'
+import { checkDefaultDriver, configDriver } from './config-networks.ts'
 import { Core, type Defaults } from './core.ts'
 import { DriverPlugins } from './driver-plugins.ts'
 import { ControllerRunningError } from './errors.ts'
@@ -47,12 +47,16 @@ export async function openController(options: ControllerOptions = {}): Promise<C
   const logger = options.logger ?? silentLogger
   const turns = new Turns()
   const drivers = driversOf(options)
-  const deps = { drivers, defaults: defaultsOf(options, drivers), logger, turns }
+  const deps = { drivers, defaults: defaultsOf(options), logger, turns }
 
   const driverPlugins = new DriverPlugins(options.plugins ?? {}, deps)
   const builtIn = defaultIpam({ pools: options.pools }, { logger })
-  const ipam = new IpamRegistry([builtIn, nullIpam(), ...(options.ipam ?? [])], options.plugins ?? {}, logger)
-  const changePools = (pools: readonly PoolBaseOptions[]): void => builtIn.changePools?.(pools)
+  const ipam = new IpamRegistry([builtIn, nullIpam()], options.ipam ?? [], { plugins: options.plugins ?? {}, logger })
+  if (options.pools !== undefined) ipam.checkPools('controller')
+  const changePools = (pools: readonly PoolBaseOptions[]): void => {
+    ipam.checkPools('configuration')
+    builtIn.changePools?.(pools)
+  }
 
   // Let go in the opposite order, whichever fails: the name last, so that a successor finds the host as it is left.
   const held = new Rollback()
@@ -149,13 +153,13 @@ function forwardingOf({ forwarding }: StoredController): FirewallFact[] {
 
 /** The packet rules, made of whatever they are to be made of. */
 function openFirewallOf(
-  { firewall, foreignFirewall }: ControllerOptions,
+  { firewall, foreignFirewall, drift }: ControllerOptions,
   { id, facts }: { readonly id: string; readonly facts: readonly FirewallFact[] },
   deps: FirewallDeps,
 ): Promise<TableFirewall> {
   return firewall === 'iptables'
     ? openIptablesFirewall({ prefix: `NET-${shortId(id)}`, facts }, deps)
-    : openFirewall({ table: `net_${shortId(id)}`, owner: id, foreignFirewall, facts }, deps)
+    : openFirewall({ table: `net_${shortId(id)}`, owner: id, foreignFirewall, drift, facts }, deps)
 }
 
 function namingOf({ resolvConf, slots, ...resolver }: ControllerDnsOptions, logger: Logger): NamingDeps {
@@ -176,9 +180,11 @@ function driversOf(options: ControllerOptions): DriverRegistry {
   return drivers
 }
 
-function defaultsOf(options: ControllerOptions, drivers: DriverRegistry): Defaults {
+function defaultsOf(options: ControllerOptions): Defaults {
+  const driver = options.defaultDriver?.trim() ?? 'bridge'
+  checkDefaultDriver('controller', driver)
   return {
-    driver: drivers.get(options.defaultDriver?.trim() ?? 'bridge').type,
+    driver,
     network: options.defaultNetwork?.trim(),
     gatewayNetwork: options.gatewayNetwork?.trim() ?? 'net_gateway',
   }

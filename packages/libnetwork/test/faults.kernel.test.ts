@@ -51,6 +51,28 @@ describeKernel('packet rules that another program flushes', () => {
   })
 })
 
+describeKernel('packet rules that another program flushes, as drift has it', () => {
+  const table = (id: string): string => `net_${id.slice(0, 12)}`
+  const tables = (): string => execFileSync('nft', ['list', 'tables'], { encoding: 'utf8' })
+
+  it.each(['off', 'report'] as const)('%s: stay as they are', async (drift) => {
+    await using other = await openController({ drift })
+    execFileSync('nft', ['delete', 'table', 'inet', table(other.id)])
+
+    // One that is not put in place is told of, or nobody is: that of the other controller comes after it.
+    const restored = first(net.events())
+    execFileSync('nft', ['delete', 'table', 'inet', table(net.id)])
+    await restored
+    await new Promise((resolve) => setTimeout(resolve, 50))
+
+    expect(tables()).not.toContain(`inet ${table(other.id)}`)
+    const told = other.events({ after: 0, signal: AbortSignal.timeout(50) })
+    const kinds: string[] = []
+    for await (const { kind } of told) kinds.push(kind)
+    expect(kinds).toEqual(drift === 'off' ? [] : ['rules-changed'])
+  })
+})
+
 describeKernel('a firewall of another program that is in the way', () => {
   it('is told of, and answered where that is wanted', async () => {
     const drop = 'add table inet other; add chain inet other f { type filter hook forward priority 0; policy drop; }'

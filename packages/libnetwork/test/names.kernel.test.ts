@@ -158,6 +158,39 @@ describeKernel('containers of one network', () => {
     expect(await shop.resolveName('db')).toEqual([])
   })
 
+  it('are looked up on the network of the default route first, and on internal ones last', async () => {
+    const inner = await net.createNetwork({ name: 'inner', internal: true })
+    const deep = await net.createNetwork({ name: 'deep', internal: true })
+    const red = await net.createNetwork({ name: 'red' })
+    const of = new Map<Network, string>()
+    for (const network of [deep, inner, red, blue]) {
+      const { endpoint } = await net.attach({
+        ...{ network, endpoint: { name: 'db' }, sandbox: { containerId: `db-${network.name}` } },
+      })
+      of.set(network, plain(endpoint.address))
+    }
+    const sandbox = await container('web', inner)
+    const joins = async (network: Network, priority = 0) => {
+      const endpoint = await network.createEndpoint({ name: 'web' })
+      await endpoint.join(sandbox, { priority })
+      return endpoint
+    }
+    const found = async (): Promise<unknown> => await ask(sandbox, 'db')
+
+    await joins(deep, 9)
+    expect(await found()).toEqual([of.get(deep)])
+    const outer = await joins(blue)
+    expect(await found()).toEqual([of.get(blue)])
+    // Neither serves the default route any more once another does.
+    await joins(red, 1)
+    expect(await found()).toEqual([of.get(red)])
+    await net.getSandbox('db-red').delete()
+    expect(await found()).toEqual([of.get(blue)])
+    await outer.leave(sandbox)
+    expect(await found()).toEqual([of.get(deep)])
+    expect((await net.describe()).differences).toEqual([])
+  })
+
   it('share one name between several endpoints', async () => {
     const one = await container('one')
     for (const name of ['a', 'b']) {

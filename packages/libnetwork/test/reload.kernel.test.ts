@@ -57,7 +57,7 @@ describeKernel('reloading the configuration', () => {
   })
 
   it.each([
-    [{ defaultDriver: 'nope' }, 'ERR_NO_SUCH_DRIVER'],
+    [{ defaultDriver: 'config-only' }, 'ERR_INVALID_REQUEST'],
     [{ defaultDriver: 'spoiled', pools: [{ base: 'x', size: 24 }] }, 'ERR_INVALID_POOL'],
     [{ defaultDriver: 'spoiled', dns: { timeoutMs: -1 } }, 'ERR_INVALID_REQUEST'],
     [{ defaultDriver: 'spoiled', stateDirectory: '/tmp' }, 'ERR_INVALID_REQUEST'],
@@ -112,6 +112,33 @@ describeKernel('refreshing a sandbox', () => {
     await expect(net.getSandbox('web').refresh({ hostname: 'no name' })).rejects.toMatchObject({
       code: 'ERR_INVALID_REQUEST',
     })
+  })
+})
+
+describeKernel('address managers that are handed in', () => {
+  const pools = [{ base: '10.77.0.0/16', size: 24 }]
+  const refusal = (member: string): object => ({
+    code: 'ERR_INVALID_REQUEST',
+    message: expect.stringMatching(new RegExp(`^invalid (controller|configuration): ${member}: expected`)) as unknown,
+  })
+
+  it.each([['far', 'far'], [''], ['  '], [' far']])(
+    'are refused where a name is not one of its own: %j',
+    async (...names) => {
+      const ipam = names.map((name) => ({ ...defaultIpam(), name }))
+
+      await expect(openController({ ipam })).rejects.toMatchObject(refusal('ipam'))
+    },
+  )
+
+  it('may take the place of the built-in one, whose pools are then nobody’s', async () => {
+    const ipam = [defaultIpam({ pools })]
+    await expect(openController({ ipam, pools })).rejects.toMatchObject(refusal('pools'))
+
+    await using other = await openController({ ipam })
+    expect(other.ipamDrivers()).toEqual(['default', 'null'])
+    expect((await other.createNetwork({ name: 'one' })).ipv4?.pool).toBe('10.77.0.0/24')
+    await expect(other.reload({ pools })).rejects.toMatchObject(refusal('pools'))
   })
 })
 

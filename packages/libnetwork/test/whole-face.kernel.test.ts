@@ -146,7 +146,11 @@ describeKernel('the defaults of a controller', () => {
     await expect(net.attach({ endpoint: { name: 'a' }, sandbox: { containerId: 'a' } })).rejects.toMatchObject({
       code: 'ERR_INVALID_REQUEST',
     })
-    await expect(openController({ defaultDriver: 'nope' })).rejects.toMatchObject({ code: 'ERR_NO_SUCH_DRIVER' })
+    for (const defaultDriver of ['config-only', ' ']) {
+      await expect(openController({ defaultDriver })).rejects.toMatchObject({ code: 'ERR_INVALID_REQUEST' })
+    }
+    await using other = await openController({ defaultDriver: 'nope' })
+    await expect(other.createNetwork({ name: 'x' })).rejects.toMatchObject({ code: 'ERR_NO_SUCH_DRIVER' })
   })
 })
 

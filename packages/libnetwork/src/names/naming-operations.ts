@@ -2,7 +2,7 @@ import type { EndpointNames } from '@net/resolver'
 import { withoutPrefixLength } from '@net/types'
 import type { Core } from '../core.ts'
 import { isGatewayEndpoint } from '../gateway-network.ts'
-import { orderByGateway } from '../gateways.ts'
+import { orderByGateway, orderByNames } from '../gateways.ts'
 import type { EndpointEntry, SandboxEntry } from '../state.ts'
 import type { NamingView } from './sandbox-naming.ts'
 
@@ -37,10 +37,12 @@ function viewOf(core: Core, sandbox: SandboxEntry): NamingView {
   const endpoints = orderByGateway(core, sandbox)
   const named = endpoints.filter((entry) => !isGatewayEndpoint(entry, sandbox))
   return {
-    networks: named.map(({ record }) => ({
-      table: core.state.getNetwork(record.networkId).names,
-      aliases: record.sandboxAliases,
-    })),
+    networks: orderByNames(core, sandbox)
+      .filter((entry) => !isGatewayEndpoint(entry, sandbox))
+      .map(({ record }) => ({
+        table: core.state.getNetwork(record.networkId).names,
+        aliases: record.sandboxAliases,
+      })),
     addresses: named.flatMap((endpoint) => addressesOf(endpoint)),
     gateways: endpoints.flatMap(({ record, gatewayFor }) => {
       const { ipv4, ipv6 } = core.state.getNetwork(record.networkId).record

@@ -114,6 +114,16 @@ describeKernel('a network of a plugin', () => {
     expect(of(network.id)).toEqual(['createNetwork', 'deleteNetwork'])
   })
 
+  it('is what networks are that name no driver, where the plugin is the default, chosen on opening or later', async () => {
+    await net.close()
+    await open({ defaultDriver: 'plug' })
+    expect((await net.createNetwork({ name: 'one' })).driver).toBe('plug')
+
+    await net.reload({ defaultDriver: 'bridge' })
+    await net.reload({ defaultDriver: 'plug' })
+    expect((await net.createNetwork({ name: 'two' })).driver).toBe('plug')
+  })
+
   it('is looked for once by those who ask at the same time', async () => {
     const names = ['a', 'b', 'c']
     await Promise.all(names.map((name) => net.createNetwork({ name, driver: 'plug' })))
