@@ -157,11 +157,13 @@ export async function refreshSandbox(core: Core, sandbox: SandboxEntry, request:
   rollback.defer('refresh', async () => {
     await becomeNamed(core, sandbox, { record: before, wishes: had })
     await core.records.keep({ sandboxes: [sandbox] })
+    await sandbox.naming.recorded()
   })
   const record = { ...before, hostname: wishes.hostname, domainname: wishes.domainname }
   await becomeNamed(core, sandbox, { record, wishes })
   await core.records.keep({ sandboxes: [sandbox] })
   rollback.commit()
+  await sandbox.naming.recorded()
 }
 
 async function becomeNamed(

@@ -1,15 +1,18 @@
-import { existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { memoryStore, type Store } from '@net/datastore'
 import { describeKernel, enterFreshHost, SystemCallFaults } from '@net/netlink-ffi/testing'
 import { afterEach, beforeEach, expect, it, vi } from 'vitest'
 import { openController, type Attachment, type Controller, type Network } from '../src/index.ts'
+import { ExternalNamespace } from './external-namespace.ts'
 import { traces, type Traces } from './lab.ts'
 
 await enterFreshHost()
 
 let before: Traces
 let folder: string
+let local: Store
 let net: Controller
 let network: Network
 let faults: SystemCallFaults
@@ -17,7 +20,8 @@ let faults: SystemCallFaults
 beforeEach(async () => {
   before = traces()
   folder = mkdtempSync(join(tmpdir(), 'kernel-faults-'))
-  net = await openController({ runtimeDirectory: folder, drift: 'off' })
+  local = memoryStore()
+  net = await openController({ runtimeDirectory: folder, drift: 'off', stores: { local }, onClose: 'delete' })
   network = await net.createNetwork({ name: 'blue', ipv6: true })
   // Whatever is opened at first use is there already.
   await (await attach('first')).detach()
@@ -31,6 +35,7 @@ afterEach(async () => {
     expect(traces()).toEqual(before)
   })
   expect(readdirSync(folder)).toEqual([])
+  expect(await recordKeys()).toEqual([])
   rmSync(folder, { recursive: true })
 })
 
@@ -46,6 +51,23 @@ function attach(name: string): Promise<Attachment> {
     },
     sandbox: { containerId: name },
   })
+}
+
+/** What is recorded. */
+async function recordKeys(): Promise<string[]> {
+  const { entries } = await local.list('')
+  return entries.map(({ key }) => key).filter((key) => !key.startsWith('controllers/'))
+}
+
+/** The records are those of what there is, and the kernel has all of it and nothing else. */
+async function expectAgreement(round: object): Promise<void> {
+  const known = [
+    ...net.networks().map(({ id }) => `networks/${id}`),
+    ...net.endpoints().map(({ id }) => `endpoints/${id}`),
+    ...net.sandboxes().map(({ id }) => `sandboxes/${id}`),
+  ]
+  const { differences } = await net.describe()
+  expect({ round, keys: await recordKeys(), differences }).toEqual({ round, keys: known.sort(), differences: [] })
 }
 
 /** What there is: as the controller says, and as the kernel says. */
@@ -94,6 +116,7 @@ async function expectAll(as: unknown, nth: number): Promise<void> {
   await vi.waitFor(() => {
     expect({ round, ...(everything() as object) }).toEqual({ round, ...(as as object) })
   })
+  await expectAgreement(round)
 }
 
 /** Makes something with each of its system calls failing in turn: it is there, or nothing is left of it. */
@@ -194,5 +217,65 @@ describeKernel('an operation of which one system call fails', () => {
         await endpoint.delete()
       },
     )
+  })
+
+  it('takes ports back, at the latest when asked again', async () => {
+    const { endpoint } = await attach('web')
+    const ports = [{ containerPort: 81 }, { protocol: 'udp', containerPort: 82, containerPortEnd: 86 }] as const
+    await unmakeWithEachCallFailing(
+      () => endpoint.publish(ports.map((port, at) => ({ ...port, hostPort: 8181 + at }))),
+      async () => {
+        // What was taken back, was.
+        const left = ports.filter(({ containerPort }) =>
+          endpoint.ports().some((port) => port.containerPort === containerPort),
+        )
+        if (left.length > 0) await endpoint.unpublish(left)
+      },
+    )
+  })
+
+  it('brings a namespace or not, and then another', async () => {
+    const container = await ExternalNamespace.open()
+    const sandbox = await net.createSandbox({ containerId: 'brought', key: false })
+    await (await network.createEndpoint({ name: 'brought', ports: [{ containerPort: 80 }] })).join(sandbox)
+    for (let nth = 1; ; nth++) {
+      const { error, isOver } = await withCallFailing(nth, () => sandbox.setKey(container.path))
+      if (error !== undefined)
+        await vi.waitFor(() => {
+          expect(container.links()).toEqual([])
+        })
+      const round = { nth, failed: faults.failed }
+      if (error === undefined) expect({ round, links: container.links() }).toEqual({ round, links: ['eth0'] })
+      await vi.waitFor(() => expectAgreement(round))
+      if (isOver) break
+    }
+    await sandbox.delete()
+    await vi.waitFor(() => {
+      expect(container.links()).toEqual([])
+    })
+    expect(container.rules()).toBe('')
+    await container.close()
+  })
+
+  it('refreshes a sandbox or not', async () => {
+    const { sandbox } = await attach('web')
+    const texts = (): string[] => {
+      const { hosts, resolvConf, hostname } = sandbox.files
+      return [hosts, resolvConf, hostname].map((path) => readFileSync(path, 'utf8'))
+    }
+    const before = texts()
+    for (let nth = 1; ; nth++) {
+      const { error, isOver } = await withCallFailing(nth, () => sandbox.refresh({ hostname: `other${nth}` }))
+      const round = { nth, failed: faults.failed }
+      expect({ round, hostname: texts()[2] }).toEqual({
+        round,
+        hostname: error === undefined ? `other${nth}\n` : before[2],
+      })
+      await expectAgreement(round)
+      await sandbox.refresh({})
+      expect(texts()).toEqual(before)
+      if (isOver) break
+    }
+    expect(await sandbox.resolveName('web')).not.toEqual([])
   })
 })

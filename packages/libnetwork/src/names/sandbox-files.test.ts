@@ -202,6 +202,34 @@ describe('are whole again', () => {
     expect(all()).toEqual(whole)
   })
 
+  it.each([
+    ['begun', (): void => undefined],
+    [
+      'done in part',
+      (): void => {
+        writeFileSync(files.paths.hosts, '127.0.0.1\tlocalhost\n10.0.0.2\tanother\n')
+        writeFileSync(files.paths.hostname, 'another\n')
+      },
+    ],
+  ])('where writing them anew was %s, and was not recorded, when the process died', async (_, write) => {
+    const whole = all()
+    writeFileSync(join(parent, 'web.files', 'rewriting'), '')
+    write()
+
+    await adopt()
+
+    expect(all()).toEqual(whole)
+  })
+
+  it('are as they were written anew once that is recorded', async () => {
+    await files.rewrite(() => ({ ...texts, hostname: 'another\n' }))
+    await files.recorded()
+
+    await adopt()
+
+    expect(textOf(files.paths.hostname)).toBe('another\n')
+  })
+
   it('keep what others wrote', async () => {
     writeFileSync(files.paths.hosts, '127.0.0.1\tlocalhost\n10.0.0.7\tweb\n192.0.2.7\tother\n')
     writeFileSync(files.paths.resolvConf, 'nameserver 192.0.2.9\n')

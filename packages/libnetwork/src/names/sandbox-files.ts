@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import { existsSync, mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs'
-import { readFile, readdir, rm } from 'node:fs/promises'
+import { readFile, readdir, rm, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { formatHostRecords, removeHostRecords, type BoundFiles, type HostRecord } from '@net/resolver'
 import { isNetError, randomId, shortId } from '@net/types'
@@ -74,13 +74,27 @@ export class SandboxFiles {
     this.#made = true
   }
 
-  /** Writes them anew, in place, where they are there; what others wrote into them is gone. */
+  /** Is there from the first of them that is written anew until it is recorded what they are to say. */
+  get #rewritingPath(): string {
+    return join(this.#folder, 'rewriting')
+  }
+
+  /**
+   * Writes them anew, in place, where they are there; what others wrote into them is gone. Should the process die before
+   * {@link SandboxFiles.recorded}, whoever adopts them writes them anew as well, to say what is recorded then.
+   */
   async rewrite(texts: () => FileTexts): Promise<void> {
     if (!this.#made) return
     const { hosts, resolvConf, hostname } = texts()
+    await unlessRemoved(() => writeFile(this.#rewritingPath, ''))
     await unlessRemoved(() => this.#bound.edit(this.paths.hosts, () => hosts))
     await unlessRemoved(() => this.#bound.edit(this.paths.hostname, () => hostname))
     await unlessRemoved(() => this.#bound.write(this.paths.resolvConf, resolvConf, { hashPath: this.#hashPath }))
+  }
+
+  /** What they were written anew to say is recorded. */
+  async recorded(): Promise<void> {
+    await rm(this.#rewritingPath, { force: true })
   }
 
   /**
@@ -92,6 +106,10 @@ export class SandboxFiles {
     if (!existsSync(this.#folder)) return
     this.#made = true
     for (const name of await readdir(this.#folder)) if (UNFINISHED.test(name)) await rm(join(this.#folder, name))
+    if (existsSync(this.#rewritingPath)) {
+      await this.rewrite(texts)
+      await this.recorded()
+    }
     const { hosts, hostname, resolvConf } = texts()
     await this.#bringBack(this.paths.hosts, hosts)
     await this.#bringBack(this.paths.hostname, hostname)

@@ -103,13 +103,18 @@ export class SandboxNaming {
     return this.#wishes
   }
 
-  /** Does otherwise from now on, and says so in the files, which are written anew in place. */
+  /** Does otherwise from now on, and says so in the files, which are written anew in place; see {@link SandboxNaming.recorded}. */
   async refresh(wishes: NamingWishes, { isThere }: { readonly isThere: boolean }): Promise<void> {
     await this.release()
     this.#wishes = wishes
     this.#hostName = hostNameOf(wishes)
     if (isThere) await this.open()
     await this.#files.rewrite(() => this.#texts())
+  }
+
+  /** The wishes that it was refreshed with are recorded. */
+  async recorded(): Promise<void> {
+    await this.#files.recorded()
   }
 
   /** Follows the host's servers, and begins to answer in the namespace, where a resolver is wanted. */

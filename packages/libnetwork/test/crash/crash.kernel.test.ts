@@ -4,16 +4,19 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { describeKernel, enterFreshHost } from '@net/netlink-ffi/testing'
+import { describeKernel, enterFreshHost, ip } from '@net/netlink-ffi/testing'
 import { expect, it } from 'vitest'
 import { openController, type Controller } from '../../src/index.ts'
 import { ExternalNamespace } from '../external-namespace.ts'
 import { traces } from '../lab.ts'
 import {
+  compareWithEmpty,
   compareWithHost,
   compareWithNothing,
+  portsToProxy,
   proxiedPorts,
-  publishedPorts,
+  readRecords,
+  recordsOf,
   refuseNothing,
   textsOf,
 } from './host-check.ts'
@@ -45,6 +48,8 @@ class Ledger {
   readonly endpoints = new Map<string, string>()
   readonly ports = new Map<string, Set<string>>()
   readonly sandboxes = new Set<string>()
+  /** Containers whose files were asked for. */
+  readonly files = new Set<string>()
   /** How many operations on each are under way. */
   readonly #underWay = new Map<string, number>()
 
@@ -60,8 +65,10 @@ class Ledger {
     else if (what === 'sandbox') this.sandboxes.add(name)
     else if (what === 'join') this.endpoints.set(name, sandbox)
     else if (what === 'leave') this.endpoints.delete(name)
+    else if (what === 'files') this.files.add(name)
     else if (what === 'detach') {
       this.sandboxes.delete(name)
+      this.files.delete(name)
       // Those too that joined it while it was picked.
       for (const [one, container] of this.endpoints) if (container === name) this.endpoints.delete(one)
     }
@@ -86,6 +93,11 @@ class Ledger {
     this.endpoints.set(name, name)
   }
 
+  /** Containers that are to have files. */
+  withFiles(): string[] {
+    return [...this.files].filter((name) => !this.#isUncertain(name))
+  }
+
   /** What the controller says is what the workload was told, but for what was under way. */
   compare(controller: Controller): void {
     const certain = (names: Iterable<string>): string[] => [...names].filter((name) => !this.#isUncertain(name)).sort()
@@ -108,6 +120,7 @@ class Ledger {
     for (const set of [this.networks, this.sandboxes, this.endpoints, this.ports]) set.clear()
     for (const { name } of controller.networks()) this.networks.add(name)
     for (const { containerId } of controller.sandboxes()) this.sandboxes.add(containerId)
+    for (const name of this.files) if (!this.sandboxes.has(name)) this.files.delete(name)
     for (const endpoint of controller.networks().flatMap((network) => network.endpoints())) {
       const sandbox = controller.sandboxes().find(({ id }) => id === endpoint.sandboxId)
       this.endpoints.set(endpoint.name, sandbox?.containerId ?? '')
@@ -125,6 +138,8 @@ describeKernel('a process that is killed at any moment', () => {
     const folder = mkdtempSync(join(tmpdir(), 'crash-'))
     const places = { stateDirectory: join(folder, 'state'), runtimeDirectory: join(folder, 'run') }
     const others = await Promise.all(Array.from({ length: 3 }, () => ExternalNamespace.open()))
+    // Ports at one address of the host are published by IPv6 alone.
+    ip('addr', 'add', 'fd99::1/128', 'dev', 'lo', 'nodad')
     const before = traces()
     const ledger = new Ledger()
     let acknowledged = 0
@@ -134,15 +149,20 @@ describeKernel('a process that is killed at any moment', () => {
       acknowledged += await runAndKill({ ...places, userlandProxy, others }, kill, ledger)
       const controller = await openController({ ...places, userlandProxy })
       await refuseNothing(controller)
-      expect(proxiedPorts()).toEqual(userlandProxy === 'off' ? [] : publishedPorts().sort())
+      expect(proxiedPorts()).toEqual(userlandProxy === 'off' ? [] : (await portsToProxy(controller)).sort())
       ledger.compare(controller)
-      await compareWithHost(controller, folder, others)
+      await compareWithHost(controller, folder, { others, withFiles: ledger.withFiles() })
       ledger.adopt(controller)
+      const records = recordsOf(controller)
       await controller.close()
+      expect(await readRecords(places.stateDirectory)).toEqual(records)
+      tellProgress(kill + 1, acknowledged)
     }
     const last = await openController({ ...places, onClose: 'delete' })
-    await compareWithHost(last, folder, others)
+    await compareWithHost(last, folder, { others })
     await last.close()
+    expect(await readRecords(places.stateDirectory)).toEqual([])
+    compareWithEmpty(places.runtimeDirectory)
 
     expect(traces()).toEqual(before)
     await compareWithNothing(others)
@@ -154,6 +174,12 @@ describeKernel('a process that is killed at any moment', () => {
     rmSync(folder, { recursive: true })
   })
 })
+
+/** A long run says how far it is. */
+function tellProgress(kills: number, acknowledged: number): void {
+  if (process.env.NET_KILLS === undefined || kills % 100 !== 0) return
+  process.stdout.write(`${kills} of ${KILLS} kills, ${acknowledged} operations acknowledged\n`)
+}
 
 /** Runs the workload and kills it; how many operations it was told to be done. */
 async function runAndKill(

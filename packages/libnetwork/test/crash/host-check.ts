@@ -1,51 +1,117 @@
-import { readdirSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { openLmdbStore } from '@net/datastore-lmdb'
 import { listBoundSockets } from '@net/netlink-ffi'
-import { ip, ipIn, nftRuleset } from '@net/netlink-ffi/testing'
 import { expect } from 'vitest'
 import type { Controller, Endpoint, Sandbox } from '../../src/index.ts'
 import type { ExternalNamespace } from '../external-namespace.ts'
+import { hostView } from '../host-view.ts'
+import { plain } from '../lab.ts'
+import { heldLines, linesOfNetwork, linesOfPlace } from '../wanted-lines.ts'
+
+/** Sandboxes and what is in them; those that wait for a namespace have nothing of the kernel's yet. */
+interface Places {
+  readonly inPlace: readonly Sandbox[]
+  readonly awaited: readonly Sandbox[]
+}
+
+async function placesOf(controller: Controller): Promise<Places> {
+  const described = await controller.describe()
+  expect(described.differences).toEqual([])
+  const ids = described.sandboxes.filter(({ namespace }) => namespace === 'awaited').map(({ id }) => id)
+  const all = controller.sandboxes()
+  return {
+    inPlace: all.filter(({ id }) => !ids.includes(id)),
+    awaited: all.filter(({ id }) => ids.includes(id)),
+  }
+}
 
 /**
  * What the kernel and the folder hold is what the controller says, and nothing else. In namespaces of others, which go
- * on without us, there is what their sandboxes have there; where they have none, nothing.
+ * on without us, there is what their sandboxes have there; where they have none, nothing. Of the sandboxes named in
+ * `withFiles`, and perhaps others, the files are there.
  */
 export async function compareWithHost(
   controller: Controller,
   folder: string,
-  others: readonly ExternalNamespace[] = [],
+  { others = [], withFiles = [] }: { others?: readonly ExternalNamespace[]; withFiles?: readonly string[] } = {},
 ): Promise<void> {
-  const described = await controller.describe()
-  expect(described.differences).toEqual([])
-  const awaited = described.sandboxes.filter(({ namespace }) => namespace === 'awaited').map(({ id }) => id)
-  const inPlace = controller.sandboxes().filter(({ id }) => !awaited.includes(id))
-  const joined = inPlace.flatMap((sandbox) => sandbox.endpoints().map((endpoint) => ({ sandbox, endpoint })))
-  const own = (ip('link', 'show') as { ifname: string; ifalias?: string; linkinfo?: { info_kind?: string } }[]).filter(
-    ({ ifalias }) => ifalias === `net:${controller.id}`,
-  )
-  const bridges = own.filter(({ linkinfo }) => linkinfo?.info_kind === 'bridge').map(({ ifname }) => ifname)
-  expect(bridges.sort()).toEqual(
-    controller
-      .networks()
-      .map(({ options }) => (options as { bridge: string }).bridge)
-      .sort(),
-  )
-  expect(own.length - bridges.length).toBe(joined.length)
-  const keys = inPlace.map(({ key }) => key)
-  const held = readdirSync(join(folder, 'run', controller.id)).filter((name) => !/^(proxy|keys)$|\.files$/.test(name))
-  expect(held.map((name) => join(folder, 'run', controller.id, name)).sort()).toEqual(keys.sort())
-  for (const { sandbox, endpoint } of joined) {
-    const [link] = ipIn(sandbox.key, 'addr', 'show', endpoint.interfaceName ?? '') as {
-      addr_info: { local: string; prefixlen: number }[]
-    }[]
-    const addresses = link?.addr_info.map(({ local, prefixlen }) => `${local}/${prefixlen}`) ?? []
-    expect(addresses).toEqual(
-      expect.arrayContaining([endpoint.address, endpoint.address6].filter((one) => one !== undefined)),
+  const places = await placesOf(controller)
+  const run = join(folder, 'run', controller.id)
+  // The kernel takes down a little later what is taken out of a namespace.
+  await expect.poll(() => hostView(controller.id, run)).toEqual(wantedView(controller, places))
+  for (const namespace of others) await compareNamespace(namespace, places.inPlace)
+  compareFiles(places, run, withFiles)
+}
+
+function wantedView(controller: Controller, { inPlace }: Places): string[] {
+  const joined = inPlace.flatMap((sandbox) => sandbox.endpoints().map((endpoint) => ({ key: sandbox.key, endpoint })))
+  const others = controller.endpoints().filter(({ id }) => !joined.some(({ endpoint }) => endpoint.id === id))
+  return [
+    ...controller.networks().flatMap(linesOfNetwork),
+    ...inPlace.map(({ key }) => `namespace ${key}`),
+    ...joined.flatMap(({ key, endpoint }) => {
+      const network = controller.getNetwork(endpoint.networkId)
+      return linesOfPlace({ key, network, endpoint, ports: endpoint.ports() })
+    }),
+    // What is to be published is held from the beginning.
+    ...others.flatMap((endpoint) => heldLines(endpoint.ports())),
+  ].sort()
+}
+
+/** The files of sandboxes are whole, and those of others are not there. */
+function compareFiles({ inPlace, awaited }: Places, run: string, withFiles: readonly string[]): void {
+  const sandboxes = [...inPlace, ...awaited]
+  const folders = sandboxes.map(({ key }) => `${key}.files`)
+  const found = readdirSync(run).flatMap((name) => (name.endsWith('.files') ? [join(run, name)] : []))
+  expect(found.filter((path) => !folders.includes(path))).toEqual([])
+  for (const sandbox of sandboxes) {
+    const folder = `${sandbox.key}.files`
+    if (withFiles.includes(sandbox.containerId)) expect(found).toContain(folder)
+    if (!found.includes(folder)) continue
+    expect(readdirSync(folder).sort()).toEqual(['hostname', 'hosts', 'resolv.conf', 'resolv.conf.hash'])
+    const [hosts = '', resolvConf = '', hostname = ''] = ['hosts', 'resolv.conf', 'hostname'].map((name) =>
+      readFileSync(join(folder, name), 'utf8'),
     )
+    expect(hostname.trim()).not.toBe('')
+    expect(resolvConf).toContain('nameserver 127.0.0.11')
+    const lines = hosts.split('\n').filter((line) => line !== '')
+    expect(lines).toContain('127.0.0.1\tlocalhost')
+    const own = lines.flatMap((line) => (line.endsWith(`\t${hostname.trim()}`) ? [line.split('\t')[0]] : []))
+    // Of one that waits for its namespace nobody knows addresses yet.
+    const endpoints = awaited.includes(sandbox) ? [] : sandbox.endpoints()
+    const addresses = endpoints.flatMap(({ address, address6 }) => [address, address6].flatMap(plainOf))
+    expect([sandbox.containerId, own.sort()]).toEqual([sandbox.containerId, addresses.sort()])
   }
-  const ports = joined.flatMap(({ endpoint }) => textsOf(endpoint))
-  expect(publishedPorts().sort()).toEqual(ports.sort())
-  for (const namespace of others) await compareNamespace(namespace, inPlace)
+}
+
+function plainOf(cidr: string | undefined): string[] {
+  return cidr === undefined ? [] : [plain(cidr)]
+}
+
+/** What the records of a controller are to be, by what it says. */
+export function recordsOf(controller: Controller): string[] {
+  return [
+    ...controller.networks().map(({ id }) => `networks/${id}`),
+    ...controller.endpoints().map(({ id }) => `endpoints/${id}`),
+    ...controller.sandboxes().map(({ id }) => `sandboxes/${id}`),
+  ].sort()
+}
+
+/** The records that a controller which was closed has left. */
+export async function readRecords(stateDirectory: string): Promise<string[]> {
+  const store = await openLmdbStore({ path: join(stateDirectory, 'store') })
+  try {
+    const { entries } = await store.list('')
+    return entries.map(({ key }) => key).filter((key) => /^(networks|endpoints|sandboxes)\//.test(key))
+  } finally {
+    await store.close()
+  }
+}
+
+/** Nothing is left below a runtime directory whose controllers are gone. */
+export function compareWithEmpty(runtimeDirectory: string): void {
+  expect(existsSync(runtimeDirectory) ? readdirSync(runtimeDirectory) : []).toEqual([])
 }
 
 /** Namespaces of others are as they were. */
@@ -61,31 +127,31 @@ async function compareNamespace(namespace: ExternalNamespace, sandboxes: readonl
   expect(namespace.rules().match(/^table .*(?= \{)/gm) ?? []).toEqual(owners.map(() => 'table ip net-resolver'))
 }
 
-/** The ports that IPv4 packets are led by, as `nft` tells. */
-export function publishedPorts(): string[] {
-  const { nftables } = nftRuleset() as {
-    nftables: { map?: { name: string; elem?: [{ concat: [string, number] }, unknown][] } }[]
-  }
-  const elements = nftables.flatMap(({ map }) => (map?.name === 'ports4' ? (map.elem ?? []) : []))
-  return elements.map(([{ concat }]) => `${concat[0]} ${concat[1]}`)
-}
-
 /** Every record was understood. */
 export async function refuseNothing(controller: Controller): Promise<void> {
   for await (const event of controller.events({ after: 0, signal: AbortSignal.timeout(10) })) {
     if (event.kind === 'drift' && event.outcome === 'lost')
       throw new Error(`lost: ${event.what}`, { cause: event.error })
     if (event.kind === 'proxy-lost') throw new Error('the userland proxy was lost', { cause: event.error })
+    if (event.kind === 'port-lost') throw new Error('a port was lost', { cause: event })
     if (event.kind === 'record-refused') throw new Error(`${event.key} was refused`, { cause: event.error })
   }
 }
 
-/** Its published ports: `tcp 32768`. */
+/** Its published ports: `tcp 32768`, and `tcp 32768 5` for five from this one on. */
 export function textsOf(endpoint: Endpoint): string[] {
   return endpoint
     .ports()
-    .map(({ protocol, hostPort }) => `${protocol} ${hostPort}`)
+    .map(({ protocol, hostPort, count }) => [protocol, hostPort, ...(count === undefined ? [] : [count])].join(' '))
     .sort()
+}
+
+/** The ports that somebody is to serve at `::1` where a userland proxy is asked for: those that are published everywhere. */
+export async function portsToProxy(controller: Controller): Promise<string[]> {
+  const { inPlace } = await placesOf(controller)
+  const ports = inPlace.flatMap((sandbox) => sandbox.endpoints()).flatMap((endpoint) => endpoint.ports())
+  const everywhere = ports.filter(({ hostAddress }) => hostAddress === undefined)
+  return heldLines(everywhere).map((line) => line.replace('held ', ''))
 }
 
 /** The ports that somebody serves at `::1`. */

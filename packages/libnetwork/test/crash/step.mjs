@@ -29,6 +29,11 @@ const operations = {
   publish: () => find('old').publish([{ containerPort: 90 }, { protocol: 'udp', containerPort: 91 }]),
   unpublish: () =>
     find('old').unpublish(ports.map(({ protocol = 'tcp', containerPort }) => ({ protocol, containerPort }))),
+  createSandbox: () => controller.createSandbox({ containerId: 'new' }),
+  createEndpoint: () => controller.getNetwork('blue').createEndpoint({ name: 'new', ports }),
+  deleteEndpoint: () => find('old').delete({ force: true }),
+  forceNetwork: () => controller.getNetwork('blue').delete({ force: true }),
+  refresh: () => controller.getSandbox('old').refresh({ hostname: 'other', extraHosts: { extra: '192.0.2.9' } }),
   rename: () => controller.getSandbox('old').rename('renamed'),
   // In namespaces of others.
   createGiven: () => controller.createSandbox({ containerId: 'new', key: nextKey }),

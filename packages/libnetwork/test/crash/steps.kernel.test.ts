@@ -1,15 +1,22 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { describeKernel, enterFreshHost } from '@net/netlink-ffi/testing'
 import { afterAll, afterEach, beforeAll, expect, it } from 'vitest'
-import { openController, type Controller } from '../../src/index.ts'
+import { openController, type Controller, type FilePaths } from '../../src/index.ts'
 import { ExternalNamespace } from '../external-namespace.ts'
 import { traces, type Traces } from '../lab.ts'
-import { compareWithHost, compareWithNothing, refuseNothing } from './host-check.ts'
+import {
+  compareWithEmpty,
+  compareWithHost,
+  compareWithNothing,
+  readRecords,
+  recordsOf,
+  refuseNothing,
+} from './host-check.ts'
 
 await enterFreshHost()
 
@@ -33,6 +40,8 @@ afterEach(async () => {
   await last.close()
   expect(traces()).toEqual(before)
   await compareWithNothing(others)
+  expect(await readRecords(join(folder, 'state'))).toEqual([])
+  compareWithEmpty(join(folder, 'run'))
 })
 afterAll(async () => {
   await Promise.all(others.map((namespace) => namespace.close()))
@@ -53,8 +62,9 @@ async function setUp(controller: Controller): Promise<void> {
   const { sandbox } = await controller.attach({
     network: blue,
     endpoint: { name: 'old', ports },
-    sandbox: { containerId: 'old' },
+    sandbox: { containerId: 'old', hostname: 'old', extraHosts: { before: '192.0.2.7' } },
   })
+  expect(sandbox.files.hosts).not.toBe('')
   await (await red.createEndpoint({ name: 'second' })).join(sandbox)
   const green = await controller.createNetwork({ name: 'green' })
   await green.createEndpoint({ name: 'free' })
@@ -98,7 +108,15 @@ async function summary(controller: Controller): Promise<string> {
   const sandboxes = described.map(({ containerId, key, namespace = 'own' }) => {
     return `${containerId} ${namespace} ${others.findIndex((other) => other.isAt(key))}`
   })
-  return [networks, texts, sandboxes].map((all) => all.sort().join(',')).join(' | ')
+  const hosts = controller.sandboxes().map(({ containerId, files }) => `${containerId} ${namesIn(files)}`)
+  return [networks, texts, sandboxes, hosts].map((all) => all.sort().join(',')).join(' | ')
+}
+
+/** The names that the files of a sandbox tell; those of sandboxes without one are their ids. */
+function namesIn({ hosts, hostname }: FilePaths): string {
+  const lines = readFileSync(hosts, 'utf8').split('\n').slice(0, -1)
+  const names = [readFileSync(hostname, 'utf8').trim(), ...lines.map((line) => line.split('\t')[1] ?? '')]
+  return names.map((name) => name.replace(/^[0-9a-f]{12}$/, 'id')).join(' ')
 }
 
 /** Runs one operation in a process of its own, killed at its nth system call; whether it had so many. */
@@ -131,8 +149,12 @@ async function killOnce(
   const wasKilled = await runAndKill(operation, nth)
   await using again = await open('keep')
   await refuseNothing(again)
-  await compareWithHost(again, folder, others)
-  return { outcome: await summary(again), wasKilled }
+  await compareWithHost(again, folder, { others })
+  const outcome = await summary(again)
+  const records = recordsOf(again)
+  await again.close()
+  expect(await readRecords(join(folder, 'state'))).toEqual(records)
+  return { outcome, wasKilled }
 }
 
 /** Kills an operation at one system call after another; how many it makes, and what there was after each. */
@@ -159,6 +181,10 @@ describeKernel('a process that is killed at a system call of its', () => {
     ['leave', 8],
     ['publish', 8],
     ['unpublish', 4],
+    ['createSandbox', 8],
+    ['createEndpoint', 0],
+    ['deleteEndpoint', 8],
+    ['refresh', 8],
     ['rename', 0],
     ['open', 20],
   ])('%s has done that or has not', { timeout: 600_000 }, async (operation, atLeast) => {
@@ -167,6 +193,14 @@ describeKernel('a process that is killed at a system call of its', () => {
     expect(calls).toBeGreaterThan(atLeast)
     // Before, and after: nothing between.
     expect(outcomes.length).toBeLessThanOrEqual(2)
+  })
+
+  it('forceNetwork has done that, or one thing after another of it', { timeout: 600_000 }, async () => {
+    const { calls, outcomes } = await killAtEach('forceNetwork', setUp)
+
+    expect(calls).toBeGreaterThan(8)
+    // Its endpoint goes first.
+    expect(outcomes.length).toBeLessThanOrEqual(3)
   })
 
   it.each([

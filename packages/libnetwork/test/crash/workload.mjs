@@ -21,7 +21,11 @@ const say = (sign, what) => process.stdout.write(`${sign} ${JSON.stringify(what)
 const controller = await openController({ stateDirectory, runtimeDirectory, userlandProxy })
 say('=', { id: controller.id })
 let count = 0
-const textsOf = (ports) => ports.map(({ protocol, hostPort }) => `${protocol} ${hostPort}`)
+const textsOf = (ports) =>
+  ports.map(({ protocol, hostPort, count }) => [protocol, hostPort, ...(count === undefined ? [] : [count])].join(' '))
+/** An address of the host, of IPv6 alone. */
+const HOST_ADDRESS = 'fd99::1'
+const RANGE = 5
 const fresh = (kind) => `${kind}${seed}-${count++}`
 
 /** Namespaces of others that some sandbox is being given. */
@@ -91,7 +95,14 @@ const operations = {
     const endpoint = pick(controller.sandboxes().flatMap((one) => one.endpoints()))
     if (endpoint === undefined || endpoint.ports().length >= 6) return
     say('>', { do: 'publish', name: endpoint.name })
-    const got = await endpoint.publish([{ containerPort: 1000 + random(1000) }])
+    const containerPort = 1000 + random(1000)
+    const protocol = pick(['tcp', 'udp'])
+    const port = pick([
+      { containerPort },
+      { protocol, containerPort, containerPortEnd: containerPort + RANGE - 1 },
+      ...(endpoint.address6 === undefined ? [] : [{ protocol, containerPort, hostAddress: HOST_ADDRESS }]),
+    ])
+    const got = await endpoint.publish([port])
     say('<', { do: 'publish', name: endpoint.name, got: textsOf(got) })
   },
   unpublish: async () => {
@@ -102,10 +113,11 @@ const operations = {
         .filter((one) => one.ports().length > 0),
     )
     if (endpoint === undefined) return
-    const { protocol, containerPort, hostPort } = pick(endpoint.ports())
+    const { protocol, containerPort, hostAddress, hostPort, count } = pick(endpoint.ports())
     say('>', { do: 'publish', name: endpoint.name })
-    await endpoint.unpublish([{ protocol, containerPort, hostPort }])
-    say('<', { do: 'publish', name: endpoint.name, gave: textsOf([{ protocol, hostPort }]) })
+    const end = count === undefined ? {} : { containerPortEnd: containerPort + count - 1 }
+    await endpoint.unpublish([{ protocol, containerPort, hostAddress, hostPort, ...end }])
+    say('<', { do: 'publish', name: endpoint.name, gave: textsOf([{ protocol, hostPort, count }]) })
   },
   given: () =>
     withFree(async (path) => {
@@ -123,6 +135,21 @@ const operations = {
       await sandbox.setKey(path)
       say('<', { do: 'setKey', name: sandbox.containerId })
     }),
+  files: () => {
+    const sandbox = pick(controller.sandboxes())
+    if (sandbox === undefined) return
+    say('>', { do: 'files', name: sandbox.containerId })
+    const { hosts } = sandbox.files
+    say('<', { do: 'files', name: sandbox.containerId, hosts })
+  },
+  refresh: async () => {
+    const sandbox = pick(controller.sandboxes())
+    if (sandbox === undefined) return
+    const { containerId: name } = sandbox
+    say('>', { do: 'refresh', name })
+    await sandbox.refresh({ hostname: name, extraHosts: { [`extra${random(3)}`]: '192.0.2.9' } })
+    say('<', { do: 'refresh', name })
+  },
   detach: async () => {
     const sandbox = pick(controller.sandboxes())
     if (sandbox === undefined) return
@@ -143,6 +170,9 @@ const weighted = [
   'publish',
   'unpublish',
   'detach',
+  'files',
+  'files',
+  'refresh',
   'given',
   'setKey',
   'setKey',

@@ -1,11 +1,12 @@
-import { readdirSync, readFileSync } from 'node:fs'
+import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
+import { listBoundSockets } from '@net/netlink-ffi'
 import { ip, ipIn, nftRuleset } from '@net/netlink-ffi/testing'
 
-/** What the host holds of a controller, as other programs tell, a line a thing. */
+/** What the host holds of a controller, as other programs tell, a line a thing: see `linesOfNetwork` and `linesOfPlace`. */
 export function hostView(controllerId: string, folder: string): string[] {
   const namespaces = readdirSync(folder)
-    .filter((name) => !name.endsWith('.files'))
+    .filter((name) => !/^(proxy|keys)$|\.files$/.test(name))
     .map((name) => join(folder, name))
   return [
     ...linksOf(controllerId),
@@ -63,7 +64,7 @@ interface NftSet {
 }
 const told = [4, 6].flatMap((family) => [
   ...['bridges', 'from_network'],
-  ...[`masquerade${family}`, `ports${family}`, `ranges${family}`, `shifted${family}`],
+  ...[`masquerade${family}`, `ports${family}`, `ranges${family}`, `shifted${family}`, `ports${family}_by_address`],
 ])
 
 /** `tcp 8080 10.0.0.2 80`, and `udp 100-104` for a range. */
@@ -77,8 +78,9 @@ function textOf(element: Json): string {
   return textOf(concat ?? '')
 }
 
-/** The UDP ports that somebody has: those of TCP are told by `/proc` only once somebody listens. */
+/** The ports that somebody has: held by the controller. What a proxy serves is at `::1`. */
 function heldPorts(): string[] {
-  const [, ...lines] = readFileSync('/proc/thread-self/net/udp6', 'utf8').trim().split('\n')
-  return lines.map((line) => `held udp ${parseInt(/:([0-9A-F]{4}) /.exec(line)?.[1] ?? '', 16)}`)
+  const sockets = (['tcp', 'udp'] as const).flatMap(listBoundSockets)
+  const held = sockets.filter(({ address }) => address !== '::1')
+  return [...new Set(held.map(({ protocol, port }) => `held ${protocol} ${port}`))]
 }
