@@ -89,6 +89,7 @@ export async function createNetwork(
 
 /** Unmakes a network with all that is on it: endpoints leave their sandboxes first. */
 export async function forceDeleteNetwork(core: Core, entry: NetworkEntry, call?: CallOptions): Promise<void> {
+  refuseClaimed(core, entry)
   for (const id of [...entry.endpointsByName.values()]) {
     const endpoint = core.state.endpoints.get(id)
     if (endpoint !== undefined) await deleteEndpoint(core, endpoint, { force: true }, call)
@@ -103,6 +104,7 @@ export async function deleteNetwork(core: Core, entry: NetworkEntry, call?: Call
   if (entry.endpointsByName.size > 0) {
     throw new ActiveEndpointsError(entry.record.name, [...entry.endpointsByName.keys()])
   }
+  refuseClaimed(core, entry)
   refuseInUse(core, entry)
   // From here on nobody can come onto it.
   const { phase } = entry.record
@@ -124,6 +126,12 @@ export async function deleteNetwork(core: Core, entry: NetworkEntry, call?: Call
   core.hostNames?.remove(entry.names)
   core.state.removeNetwork(entry)
   core.logger.info({ networkId: entry.record.id, name: entry.record.name }, 'network deleted')
+}
+
+/** Nobody can make those leave whose records cannot be read: their containers may live, and would lose the network. */
+function refuseClaimed(core: Core, { record }: NetworkEntry): void {
+  const claimants = core.state.claims.on(record.id)
+  if (claimants.length > 0) throw new ActiveEndpointsError(record.name, claimants)
 }
 
 /** Lets a pool go; one that an earlier try let go already is no error. */

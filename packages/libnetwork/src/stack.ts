@@ -31,11 +31,12 @@ import { openHostResolver, type HostResolverOptions } from './names/host-resolve
 import { HostResolvConf } from './names/host-resolv-conf.ts'
 import type { NamingDeps } from './names/sandbox-naming.ts'
 import { recover } from './records/recover.ts'
-import { logRecovery } from './records/recovery-events.ts'
+import { LostPorts } from './records/lost-ports.ts'
+import { logRecovery, type RecoveryEvent } from './records/recovery-events.ts'
 import { isKept, openStore, outlives, type KeepingOptions } from './records/open-store.ts'
 import { Records } from './records/records.ts'
 import type { StoredController } from './records/stored-forms.ts'
-import { factsOf, survey } from './records/survey.ts'
+import { survey } from './records/survey.ts'
 import { createFolder } from './runtime-folder.ts'
 
 /** What can be chosen about a controller. */
@@ -141,7 +142,7 @@ export async function openController(options: ControllerOptions = {}): Promise<C
     const state = await records.load(turns)
     const absent = await driverPlugins.adopt(state.networks.map(({ record }) => record))
     const found = await survey(state, { ...deps, isSandbox, controllerId: id })
-    const facts = [...(await factsOf(found, deps)), ...forwardingOf(stored)]
+    const facts = [...found.facts, ...forwardingOf(stored)]
     const firewall = await openFirewallOf(options, { id, facts }, { logger, turns, onEvent })
     // Containers may live that need the rules, whether this opening succeeds or not.
     let isLeft = !found.isEmpty
@@ -188,10 +189,13 @@ export async function openController(options: ControllerOptions = {}): Promise<C
       for (const { record, naming } of core.state.sandboxes.values()) all.defer(record.key, () => naming.detach())
     })
     for (const event of absent) onEvent(event)
-    await recover(core, found, (event) => {
+    const tell = (event: RecoveryEvent): void => {
       logRecovery(logger, event)
       onEvent(event)
-    })
+    }
+    const lostPorts = new LostPorts(tell)
+    held.defer('hold lost ports', () => lostPorts.close())
+    await recover(core, found, { tell, lostPorts })
     if ([...core.state.sandboxes.values()].some(isAwaited)) await awaitKeys(core)
     isLeft = keeps
     logger.info({ controllerId: id }, 'controller opened')
