@@ -1,6 +1,7 @@
 import { memoryStore, type Store } from '@net/datastore'
 import { randomId, silentLogger, Turns } from '@net/types'
 import { beforeEach, describe, expect, it } from 'vitest'
+import type { SandboxEntry } from '../state.ts'
 import { Records } from './records.ts'
 import { recordForms, type StoredSandbox } from './stored-forms.ts'
 
@@ -81,21 +82,22 @@ describe('a sandbox with more endpoints than a transaction takes', () => {
     const sandbox = sandboxOf(randomId())
     await putSandbox(sandbox)
     const endpoints = Array.from({ length: 120 }, () => ({ record: { id: randomId() } }))
-    const seen: unknown[] = []
-    const watched: Store = Object.assign(Object.create(store) as Store, {
-      transaction: async (...args: Parameters<Store['transaction']>) => {
-        const entry = await store.find(`sandboxes/${sandbox.record.id}`)
-        seen.push(entry === undefined ? undefined : (decode(entry) as { value: StoredSandbox }).value.record.phase)
-        return store.transaction(...args)
+    for (const { record } of endpoints) await store.put(`endpoints/${record.id}`, encode({}))
+    let left = 1
+    const dying = new Proxy(store, {
+      get: (target, name) => {
+        const member: unknown = Reflect.get(target, name)
+        if (typeof member !== 'function') return member
+        if (name === 'transaction' && left-- === 0) return () => Promise.reject(new Error('killed'))
+        return member.bind(target) as unknown
       },
-      list: (...args: Parameters<Store['list']>) => store.list(...args),
-      find: (...args: Parameters<Store['find']>) => store.find(...args),
-      put: (...args: Parameters<Store['put']>) => store.put(...args),
     })
+    const entry = { record: sandbox.record, naming: { wishes: sandbox.wishes }, endpoints: new Set() } as unknown
 
-    await new Records(watched, silentLogger).forget({ endpoints, sandboxes: [sandbox] })
-    expect(seen).toEqual(['deleting', 'deleting'])
-    expect((await store.list('sandboxes/')).entries).toEqual([])
+    const forgetting = new Records(dying, silentLogger).forget({ endpoints, sandboxes: [entry as SandboxEntry] })
+    await expect(forgetting).rejects.toThrow('killed')
+    expect((await store.list('endpoints/')).entries.length).toBeLessThan(120)
+    expect((await open().load(new Turns())).sandboxes.map(({ record }) => record.phase)).toEqual(['deleting'])
   })
 })
 

@@ -91,10 +91,12 @@ export class Records {
     )
   }
 
-  /** Forgets these. Killed half way, it leaves sandboxes that are being deleted. */
+  /** Forgets these. Where they go in parts, sandboxes are being deleted from the first part on. */
   async forget({ networks = [], endpoints = [], sandboxes = [] }: Recorded): Promise<void> {
-    if (networks.length + endpoints.length + sandboxes.length > LIMITS.operations) await this.#markDeleting(sandboxes)
+    const isInParts = networks.length + endpoints.length + sandboxes.length > LIMITS.operations
+    const living = isInParts ? sandboxes.filter((one): one is SandboxEntry => 'naming' in one) : []
     await this.#commit(() => [
+      ...living.map((entry) => this.#sandboxes?.putOperation(entry.record.id, storedSandbox(entry, 'deleting'))),
       ...networks.map(({ record }) => this.#networks?.deleteOperation(record.id)),
       ...endpoints.map(({ record }) => this.#endpoints?.deleteOperation(record.id)),
       ...sandboxes.map(({ record }) => this.#sandboxes?.deleteOperation(record.id)),
@@ -116,14 +118,6 @@ export class Records {
   async forgetRefused(key: string): Promise<void> {
     if (key === OwnRecord.key) await this.#own?.mend()
     else await this.#store?.delete(key)
-  }
-
-  async #markDeleting(sandboxes: Recorded['sandboxes'] = []): Promise<void> {
-    for (const { record } of sandboxes) {
-      const { value } = (await this.#sandboxes?.find(record.id)) ?? {}
-      if (value === undefined) continue
-      await this.#sandboxes?.put(record.id, { ...value, record: { ...value.record, phase: 'deleting' } })
-    }
   }
 
   async #commit(operations: () => (StoreOperation | undefined)[], call?: CallOptions): Promise<void> {
@@ -165,11 +159,11 @@ function lastOf({ entries, refused }: CollectionListing<unknown>): string | unde
   return ids.sort(compareKeys).at(-1)
 }
 
-/** What has records, by their ids. */
+/** What has records, by their ids. Sandboxes that are known are entries, those that are gone are not. */
 export interface Recorded {
   readonly networks?: readonly { readonly record: { readonly id: string } }[]
   readonly endpoints?: readonly { readonly record: { readonly id: string } }[]
-  readonly sandboxes?: readonly { readonly record: { readonly id: string } }[]
+  readonly sandboxes?: readonly (SandboxEntry | { readonly record: { readonly id: string } })[]
 }
 
 /** Things whose records change together. */
