@@ -18,6 +18,7 @@ export {
   TableInUseError,
 } from './errors.ts'
 export type { FirewallEvent, ForeignFirewall, RulesChanged, RulesLost, RulesRestored } from './events.ts'
+export { FactBook } from './fact-book.ts'
 export { openFirewall, type FirewallDeps, type TableFirewall } from './firewall.ts'
 export type { ForeignAnswer } from './foreign/foreign-firewalls.ts'
 export type { IptablesCommands } from './iptables/commands.ts'

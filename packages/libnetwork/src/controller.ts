@@ -19,6 +19,7 @@ import {
   type CreateSandboxRequest,
 } from './requests.ts'
 import { parseReload, reload, type ReloadOptions } from './reload.ts'
+import { forgetRecord } from './records/forget-record.ts'
 import { Sandbox } from './sandbox.ts'
 
 /** A container on a network. */
@@ -155,6 +156,17 @@ export class Controller implements AsyncDisposable {
    */
   async describe(call?: CallOptions): Promise<ControllerDescription> {
     return this.#core.run(() => describe(this.#core, this.id), call)
+  }
+
+  /**
+   * Forgets a record that nothing can be done with (`describe().refused`), for good: its names and ports are free from
+   * then on. What the host still has of it goes when the controller is opened next, and has its addresses until then.
+   * Of one that was forgotten already nothing is done.
+   *
+   * @throws `ERR_RECORD_NOT_REFUSED`
+   */
+  async forgetRecord(key: string, call?: CallOptions): Promise<void> {
+    await this.#core.run(() => forgetRecord(this.#core, key), call)
   }
 
   /**

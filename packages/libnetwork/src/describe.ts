@@ -20,6 +20,8 @@ export interface ControllerDescription {
   readonly networks: readonly NetworkDescription[]
   readonly endpoints: readonly EndpointDescription[]
   readonly sandboxes: readonly SandboxDescription[]
+  /** Records that nothing can be done with, by their keys, and why. */
+  readonly refused: readonly { readonly key: string; readonly error: string }[]
   /** What the kernel has. */
   readonly host: HostReport
   /** Where the two differ: empty when all is as it is to be. */
@@ -82,6 +84,7 @@ export async function describe(core: Core, id: string): Promise<ControllerDescri
       endpoints: [...entry.endpoints],
       dns: entry.naming.statistics(),
     })).sort(byId),
+    refused: Array.from(core.state.claims.refused, ([key, { message }]) => ({ key, error: message })),
     host,
     differences: [...differences, ...namespacesOfNobody(core)],
   }

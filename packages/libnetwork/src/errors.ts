@@ -12,8 +12,12 @@ export class InvalidRequestError extends NetError<'ERR_INVALID_REQUEST'> {
 
 /** A network of this name is there. */
 export class NetworkExistsError extends NetError<'ERR_NETWORK_EXISTS'> {
-  constructor(name: string) {
-    super(`network ${JSON.stringify(name)} exists already`, { code: 'ERR_NETWORK_EXISTS', kind: 'forbidden' })
+  /** @param record - key of the refused record that has it */
+  constructor(name: string, record?: string) {
+    super(`network ${JSON.stringify(name)} exists already${inRecord(record)}`, {
+      code: 'ERR_NETWORK_EXISTS',
+      kind: 'forbidden',
+    })
   }
 }
 
@@ -83,8 +87,9 @@ export class BusyError extends NetError<'ERR_BUSY'> {
 
 /** An endpoint of this name is on the network. */
 export class EndpointExistsError extends NetError<'ERR_ENDPOINT_EXISTS'> {
-  constructor(name: string, network: string) {
-    super(`endpoint ${JSON.stringify(name)} exists already in network ${network}`, {
+  /** @param record - key of the refused record that has it */
+  constructor(name: string, network: string, record?: string) {
+    super(`endpoint ${JSON.stringify(name)} exists already in network ${network}${inRecord(record)}`, {
       code: 'ERR_ENDPOINT_EXISTS',
       kind: 'forbidden',
     })
@@ -117,8 +122,9 @@ export class EndpointNotJoinedError extends NetError<'ERR_ENDPOINT_NOT_JOINED'> 
 
 /** A sandbox for this container is there. */
 export class ContainerHasSandboxError extends NetError<'ERR_CONTAINER_HAS_SANDBOX'> {
-  constructor(containerId: string) {
-    super(`container ${JSON.stringify(containerId)} has a sandbox already`, {
+  /** @param record - key of the refused record that has it */
+  constructor(containerId: string, record?: string) {
+    super(`container ${JSON.stringify(containerId)} has a sandbox already${inRecord(record)}`, {
       code: 'ERR_CONTAINER_HAS_SANDBOX',
       kind: 'forbidden',
     })
@@ -197,4 +203,35 @@ export class NoSuchIpamDriverError extends NetError<'ERR_NO_SUCH_IPAM_DRIVER'> {
       cause,
     })
   }
+}
+
+/** Two records lay claim to one thing: the one that was read later is refused. */
+export class RecordConflictError extends NetError<'ERR_RECORD_CONFLICT'> {
+  constructor(what: string, other: string) {
+    super(`${what} is that of the record ${other}, too`, { code: 'ERR_RECORD_CONFLICT', kind: 'forbidden' })
+  }
+}
+
+/** Only records that nothing can be done with can be forgotten. */
+export class RecordNotRefusedError extends NetError<'ERR_RECORD_NOT_REFUSED'> {
+  constructor(key: string, refused: readonly string[]) {
+    super(`record ${key} was not refused; refused: ${refused.length === 0 ? 'none' : refused.join(', ')}`, {
+      code: 'ERR_RECORD_NOT_REFUSED',
+      kind: 'forbidden',
+    })
+  }
+}
+
+/** The record of the controller itself cannot be read, and nothing else says whose records these are. */
+export class ControllerRecordError extends NetError<'ERR_CONTROLLER_RECORD'> {
+  constructor(key: string, cause: unknown) {
+    super(
+      `record ${key} cannot be read, and no other says whose records these are: restore the store, such as by restoreLmdbStore of @net/datastore-lmdb, which goes back to its snapshot`,
+      { code: 'ERR_CONTROLLER_RECORD', kind: 'internal', cause },
+    )
+  }
+}
+
+function inRecord(key: string | undefined): string {
+  return key === undefined ? '' : `, in the refused record ${key}`
 }

@@ -20,6 +20,7 @@ export {
   ConfigInUseError,
   ConfigOnlyError,
   ContainerHasSandboxError,
+  ControllerRecordError,
   ControllerRunningError,
   EndpointExistsError,
   EndpointJoinedError,
@@ -33,6 +34,8 @@ export {
   NoSuchNetworkError,
   NoSuchSandboxError,
   PortNotPublishedError,
+  RecordConflictError,
+  RecordNotRefusedError,
   RuntimeDirectoryError,
   ScopeMismatchError,
 } from './errors.ts'

@@ -97,6 +97,7 @@ export async function createNetwork(
  * half of a network is of use to nobody.
  */
 export async function forceDeleteNetwork(core: Core, entry: NetworkEntry, call?: CallOptions): Promise<void> {
+  refuseClaimed(core, entry)
   const was = await refuseComers(core, entry, call)
   try {
     for (const id of [...entry.endpointsByName.values()]) {
@@ -132,6 +133,7 @@ export async function deleteNetwork(
     if (entry.endpointsByName.size > 0) {
       throw new ActiveEndpointsError(entry.record.name, [...entry.endpointsByName.keys()])
     }
+    refuseClaimed(core, entry)
     refuseInUse(core, entry)
     // From here on nobody can come onto it.
     entry.record = { ...entry.record, phase: 'deleting' }
@@ -151,6 +153,12 @@ export async function deleteNetwork(
   core.hostNames?.remove(entry.names)
   core.state.removeNetwork(entry)
   core.logger.info({ networkId: entry.record.id, name: entry.record.name }, 'network deleted')
+}
+
+/** Nobody can make those leave whose records cannot be read: their containers may live, and would lose the network. */
+function refuseClaimed(core: Core, { record }: NetworkEntry): void {
+  const claimants = core.state.claims.on(record.id)
+  if (claimants.length > 0) throw new ActiveEndpointsError(record.name, claimants)
 }
 
 /** Lets a pool go; one that an earlier try let go already is no error. */

@@ -25,11 +25,12 @@ import { openHostResolver } from './names/host-resolver.ts'
 import { HostResolvConf } from './names/host-resolv-conf.ts'
 import type { NamingDeps } from './names/sandbox-naming.ts'
 import { recover } from './records/recover.ts'
-import { logRecovery } from './records/recovery-events.ts'
+import { LostPorts } from './records/lost-ports.ts'
+import { logRecovery, type RecoveryEvent } from './records/recovery-events.ts'
 import { isKept, openStore, outlives } from './records/open-store.ts'
 import { Records } from './records/records.ts'
 import type { StoredController } from './records/stored-forms.ts'
-import { factsOf, survey } from './records/survey.ts'
+import { survey } from './records/survey.ts'
 import { createFolder } from './runtime-folder.ts'
 
 /** Room for those of a thousand sandboxes, with resolvers and ports: see {@link makeRoomForDescriptors}. */
@@ -84,7 +85,7 @@ export async function openController(options: ControllerOptions = {}): Promise<C
     const state = await records.load(turns)
     const absent = await driverPlugins.adopt(state.networks.map(({ record }) => record))
     const found = await survey(state, { ...deps, isSandbox, controllerId: id })
-    const facts = [...(await factsOf(found, deps)), ...forwardingOf(stored)]
+    const facts = [...found.facts, ...forwardingOf(stored)]
     const firewall = await openFirewallOf(options, { id, facts }, { logger, turns, onEvent })
     // Containers may live that need the rules, whether this opening succeeds or not.
     let isLeft = !found.isEmpty
@@ -132,10 +133,13 @@ export async function openController(options: ControllerOptions = {}): Promise<C
       for (const { record, naming } of core.state.sandboxes.values()) all.defer(record.key, () => naming.detach())
     })
     for (const event of absent) onEvent(event)
-    await recover(core, found, (event) => {
+    const tell = (event: RecoveryEvent): void => {
       logRecovery(logger, event)
       onEvent(event)
-    })
+    }
+    const lostPorts = new LostPorts(tell)
+    held.defer('hold lost ports', () => lostPorts.close())
+    await recover(core, found, { tell, lostPorts })
     if ([...core.state.sandboxes.values()].some(isAwaited)) await awaitKeys(core)
     await room
     isLeft = keeps

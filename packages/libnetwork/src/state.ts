@@ -3,6 +3,7 @@ import type { IpamDriver } from '@net/ipamapi'
 import type { PortLease } from '@net/portallocator'
 import type { NameTable } from '@net/resolver'
 import type { Cidr } from '@net/types'
+import { Claims } from './claims.ts'
 import {
   ContainerHasSandboxError,
   EndpointExistsError,
@@ -54,13 +55,16 @@ export class State {
   readonly networks = new Map<string, NetworkEntry>()
   readonly endpoints = new Map<string, EndpointEntry>()
   readonly sandboxes = new Map<string, SandboxEntry>()
+  /** What is kept for records that nothing can be done with. */
+  readonly claims = new Claims()
   readonly #networksByName = new Map<string, string>()
   readonly #sandboxesByContainer = new Map<string, string>()
 
   /** @throws `ERR_NETWORK_EXISTS` */
   addNetwork(entry: NetworkEntry): void {
     const { id, name } = entry.record
-    if (this.#networksByName.has(name)) throw new NetworkExistsError(name)
+    const record = this.claims.findNetwork(name)
+    if (this.#networksByName.has(name) || record !== undefined) throw new NetworkExistsError(name, record)
     this.#networksByName.set(name, id)
     this.networks.set(id, entry)
   }
@@ -85,7 +89,10 @@ export class State {
   addEndpoint(entry: EndpointEntry): void {
     const { id, name, networkId } = entry.record
     const network = this.getNetwork(networkId)
-    if (network.endpointsByName.has(name)) throw new EndpointExistsError(name, network.record.name)
+    const record = this.claims.findEndpoint(networkId, name)
+    if (network.endpointsByName.has(name) || record !== undefined) {
+      throw new EndpointExistsError(name, network.record.name, record)
+    }
     network.endpointsByName.set(name, id)
     this.endpoints.set(id, entry)
   }
@@ -101,7 +108,10 @@ export class State {
     for (const { record } of entries) {
       const network = this.getNetwork(record.networkId)
       const holder = holders.get(record.networkId) ?? network.endpointsByName.get(name) ?? record.id
-      if (holder !== record.id) throw new EndpointExistsError(name, network.record.name)
+      const claimed = this.claims.findEndpoint(record.networkId, name)
+      if (holder !== record.id || claimed !== undefined) {
+        throw new EndpointExistsError(name, network.record.name, claimed)
+      }
       holders.set(record.networkId, record.id)
     }
     const renamed = entries
@@ -147,7 +157,10 @@ export class State {
   /** @throws `ERR_CONTAINER_HAS_SANDBOX` */
   addSandbox(entry: SandboxEntry): void {
     const { id, containerId } = entry.record
-    if (this.#sandboxesByContainer.has(containerId)) throw new ContainerHasSandboxError(containerId)
+    const record = this.claims.findContainer(containerId)
+    if (this.#sandboxesByContainer.has(containerId) || record !== undefined) {
+      throw new ContainerHasSandboxError(containerId, record)
+    }
     this.#sandboxesByContainer.set(containerId, id)
     this.sandboxes.set(id, entry)
   }

@@ -17,7 +17,7 @@ import { lockHost } from './host-lock.ts'
 import { hostPrefixes } from './host-prefixes.ts'
 import { checkSubnet, isUnusable } from './ipam-answers.ts'
 import type { CreateNetworkRequest, PoolConfig } from './requests.ts'
-import type { NetworkEntry } from './state.ts'
+import type { NetworkEntry, State } from './state.ts'
 
 /** The families that a network has, each with its pool as far as it was given. */
 export function poolsOf(request: CreateNetworkRequest): Map<AddressFamily, PoolConfig | undefined> {
@@ -72,7 +72,7 @@ export async function takeSubnets(
     entry.record = { ...entry.record, [family === 4 ? 'ipv4' : 'ipv6']: subnet }
   }
   const prefixes = subnetsOf(entry.record).map(({ pool }) => parseCidr(pool))
-  refuseOverlap(prefixes, core.state.networks.values())
+  refuseOverlap(prefixes, core.state)
   entry.prefixes = prefixes
 }
 
@@ -112,13 +112,17 @@ async function takeSubnet(
  *
  * @throws `ERR_POOL_OVERLAP`
  */
-function refuseOverlap(prefixes: readonly Cidr[], networks: Iterable<NetworkEntry>): void {
-  for (const { record, prefixes: held } of networks) {
+function refuseOverlap(prefixes: readonly Cidr[], { networks, claims }: State): void {
+  for (const { record, prefixes: held } of networks.values()) {
     for (const prefix of prefixes) {
       const other = held.find((one) => cidrsOverlap(one, prefix))
       if (other === undefined) continue
       throw new PoolOverlapError(formatCidr(prefix), formatCidr(other), `network ${record.name}`)
     }
+  }
+  for (const prefix of prefixes) {
+    const claimed = claims.findOverlap(prefix)
+    if (claimed !== undefined) throw new PoolOverlapError(formatCidr(prefix), formatCidr(claimed.prefix), claimed.by)
   }
 }
 

@@ -72,7 +72,7 @@ afterEach(async () => {
   own.lie = (address) => address
   await net.close()
   await (await open('delete')).close()
-  expect((await local.list('')).entries.map(({ key }) => key)).toEqual(['controllers/self'])
+  expect((await local.list('')).entries.map(({ key }) => key)).toEqual(['controllers/copy', 'controllers/self'])
   expect(traces()).toEqual(before)
   rmSync(folder, { recursive: true })
 })
@@ -223,7 +223,10 @@ describeKernel('what was half deleted', () => {
         ])
       }
       own.fault = () => undefined
-      expect(await reopened()).toMatchObject([{ kind: 'recovered', networks: 1, refused: [] }])
+      expect(await reopened()).toMatchObject([
+        { kind: 'undone', what: 'network', name: 'blue' },
+        { kind: 'recovered', networks: 1, refused: [], undone: { networks: ['blue'] } },
+      ])
     },
   )
 })

@@ -81,7 +81,7 @@ beforeEach(async () => {
 afterEach(async () => {
   faulty.heal()
   await net.close()
-  expect((await sound.list('')).entries.map(({ key }) => key)).toEqual(['controllers/self'])
+  expect((await sound.list('')).entries.map(({ key }) => key)).toEqual(['controllers/copy', 'controllers/self'])
   await sound.close()
   expect(traces()).toEqual(before)
   rmSync(folder, { recursive: true })

@@ -157,10 +157,9 @@ describeKernel('a controller that is closed and opened again', () => {
     expect(await fetchFromHost(url)).toBe('hello')
   })
 
-  it('says which port another program took meanwhile, and lets it lead on', async () => {
-    const network = await net.createNetwork({ name: 'blue' })
-    const { endpoint } = await attachPublished(net, network, 'web')
-    const [port] = JSON.parse(JSON.stringify(endpoint.ports())) as PublishedPort[]
+  it('says which port another program took meanwhile, lets it lead on, and holds it when it is free', async () => {
+    await using web = await openWeb(net)
+    const [port] = JSON.parse(JSON.stringify(web.endpoint.ports())) as PublishedPort[]
     await net.close()
     const thief = createServer().listen(port?.hostPort)
     await once(thief, 'listening')
@@ -168,8 +167,19 @@ describeKernel('a controller that is closed and opened again', () => {
     await open()
     expect(await said(net)).toMatchObject([{ kind: 'port-lost', endpoint: 'web', port }, { kind: 'recovered' }])
     expect(net.getSandbox('web').endpoints()[0]?.ports()).toEqual([port])
+    expect(await fetchFromHost(web.url)).toBe('hello')
     thief.close()
     await once(thief, 'close')
+    // Free again, it is nobody else's all the same.
+    const other = await attachPublished(net, 'blue', 'other')
+    expect(other.endpoint.ports()[0]?.hostPort).not.toBe(port?.hostPort)
+    await expect
+      .poll(() => said(net), { timeout: 10_000 })
+      .toContainEqual(expect.objectContaining({ kind: 'port-held', endpoint: 'web', port }))
+    const late = createServer().listen(port?.hostPort)
+    const [error] = (await once(late, 'error')) as [Error]
+    expect(error).toMatchObject({ code: 'EADDRINUSE' })
+    expect(await fetchFromHost(web.url)).toBe('hello')
   })
 
   it('touches nothing of another one on the host, whatever their names', async () => {

@@ -85,6 +85,7 @@ async function whatIsSaid(): Promise<ControllerEvent[]> {
 /** What there is, in words that compare. */
 function everything(net: Controller): unknown {
   return {
+    id: net.id,
     networks: net.networks().map(({ name, options }) => [name, options]),
     endpoints: net
       .networks()
@@ -114,7 +115,7 @@ function changed(value: unknown, [key, ...rest]: Path, by: { readonly to: unknow
 
 const read = async (key: string): Promise<unknown> => JSON.parse(new TextDecoder().decode((await local.get(key)).value))
 const keys = async (): Promise<string[]> =>
-  (await local.list('')).entries.map(({ key }) => key).filter((key) => !key.startsWith('controllers/'))
+  (await local.list('')).entries.map(({ key }) => key).filter((key) => !key.startsWith('set-aside/'))
 const write = (key: string, value: unknown): Promise<unknown> =>
   local.put(key, new TextEncoder().encode(JSON.stringify(value)))
 
@@ -129,7 +130,10 @@ describeKernel('records with any member changed', () => {
       const first = await open()
       const whole = everything(first)
       await first.close()
-      const places = [...sound].flatMap(([key, value]) => pathsOf(value).map((path) => ({ key, path })))
+      const places = [...sound]
+        .flatMap(([key, value]) => pathsOf(value).map((path) => ({ key, path })))
+        // A controller of a newer version is refused as a whole.
+        .filter(({ key, path }) => key !== 'controllers/self' || path[0] !== 'version')
 
       await fc.assert(
         fc.asyncProperty(

@@ -205,9 +205,10 @@ export class Executor {
    * Takes over what plans made before this process was there: links that are missing are made, those that nobody wants
    * are deleted, and all of it is told. The packet rules are those of the plans already.
    *
+   * @returns the names of links that bore the owner's name and that no plan has: they are deleted
    * @throws SysctlError (`ERR_SYSCTL`), and what the firewall throws
    */
-  async restore({ networks, joins, begun = [], keepStrangers }: Restored): Promise<void> {
+  async restore({ networks, joins, begun = [], keepStrangers }: Restored): Promise<string[]> {
     for (const { forwarding, sysctls } of networks) {
       await this.#turns.take()
       await this.#forwarding.switchOn(forwarding ?? [])
@@ -228,9 +229,9 @@ export class Executor {
     for (const { key, plan } of joins) {
       for (const link of plan.sandbox.existing ?? []) this.#restoreExisting(key, link, plan.sandbox)
     }
-    if (keepStrangers || strangers.length === 0) return
-    this.#logger.warn({ links: strangers.map(({ name }) => name) }, 'links that no record wants are deleted')
+    if (keepStrangers || strangers.length === 0) return []
     await this.#reaper.delete(strangers.map(({ index }) => index))
+    return strangers.map(({ name }) => name)
   }
 
   /** Makes the namespace of a sandbox at path `key`. @throws `ERR_SANDBOX_EXISTS`, `ERR_NOT_PERMITTED` */

@@ -168,7 +168,7 @@ describeKernel('a link that somebody else made', () => {
 
 describeKernel('a link that somebody else made, after a restart', () => {
   const restored = (): object => ({ networks: [], joins: [{ key, plan: planOf() }], keepStrangers: false })
-  const restore = (): Promise<void> => executor.restore(restored() as Parameters<Executor['restore']>[0])
+  const restore = (): Promise<unknown> => executor.restore(restored() as Parameters<Executor['restore']>[0])
 
   it('stays as it is in its sandbox', async () => {
     await executor.join(key, planOf())

@@ -1,7 +1,9 @@
 import { createServer } from 'node:net'
 import { createSocket } from 'node:dgram'
+import { constants } from 'node:os'
+import { SystemCallError } from '@net/netlink-ffi'
 import { describe, expect, it } from 'vitest'
-import { openPortAllocator } from './index.ts'
+import { openPortAllocator, type PortAllocatorDeps } from './index.ts'
 import { parseReserved } from './port-range.ts'
 
 /** Books alone: what the kernel holds is another matter. */
@@ -173,3 +175,53 @@ function listen(port: number, host: string): Promise<void> {
     })
   })
 }
+
+describe('a port that is booked', () => {
+  /** Ports of a host on which others have those of `taken`. */
+  const host = (
+    taken: Set<number>,
+  ): { readonly ports: ReturnType<typeof openPortAllocator>; readonly held: number[] } => {
+    const held: number[] = []
+    const holdPort: PortAllocatorDeps['holdPort'] = ({ port }) => {
+      if (taken.has(port)) throw new SystemCallError('bind', constants.errno.EADDRINUSE)
+      held.push(port)
+      const close = (): void => void held.splice(held.indexOf(port), 1)
+      return { close, [Symbol.dispose]: close }
+    }
+    const ephemeral = { first: 20_000, last: 20_001 }
+    return { ports: openPortAllocator({ ephemeral }, { holdPort, listBoundSockets: () => [] }), held }
+  }
+
+  it('is no other lease’s, though another program has it', async () => {
+    const { ports } = host(new Set([20_000]))
+    const booked = ports.book({ protocol: 'tcp', port: 20_000 })
+
+    await expect(ports.take({ protocol: 'tcp', port: 20_000 })).rejects.toMatchObject({ code: 'ERR_PORT_IN_USE' })
+    expect(() => ports.book({ protocol: 'tcp', port: 20_000 })).toThrow(/already allocated/)
+    expect((await ports.take({ protocol: 'tcp' })).port).toBe(20_001)
+    await booked.release()
+    expect(ports.book({ protocol: 'tcp', port: 20_000 }).port).toBe(20_000)
+  })
+
+  it('is held once the other program lets it go, and let go with the lease', async () => {
+    const taken = new Set([20_000])
+    const { ports, held } = host(taken)
+    const booked = ports.book({ protocol: 'tcp', port: 20_000 })
+
+    await expect(booked.hold()).rejects.toMatchObject({ code: 'ERR_PORT_IN_USE', port: 20_000 })
+    taken.clear()
+    expect(await Promise.all([booked.hold(), booked.hold()])).toEqual([true, true])
+    expect(held).toEqual([20_000])
+    await booked.release()
+    expect(held).toEqual([])
+    expect(await booked.hold()).toBe(false)
+  })
+
+  it('is not held by one that was let go while it was opened', async () => {
+    const { ports, held } = host(new Set())
+    const booked = ports.book({ protocol: 'tcp', port: 20_000, count: 2 })
+
+    const [isHeld] = await Promise.all([booked.hold(), booked.release()])
+    expect({ isHeld, held }).toEqual({ isHeld: false, held: [] })
+  })
+})

@@ -7,9 +7,9 @@ import { resolveOptions, type Means, type PortAllocatorDeps, type PortAllocatorO
 import { PortBook } from './port-book.ts'
 import { PortCircle } from './port-circle.ts'
 import { lastOf, type Ports, type Refusal } from './port-holder.ts'
-import { Lease, type PortLease } from './port-lease.ts'
+import { Lease, type BookedPorts, type PortLease } from './port-lease.ts'
 import { kernelReservedPorts } from './port-range.ts'
-import { checkRequest, type TakePortRequest, type Wanted } from './port-request.ts'
+import { checkRequest, type BookPortRequest, type TakePortRequest, type Wanted } from './port-request.ts'
 import { findSocketOwner } from './socket-owner.ts'
 
 /** Hands out ports of the host. */
@@ -21,6 +21,12 @@ export interface PortAllocator extends AsyncDisposable {
   take(request: TakePortRequest, call?: CallOptions): Promise<PortLease>
   /** As {@link PortAllocator.take}, for many: all of them, in their order, or none. */
   takeAll(requests: readonly TakePortRequest[], call?: CallOptions): Promise<PortLease[]>
+  /**
+   * Books ports whoever has them, and holds none: what leads to them stands already, and no other lease is to get them.
+   *
+   * @throws `ERR_PORT_IN_USE` where another lease has one, `ERR_INVALID_PORT`, `ERR_INVALID_ADDRESS`
+   */
+  book(request: BookPortRequest): BookedPorts
   /** Lets every port go. Safe to call twice. */
   close(): Promise<void>
 }
@@ -76,6 +82,14 @@ class HostPorts implements PortAllocator {
     } finally {
       if (!isWhole) await this.#releaseAll(leases)
     }
+  }
+
+  book({ port: first, ...request }: BookPortRequest): BookedPorts {
+    this.#checkOpen()
+    const ports = { ...checkRequest({ ...request, port: first }), first }
+    this.#checkBook(ports)
+    this.#book.add(ports.protocol, first, lastOf(ports), ports.address)
+    return this.#leaseOf(ports)
   }
 
   async close(): Promise<void> {
@@ -194,14 +208,42 @@ class HostPorts implements PortAllocator {
     return lease
   }
 
-  #leaseOf(ports: Ports, held: readonly HeldPort[]): PortLease {
-    const lease = new Lease(ports, async () => {
+  /** A lease of booked ports. @param opened - what holds them; absent where nothing does yet */
+  #leaseOf(ports: Ports, opened?: readonly HeldPort[]): BookedPorts {
+    let held = opened === undefined ? undefined : Promise.resolve(opened)
+    const letGo = async (): Promise<void> => {
       this.#leases.delete(lease)
-      await this.#means.holder.close(held)
+      await this.#means.holder.close((await held?.catch(() => [])) ?? [])
       this.#book.remove(ports.protocol, ports.first, lastOf(ports), ports.address)
-    })
+    }
+    const hold = async (call?: CallOptions): Promise<void> => {
+      held ??= this.#openBooked(ports, call)
+      try {
+        await held
+      } catch (error) {
+        held = undefined
+        throw error
+      }
+    }
+    const lease = new Lease(ports, { letGo, hold })
     this.#leases.add(lease)
     return lease
+  }
+
+  /** Opens what holds ports that are booked, where they are to be held at all. */
+  async #openBooked(ports: Ports, call?: CallOptions): Promise<readonly HeldPort[]> {
+    call?.signal?.throwIfAborted()
+    this.#checkOpen()
+    const { protocol, address, first, count } = ports
+    if (this.#isLookedFor(count)) {
+      const bound = (await this.#look().of(protocol, address, call)).find(first, lastOf(ports))
+      if (bound !== undefined) throw await this.#inUse(ports, bound.first, bound.value)
+    }
+    if (!this.#isHeld(count)) return []
+    const opened = await this.#means.holder.open(ports, call)
+    if (!('refused' in opened)) return opened
+    const holder = (await this.#look().of(protocol, address, call)).find(opened.refused)
+    throw await this.#inUse(ports, opened.refused, holder?.value, opened.cause)
   }
 
   async #releaseAll(leases: readonly PortLease[]): Promise<void> {

@@ -1,4 +1,4 @@
-import type { Protocol } from '@net/types'
+import type { CallOptions, Protocol } from '@net/types'
 import { EVERY_ADDRESS } from './host-address.ts'
 import type { Ports } from './port-holder.ts'
 
@@ -13,21 +13,42 @@ export interface PortLease extends AsyncDisposable {
   release(): Promise<void>
 }
 
+/** Ports that are kept from other leases, and from other programs once they are held. */
+export interface BookedPorts extends PortLease {
+  /**
+   * Keeps them from other programs, too, and says whether they are kept: not when they were let go. Safe to call twice.
+   *
+   * @throws `ERR_PORT_IN_USE` where a program has one, `ERR_NOT_HOST_ADDRESS`, `ERR_DESCRIPTOR_LIMIT`, `ERR_CLOSED`
+   */
+  hold(call?: CallOptions): Promise<boolean>
+}
+
 /** A lease that lets go once, however often it is asked to. */
-export class Lease implements PortLease {
+export class Lease implements BookedPorts {
   readonly address: string | undefined
   readonly protocol: Protocol
   readonly port: number
   readonly count: number
   readonly #letGo: () => Promise<void>
+  readonly #hold: (call?: CallOptions) => Promise<void>
   #released: Promise<void> | undefined
 
-  constructor({ protocol, first, count, address }: Ports, letGo: () => Promise<void>) {
+  /** `hold` does nothing for one that is held already. */
+  constructor(
+    { protocol, first, count, address }: Ports,
+    { letGo, hold }: { readonly letGo: () => Promise<void>; readonly hold: (call?: CallOptions) => Promise<void> },
+  ) {
     this.protocol = protocol
     this.port = first
     this.count = count
     this.address = address === EVERY_ADDRESS ? undefined : address
     this.#letGo = letGo
+    this.#hold = hold
+  }
+
+  async hold(call?: CallOptions): Promise<boolean> {
+    if (this.#released === undefined) await this.#hold(call)
+    return this.#released === undefined
   }
 
   release(): Promise<void> {

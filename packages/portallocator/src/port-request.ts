@@ -16,6 +16,11 @@ export interface TakePortRequest {
   readonly count?: number | undefined
 }
 
+/** Names the ports to book, each of them. */
+export interface BookPortRequest extends Omit<TakePortRequest, 'within'> {
+  readonly port: number
+}
+
 /** A request, checked. */
 export interface Wanted extends Omit<Ports, 'first'> {
   readonly first: number | undefined

@@ -9,12 +9,10 @@ import {
 } from '@net/datastore'
 import { isNetError, randomId, type CallOptions, type Logger, type Turns } from '@net/types'
 import { recordOf, type EndpointEntry, type NetworkEntry, type SandboxEntry } from '../state.ts'
+import { OwnRecord, readUnchecked } from './own-record.ts'
 import {
-  controllerForm,
-  endpointForm,
-  FORM_VERSION,
-  networkForm,
-  sandboxForm,
+  recordForms,
+  type RecordForms,
   type StoredController,
   type StoredEndpoint,
   type StoredNetwork,
@@ -30,45 +28,31 @@ export interface StoredState {
   readonly refused: readonly { readonly key: string; readonly error: Error }[]
 }
 
-/** Key of the record of the controller itself. */
-const SELF = 'self'
-
 /** The records of a controller. Where there is no store, nothing is kept, and nothing costs anything. */
 export class Records {
   readonly #store: Store | undefined
-  readonly #controllers: Collection<StoredController> | undefined
+  readonly #own: OwnRecord | undefined
   readonly #networks: Collection<StoredNetwork> | undefined
   readonly #endpoints: Collection<StoredEndpoint> | undefined
   readonly #sandboxes: Collection<StoredSandbox> | undefined
 
   /** `store` is borrowed. */
-  constructor(store: Store | undefined, logger: Logger) {
+  constructor(store: Store | undefined, logger: Logger, forms: RecordForms = recordForms) {
     this.#store = store
     if (store === undefined) return
-    const form = { version: FORM_VERSION, logger }
-    this.#controllers = new Collection(store, { ...form, prefix: 'controllers/', schema: controllerForm })
-    this.#networks = new Collection(store, { ...form, prefix: 'networks/', schema: networkForm })
-    this.#endpoints = new Collection(store, { ...form, prefix: 'endpoints/', schema: endpointForm })
-    this.#sandboxes = new Collection(store, { ...form, prefix: 'sandboxes/', schema: sandboxForm })
+    this.#own = new OwnRecord(store, forms.controllers, logger)
+    this.#networks = new Collection(store, { ...forms.networks, logger, prefix: 'networks/' })
+    this.#endpoints = new Collection(store, { ...forms.endpoints, logger, prefix: 'endpoints/' })
+    this.#sandboxes = new Collection(store, { ...forms.sandboxes, logger, prefix: 'sandboxes/' })
   }
 
-  /** The controller whose records these are, from when it is first asked for. */
+  /** The controller whose records these are, from when it is first asked for. @throws `ERR_CONTROLLER_RECORD`, `ERR_STORE_VERSION` */
   async controller(): Promise<StoredController> {
-    const known = await this.#controllers?.find(SELF)
-    if (known !== undefined) return known.value
-    const controller = { id: randomId(), forwarding: [] }
-    try {
-      await this.#controllers?.put(SELF, controller, { ifVersion: 0 })
-      return controller
-    } catch (error) {
-      // Another process was faster: it has the lock, too.
-      if (isNetError(error, 'ERR_VERSION_CONFLICT')) return this.controller()
-      throw error
-    }
+    return this.#own?.read() ?? { id: randomId(), forwarding: [] }
   }
 
   async keepController(controller: StoredController): Promise<void> {
-    await this.#controllers?.put(SELF, controller)
+    await this.#own?.keep(controller)
   }
 
   /** All records, as they are while nobody writes. One that cannot be read hides no other. */
@@ -81,6 +65,7 @@ export class Records {
       endpoints: endpoints.values,
       sandboxes: sandboxes.values,
       refused: [
+        ...(this.#own?.refused ?? []),
         ...networks.refused.map(({ id, error }) => ({ key: `networks/${id}`, error })),
         ...endpoints.refused.map(({ id, error }) => ({ key: `endpoints/${id}`, error })),
         ...sandboxes.refused.map(({ id, error }) => ({ key: `sandboxes/${id}`, error })),
@@ -106,13 +91,33 @@ export class Records {
     )
   }
 
-  /** Forgets these. */
+  /** Forgets these. Where they go in parts, sandboxes are being deleted from the first part on. */
   async forget({ networks = [], endpoints = [], sandboxes = [] }: Recorded): Promise<void> {
+    const isInParts = networks.length + endpoints.length + sandboxes.length > LIMITS.operations
+    const living = isInParts ? sandboxes.filter((one): one is SandboxEntry => 'naming' in one) : []
     await this.#commit(() => [
+      ...living.map((entry) => this.#sandboxes?.putOperation(entry.record.id, storedSandbox(entry, 'deleting'))),
       ...networks.map(({ record }) => this.#networks?.deleteOperation(record.id)),
       ...endpoints.map(({ record }) => this.#endpoints?.deleteOperation(record.id)),
       ...sandboxes.map(({ record }) => this.#sandboxes?.deleteOperation(record.id)),
     ])
+  }
+
+  /** What is said in a record that cannot be read, before any schema; undefined where not even that can be read. */
+  async readRefused(key: string): Promise<unknown> {
+    try {
+      const entry = await this.#store?.find(key)
+      return entry === undefined ? undefined : readUnchecked(entry.value)
+    } catch (error) {
+      if (isNetError(error, 'ERR_VALUE_DAMAGED')) return undefined
+      throw error
+    }
+  }
+
+  /** Forgets a record that cannot be read. That of the controller itself is written anew. */
+  async forgetRefused(key: string): Promise<void> {
+    if (key === OwnRecord.key) await this.#own?.mend()
+    else await this.#store?.delete(key)
   }
 
   async #commit(operations: () => (StoreOperation | undefined)[], call?: CallOptions): Promise<void> {
@@ -154,11 +159,11 @@ function lastOf({ entries, refused }: CollectionListing<unknown>): string | unde
   return ids.sort(compareKeys).at(-1)
 }
 
-/** What has records, by their ids. */
+/** What has records, by their ids. Sandboxes that are known are entries, those that are gone are not. */
 export interface Recorded {
   readonly networks?: readonly { readonly record: { readonly id: string } }[]
   readonly endpoints?: readonly { readonly record: { readonly id: string } }[]
-  readonly sandboxes?: readonly { readonly record: { readonly id: string } }[]
+  readonly sandboxes?: readonly (SandboxEntry | { readonly record: { readonly id: string } })[]
 }
 
 /** Things whose records change together. */

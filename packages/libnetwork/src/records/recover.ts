@@ -13,17 +13,25 @@ import { awaitedPlans, electGateways, endpointsOf, isAwaited, joinsOf } from '..
 import { adoptNaming, introduce } from '../names/naming-operations.ts'
 import { publicationKey, type EndpointEntry, type SandboxEntry } from '../state.ts'
 import { subnetsOf } from '../subnets.ts'
+import type { LostPorts } from './lost-ports.ts'
 import { Managers } from './managers.ts'
 import { replayEndpoint, replayNetwork, replaySandbox } from './replay.ts'
 import type { Recovery, RecoveryEvent } from './recovery-events.ts'
+import { isOfHost, reserveRefused } from './reserve.ts'
 import type { StoredEndpoint, StoredNetwork, StoredSandbox } from './stored-forms.ts'
 import type { Survey } from './survey.ts'
+
+/** What is told, and who looks after what could not be put right. */
+export interface RecoveryDeps {
+  readonly tell: (event: RecoveryEvent) => void
+  readonly lostPorts: LostPorts
+}
 
 /**
  * Goes on where an earlier process ended: what is to be is known again and put right where it is not as it is to be,
  * and what nobody wants goes. The packet rules are in place before. Traffic of containers that live is not touched.
  */
-export async function recover(core: Core, found: Survey, tell: (event: RecoveryEvent) => void): Promise<void> {
+export async function recover(core: Core, found: Survey, { tell, lostPorts }: RecoveryDeps): Promise<void> {
   if (found.isEmpty) {
     await core.loopback?.restore([])
     return
@@ -49,26 +57,35 @@ export async function recover(core: Core, found: Survey, tell: (event: RecoveryE
   for (const stored of found.endpoints) await tried(`endpoints/${stored.record.id}`, () => replayEndpoint(core, stored))
   for (const { record } of found.endpoints) await tried(`endpoints/${record.id}`, () => finishLeaving(core, record.id))
   joinAgain(core, found)
-  for (const entry of core.state.endpoints.values()) await holdPorts(core, entry, tell)
-  await removeGone(core, found, { tried, managers })
+  for (const entry of core.state.endpoints.values()) await holdPorts(core, entry, { tell, lostPorts })
+  const undone = await removeGone(core, found, { tried, managers })
+  await reserveRefused(core, refused, managers)
+  // Links and namespaces of records that cannot be read look like nobody's.
+  const keepStrangers = refused.some(isOfHost)
   const joins = await joinsOf(core)
-  await core.executor.restore({
+  const links = await core.executor.restore({
     networks: Array.from(core.state.networks.values(), ({ record }) => planNetwork(core, record)),
     joins,
     // A namespace that was being brought, or left, when the process died: it goes on, with what was made in it.
     begun: await awaitedPlans(core),
-    // Links of records that cannot be read look like nobody's.
-    keepStrangers: refused.length > 0,
+    keepStrangers,
   })
   await core.loopback?.restore(joins.flatMap(({ plan }) => plan.firewall))
-  if (refused.length === 0) await removeStrangers(core)
+  const namespaces = keepStrangers ? [] : await removeStrangers(core)
   await answerAgain(core, tell)
   for (const { key, error } of refused) tell({ kind: 'record-refused', key, error })
+  for (const name of undone.networks) tell({ kind: 'undone', what: 'network', name })
+  for (const name of undone.endpoints) tell({ kind: 'undone', what: 'endpoint', name })
+  for (const name of undone.sandboxes) tell({ kind: 'undone', what: 'sandbox', name })
+  for (const subject of links) tell({ kind: 'removed', what: 'link', subject })
+  for (const subject of namespaces) tell({ kind: 'removed', what: 'namespace', subject })
   const { networks, endpoints, sandboxes } = core.state
   const recovery: Recovery = {
     kind: 'recovered',
     ...{ networks: networks.size, endpoints: endpoints.size, sandboxes: sandboxes.size },
     gone: found.gone.sandboxes.map(({ record }) => record.containerId),
+    undone,
+    removed: { links, namespaces },
     refused: refused.map(({ key }) => key),
   }
   tell(recovery)
@@ -95,27 +112,29 @@ function joinAgain(core: Core, { sandboxes }: Survey): void {
   }
 }
 
-async function holdPorts(core: Core, entry: EndpointEntry, tell: (event: RecoveryEvent) => void): Promise<void> {
+async function holdPorts(core: Core, entry: EndpointEntry, deps: RecoveryDeps): Promise<void> {
   for (const port of entry.record.ports) {
-    entry.ports.set(publicationKey(port), { port, lease: await holdPort(core, entry, port, tell) })
+    entry.ports.set(publicationKey(port), { port, lease: await holdPort(core, entry, port, deps) })
   }
 }
 
-/** The rules of a port that another program took stay: who is connected goes on. */
+/** The rules of a port that another program took stay: who is connected goes on. Nobody else is to get it from us. */
 async function holdPort(
   core: Core,
   { record }: EndpointEntry,
   port: PublishedPort,
-  tell: (event: RecoveryEvent) => void,
+  { tell, lostPorts }: RecoveryDeps,
 ): Promise<PortLease> {
   const { protocol, hostAddress: address, hostPort, count } = port
+  const request = { protocol, address, port: hostPort, count }
   try {
-    return await core.ports.take({ protocol, address, port: hostPort, count })
+    return await core.ports.take(request)
   } catch (error) {
     // Taken, or of an address that the host does not have any more, or there is no room for another socket.
     tell({ kind: 'port-lost', port, endpoint: record.name, error: asError(error) })
-    const release = (): Promise<void> => Promise.resolve()
-    return { protocol, address, port: hostPort, count: count ?? 1, release, [Symbol.asyncDispose]: release }
+    const lease = core.ports.book(request)
+    lostPorts.add({ port, endpoint: record.name, lease })
+    return lease
   }
 }
 
@@ -135,7 +154,7 @@ async function removeGone(
   core: Core,
   { gone, networks, refused }: Survey,
   { tried, managers }: { readonly tried: Try; readonly managers: Managers },
-): Promise<void> {
+): Promise<Recovery['undone']> {
   const done = { networks: [] as StoredNetwork[], endpoints: [] as StoredEndpoint[], sandboxes: [] as StoredSandbox[] }
   for (const sandbox of gone.sandboxes) {
     await tried(`sandboxes/${sandbox.record.id}`, async () => {
@@ -168,6 +187,16 @@ async function removeGone(
     })
   }
   await core.records.forget(done)
+  const isBegun = ({ record }: { readonly record: { readonly phase: string } }): boolean => record.phase !== 'ready'
+  // Those that were in namespaces which are gone went with them.
+  const lost = new Set(done.sandboxes.filter((one) => !isBegun(one)).map(({ record }) => record.id))
+  return {
+    networks: done.networks.map(({ record }) => record.name),
+    endpoints: done.endpoints
+      .filter(({ record }) => !lost.has(record.sandboxId ?? ''))
+      .map(({ record }) => record.name),
+    sandboxes: done.sandboxes.filter(isBegun).map(({ record }) => record.containerId),
+  }
 }
 
 async function releaseAddresses(managers: Managers, network: StoredNetwork, { record }: StoredEndpoint): Promise<void> {
@@ -208,19 +237,21 @@ function passOver(core: Core): (error: unknown) => void {
   }
 }
 
-/** Namespaces and files of sandboxes that no record has. */
-async function removeStrangers(core: Core): Promise<void> {
+/** Removes namespaces and files of sandboxes that no record has. @returns the namespaces */
+async function removeStrangers(core: Core): Promise<string[]> {
+  const removed: string[] = []
   const known = new Set(Array.from(core.state.sandboxes.values(), ({ record }) => record.key))
   for (const name of readdirSync(core.folder)) {
     const path = join(core.folder, name)
     if (known.has(path.replace(/\.files$/, ''))) continue
     if (/^[0-9a-f]{12}$/.test(name)) {
-      core.logger.warn({ path }, 'namespace that no record wants is let go')
       await letGo(core, path)
+      removed.push(path)
     } else if (/^[0-9a-f]{12}\.files$/.test(name)) {
       rmSync(path, { recursive: true, force: true })
     }
   }
+  return removed
 }
 
 /** Names are known again, resolvers answer, and default routes are served by who is to serve them. */

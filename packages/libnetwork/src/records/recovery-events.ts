@@ -9,6 +9,14 @@ export interface Recovery {
   readonly sandboxes: number
   /** Containers whose sandboxes are gone: their namespaces were, or they had not come about. */
   readonly gone: readonly string[]
+  /** Names of what had not come about, or whose deletion was finished; of sandboxes, those of their containers. */
+  readonly undone: {
+    readonly networks: readonly string[]
+    readonly endpoints: readonly string[]
+    readonly sandboxes: readonly string[]
+  }
+  /** What bore the controller's id and was nobody's: names of links, paths of namespaces. */
+  readonly removed: { readonly links: readonly string[]; readonly namespaces: readonly string[] }
   /** Keys of records that nothing could be done with. They are still in the store. */
   readonly refused: readonly string[]
 }
@@ -28,6 +36,30 @@ export interface PortLost {
   readonly error: Error
 }
 
+/** A port that was lost is held again. */
+export interface PortHeld {
+  readonly kind: 'port-held'
+  readonly port: PublishedPort
+  /** Name. */
+  readonly endpoint: string
+}
+
+/** What had not come about when an earlier process ended, or was being deleted, is gone now. */
+export interface Undone {
+  readonly kind: 'undone'
+  readonly what: 'network' | 'endpoint' | 'sandbox'
+  /** Of a sandbox, that of its container. */
+  readonly name: string
+}
+
+/** Something that bore the controller's id and that no record wanted is gone now. */
+export interface StrangerRemoved {
+  readonly kind: 'removed'
+  readonly what: 'link' | 'namespace'
+  /** Name of the link, path of the namespace. */
+  readonly subject: string
+}
+
 /** A sandbox that lives, and in which names are not answered. */
 export interface NamesLost {
   readonly kind: 'names-lost'
@@ -35,19 +67,35 @@ export interface NamesLost {
   readonly error: Error
 }
 
-/** What is told when records of an earlier process are opened. */
-export type RecoveryEvent = Recovery | RecordRefused | PortLost | NamesLost
+/** What is told when records of an earlier process are opened, and of what that left open. */
+export type RecoveryEvent = Recovery | RecordRefused | PortLost | PortHeld | Undone | StrangerRemoved | NamesLost
 
 /** Says it in the log, too: not everybody listens to events. */
 export function logRecovery(logger: Logger, event: RecoveryEvent): void {
   const { kind, ...said } = event
-  if (kind === 'recovered') logger.info(said, 'records of an earlier process are taken over')
-  else logger.warn(said, warningOf(event))
+  if (kind === 'recovered' || kind === 'port-held') logger.info(said, wordsOf(event))
+  else logger.warn(said, wordsOf(event))
 }
 
-function warningOf(event: Exclude<RecoveryEvent, Recovery>): string {
-  if (event.kind === 'record-refused') return `nothing can be done with the record ${event.key}: it stays in the store`
-  if (event.kind === 'names-lost') return `names are not answered in the sandbox of ${event.containerId}`
-  const { protocol, hostPort, count } = event.port
-  return `${protocol} ${formatPorts(hostPort, count)} leads to ${event.endpoint} as before, but is not held`
+function wordsOf(event: RecoveryEvent): string {
+  switch (event.kind) {
+    case 'recovered':
+      return 'records of an earlier process are taken over'
+    case 'record-refused':
+      return `nothing can be done with the record ${event.key}: it stays in the store`
+    case 'names-lost':
+      return `names are not answered in the sandbox of ${event.containerId}`
+    case 'undone':
+      return `${event.what} ${event.name} had not come about, or was being deleted: it is gone`
+    case 'removed':
+      return `${event.what} ${event.subject}, which no record wants, is removed`
+    case 'port-lost':
+      return `${formatPort(event.port)} leads to ${event.endpoint} as before, but is not held`
+    case 'port-held':
+      return `${formatPort(event.port)} is held for ${event.endpoint} again`
+  }
+}
+
+function formatPort({ protocol, hostPort, count }: PublishedPort): string {
+  return `${protocol} ${formatPorts(hostPort, count)}`
 }

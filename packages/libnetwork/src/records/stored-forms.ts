@@ -1,4 +1,5 @@
 import type { EndpointRecord, NetworkRecord, SandboxRecord } from '@net/driverapi'
+import type { RecordForm } from '@net/datastore'
 import { isAddress, isCidr, isInterfaceName, type AddressFamily } from '@net/types'
 import { z } from 'zod'
 import type { NamingWishes } from '../names/sandbox-naming.ts'
@@ -38,12 +39,10 @@ export interface StoredController {
   readonly forwarding: readonly AddressFamily[]
 }
 
-/** Version of all forms below. A change that older programs cannot read raises it, and brings a migration. */
-export const FORM_VERSION = 1
-
 const id = z.string().regex(/^[0-9a-f]{64}$/, 'expected an id of 64 hexadecimal digits')
 const phase = z.enum(['creating', 'ready', 'deleting'])
 const family = z.union([z.literal(4), z.literal(6)])
+const name = z.string()
 const texts = z.record(z.string(), z.string())
 const protocol = z.enum(['tcp', 'udp', 'sctp'])
 const port = z.int().min(1).max(65_535)
@@ -56,13 +55,20 @@ const ipv6Cidr = z.string().refine((text) => isCidr(text, 6), 'expected an IPv6 
 const interfaceName = z.string().refine(isInterfaceName, 'expected an interface name')
 const ipv4 = z.strictObject({ poolId: z.string(), pool: ipv4Cidr, gateway: ipv4Cidr })
 const ipv6 = z.strictObject({ poolId: z.string(), pool: ipv6Cidr, gateway: ipv6Cidr })
+const published = z.strictObject({
+  protocol,
+  containerPort: port,
+  hostPort: port,
+  hostAddress: address.optional(),
+  count: z.int().min(1).max(65_535).optional(),
+})
 
-export const controllerForm: z.ZodType<StoredController> = z.strictObject({ id, forwarding: z.array(family) })
+const controllerForm: z.ZodType<StoredController> = z.strictObject({ id, forwarding: z.array(family) })
 
-export const networkForm: z.ZodType<StoredNetwork> = z.strictObject({
+const networkForm: z.ZodType<StoredNetwork> = z.strictObject({
   record: z.strictObject({
     id,
-    name: z.string(),
+    name,
     driver: z.string(),
     phase,
     internal: z.boolean(),
@@ -78,25 +84,17 @@ export const networkForm: z.ZodType<StoredNetwork> = z.strictObject({
   ),
 })
 
-export const endpointForm: z.ZodType<StoredEndpoint> = z.strictObject({
+const endpointForm: z.ZodType<StoredEndpoint> = z.strictObject({
   record: z.strictObject({
     id,
     networkId: id,
-    name: z.string(),
+    name,
     phase,
     macAddress: z.string().regex(MAC_ADDRESS, 'expected a MAC address'),
     address: ipv4Cidr.optional(),
     address6: ipv6Cidr.optional(),
     aliases: z.array(z.string()),
-    ports: z.array(
-      z.strictObject({
-        protocol,
-        containerPort: port,
-        hostPort: port,
-        hostAddress: address.optional(),
-        count: z.int().min(1).max(65_535).optional(),
-      }),
-    ),
+    ports: z.array(published),
     exposed: z.array(z.strictObject({ protocol, port })),
     routes: z.array(z.strictObject({ destination: cidr, gateway: address.optional() })).optional(),
     options: z.unknown(),
@@ -109,7 +107,7 @@ export const endpointForm: z.ZodType<StoredEndpoint> = z.strictObject({
   gatewayFor: z.array(family),
 })
 
-export const sandboxForm: z.ZodType<StoredSandbox> = z.strictObject({
+const sandboxForm: z.ZodType<StoredSandbox> = z.strictObject({
   record: z.strictObject({
     id,
     containerId: z.string(),
@@ -134,3 +132,25 @@ export const sandboxForm: z.ZodType<StoredSandbox> = z.strictObject({
   }),
   endpoints: z.array(id),
 })
+
+/** The forms of all records, by what they are records of. */
+export interface RecordForms {
+  readonly controllers: RecordForm<StoredController>
+  readonly networks: RecordForm<StoredNetwork>
+  readonly endpoints: RecordForm<StoredEndpoint>
+  readonly sandboxes: RecordForm<StoredSandbox>
+}
+
+/**
+ * The forms that records are written in now, and the ways from older ones. A change that older programs cannot read
+ * raises the version of its form, and brings a migration from the version before.
+ */
+export const recordForms: RecordForms = {
+  controllers: { version: 1, migrations: {}, schema: controllerForm },
+  networks: { version: 1, migrations: {}, schema: networkForm },
+  endpoints: { version: 1, migrations: {}, schema: endpointForm },
+  sandboxes: { version: 1, migrations: {}, schema: sandboxForm },
+}
+
+/** Members that every damaged record may still have: what does not validate is left out, and takes nothing along. */
+export const members = { id, name, cidr, address, published } as const

@@ -1,5 +1,6 @@
 import type { DriverRegistry, FirewallFact, NetworkDriver } from '@net/driverapi'
 import { shortId, type Turns } from '@net/types'
+import { RecordBook } from './record-book.ts'
 import type { StoredState } from './records.ts'
 import type { StoredEndpoint, StoredNetwork, StoredSandbox } from './stored-forms.ts'
 
@@ -18,6 +19,8 @@ export interface Survey {
     readonly sandboxes: readonly StoredSandbox[]
   }
   readonly refused: readonly Refusal[]
+  /** The packet rules of all that is to be as it was. */
+  readonly facts: readonly FirewallFact[]
 }
 
 /** Key of a record that nothing can be done with here, and why. It stays as it is. */
@@ -35,59 +38,104 @@ export interface SurveyDeps {
   readonly turns: Turns
 }
 
-/** Compares what the store says with the host: which sandboxes live, and what with them. Changes nothing. */
+/**
+ * Compares what the store says with the host: which sandboxes live, and what with them. Changes nothing. Of records that
+ * lay claim to one thing, the later one is refused; who is in a sandbox comes first.
+ */
 export async function survey(stored: StoredState, deps: SurveyDeps): Promise<Survey> {
   const refused = [...stored.refused]
-  const tried = <T>(key: string, work: () => T): T[] => {
+  const tried: Tried = async (key, work) => {
+    await deps.turns.take()
     try {
-      return [work()]
+      return await work()
     } catch (error) {
       refused.push({ key, error: error instanceof Error ? error : new Error(String(error)) })
-      return []
+      return undefined
     }
   }
-  const known = stored.networks.flatMap((network) =>
-    tried(`networks/${network.record.id}`, () => readNetwork(network, deps.drivers)),
-  )
+  const book = new RecordBook()
+  const facts: FirewallFact[] = []
+  const networks = await surveyNetworks(stored.networks, { tried, book, facts, drivers: deps.drivers })
   const recorded = new Set([
     ...stored.networks.map(({ record }) => `networks/${record.id}`),
     ...stored.sandboxes.map(({ record }) => `sandboxes/${record.id}`),
     ...stored.refused.map(({ key }) => key),
   ])
   const isRecorded = (key: string): boolean => recorded.has(key)
-  const networks = known.filter(({ record }) => record.phase === 'ready')
-  const all = await surveySandboxes(stored.sandboxes, deps)
-  refused.push(...all.refused)
-  const networkOf = new Map(networks.map(({ record }) => [record.id, record]))
-  const sandboxIds = idsOf(all.living)
-  const goneIds = idsOf(all.gone)
-  const endpoints: StoredEndpoint[] = []
-  const goneEndpoints: StoredEndpoint[] = []
-  for (const endpoint of stored.endpoints) {
-    const { phase, networkId, sandboxId, id } = endpoint.record
+  const sandboxes = await surveySandboxes(stored.sandboxes, { ...deps, tried, book })
+  const networkOf = new Map(networks.living.map(({ record }) => [record.id, record]))
+  const sandboxOf = new Map(sandboxes.living.map(({ record }) => [record.id, record]))
+  const goneIds = idsOf(sandboxes.gone)
+  const isGone = ({ record: { phase, networkId, sandboxId } }: StoredEndpoint): boolean => {
     // One whose sandbox has no record at all was being deleted with it.
     const isSandboxGone = sandboxId !== undefined && (goneIds.has(sandboxId) || !isRecorded(`sandboxes/${sandboxId}`))
-    if (phase !== 'ready' || isSandboxGone || !isRecorded(`networks/${networkId}`)) goneEndpoints.push(endpoint)
-    else {
-      endpoints.push(
-        ...tried(`endpoints/${id}`, () => {
-          const network = networkOf.get(networkId)
-          const isSandboxKnown = sandboxId === undefined || sandboxIds.has(sandboxId)
-          if (network === undefined || !isSandboxKnown) throw new Error('its network or its sandbox cannot be read')
-          return readEndpoint(endpoint, deps.drivers.get(network.driver))
-        }),
-      )
-    }
+    return phase !== 'ready' || isSandboxGone || !isRecorded(`networks/${networkId}`)
+  }
+  const known = new Map<string, StoredEndpoint>()
+  for (const endpoint of joinedFirst(stored.endpoints.filter((one) => !isGone(one)))) {
+    const { id, networkId, sandboxId } = endpoint.record
+    await tried(`endpoints/${id}`, async () => {
+      const network = networkOf.get(networkId)
+      const sandbox = sandboxOf.get(sandboxId ?? '')
+      const isSandboxKnown = sandboxId === undefined || sandbox !== undefined
+      if (network === undefined || !isSandboxKnown) throw new Error('its network or its sandbox cannot be read')
+      const driver = deps.drivers.get(network.driver)
+      const read = readEndpoint(endpoint, driver)
+      const plan = sandbox === undefined ? undefined : driver.planEndpoint(network, read.record, sandbox)
+      const wanted = sandbox?.namespace === 'awaited' ? [] : (plan?.firewall ?? [])
+      await book.addEndpoint(read, network, wanted)
+      facts.push(...wanted)
+      known.set(id, read)
+    })
   }
   return {
     isEmpty: [stored.networks, stored.endpoints, stored.sandboxes, stored.refused].every((all) => all.length === 0),
-    ...{ networks, endpoints, sandboxes: all.living, refused },
-    gone: {
-      networks: known.filter(({ record }) => record.phase !== 'ready'),
-      endpoints: goneEndpoints,
-      sandboxes: all.gone,
-    },
+    networks: networks.living,
+    endpoints: stored.endpoints.flatMap(({ record }) => known.get(record.id) ?? []),
+    sandboxes: sandboxes.living,
+    ...{ facts, refused },
+    gone: { networks: networks.gone, endpoints: stored.endpoints.filter(isGone), sandboxes: sandboxes.gone },
   }
+}
+
+/** Does something with a record, which is refused where that fails. */
+type Tried = <T>(key: string, work: () => T | Promise<T>) => Promise<T | undefined>
+
+/** In their order, but those that are in sandboxes before the others. */
+function joinedFirst(endpoints: readonly StoredEndpoint[]): StoredEndpoint[] {
+  const isJoined = ({ record }: StoredEndpoint): boolean => record.sandboxId !== undefined
+  return [...endpoints.filter(isJoined), ...endpoints.filter((one) => !isJoined(one))]
+}
+
+async function surveyNetworks(
+  stored: readonly StoredNetwork[],
+  {
+    tried,
+    book,
+    facts,
+    drivers,
+  }: {
+    readonly tried: Tried
+    readonly book: RecordBook
+    readonly facts: FirewallFact[]
+    readonly drivers: DriverRegistry
+  },
+): Promise<{ living: StoredNetwork[]; gone: StoredNetwork[] }> {
+  const found = { living: [] as StoredNetwork[], gone: [] as StoredNetwork[] }
+  for (const network of stored) {
+    await tried(`networks/${network.record.id}`, () => {
+      const read = readNetwork(network, drivers)
+      if (read.record.phase !== 'ready') {
+        found.gone.push(read)
+        return
+      }
+      const { firewall } = drivers.get(read.record.driver).planNetwork(read.record)
+      book.addNetwork(read, firewall)
+      facts.push(...firewall)
+      found.living.push(read)
+    })
+  }
+  return found
 }
 
 /** The network with what its driver remembers of it, which the store knows nothing of. */
@@ -106,38 +154,24 @@ function readEndpoint(stored: StoredEndpoint, driver: NetworkDriver): StoredEndp
   return { ...stored, record: { ...stored.record, options, joined } }
 }
 
-/** The packet rules of all that is to be as it was. */
-export async function factsOf(
-  { networks, endpoints, sandboxes }: Survey,
-  { drivers, turns }: Pick<SurveyDeps, 'drivers' | 'turns'>,
-): Promise<FirewallFact[]> {
-  const networkOf = new Map(networks.map(({ record }) => [record.id, record]))
-  const sandboxOf = new Map(sandboxes.map(({ record }) => [record.id, record]))
-  const facts = networks.flatMap(({ record }) => drivers.get(record.driver).planNetwork(record).firewall)
-  for (const { record } of endpoints) {
-    const network = networkOf.get(record.networkId)
-    const sandbox = sandboxOf.get(record.sandboxId ?? '')
-    if (network === undefined || sandbox === undefined || sandbox.namespace === 'awaited') continue
-    await turns.take()
-    facts.push(...drivers.get(network.driver).planEndpoint(network, record, sandbox).firewall)
-  }
-  return facts
-}
-
 async function surveySandboxes(
   stored: readonly StoredSandbox[],
-  { isSandbox, controllerId, turns }: SurveyDeps,
-): Promise<{ living: StoredSandbox[]; gone: StoredSandbox[]; refused: Refusal[] }> {
-  const found = { living: [] as StoredSandbox[], gone: [] as StoredSandbox[], refused: [] as Refusal[] }
+  { isSandbox, controllerId, tried, book }: SurveyDeps & { readonly tried: Tried; readonly book: RecordBook },
+): Promise<{ living: StoredSandbox[]; gone: StoredSandbox[] }> {
+  const found = { living: [] as StoredSandbox[], gone: [] as StoredSandbox[] }
   for (const sandbox of stored) {
-    await turns.take()
     const { record } = sandbox
-    const isThere = (): boolean => record.namespace === 'awaited' || isSandbox(record.key)
-    // What is done there is done as root: unmounting, deleting folders.
-    if (!record.key.endsWith(`/${controllerId}/${shortId(record.id)}`)) {
-      found.refused.push({ key: `sandboxes/${record.id}`, error: new Error(`${record.key} is no path of ours`) })
-    } else if (record.phase === 'ready' && isThere()) found.living.push(sandbox)
-    else found.gone.push(sandbox)
+    await tried(`sandboxes/${record.id}`, () => {
+      // What is done there is done as root: unmounting, deleting folders.
+      if (!record.key.endsWith(`/${controllerId}/${shortId(record.id)}`))
+        throw new Error(`${record.key} is no path of ours`)
+      if (record.phase !== 'ready' || (record.namespace !== 'awaited' && !isSandbox(record.key))) {
+        found.gone.push(sandbox)
+        return
+      }
+      book.addSandbox(sandbox)
+      found.living.push(sandbox)
+    })
   }
   return found
 }
