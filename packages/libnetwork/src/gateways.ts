@@ -71,31 +71,6 @@ export function takeGateways(core: Core, entry: EndpointEntry, sandbox: SandboxE
   return families
 }
 
-/** Endpoints that serve default routes of a sandbox, with their plans. */
-export interface Server {
-  readonly entry: EndpointEntry
-  readonly plan: JoinPlan['sandbox']
-}
-
-export function serversOf(core: Core, sandbox: SandboxEntry): Server[] {
-  return endpointsOf(core, sandbox)
-    .filter(({ gatewayFor }) => gatewayFor.length > 0)
-    .map((entry) => ({ entry, plan: planOf(core, entry, sandbox).sandbox }))
-}
-
-/** Takes the default routes away that `servers` no longer serve: traffic is to lead nowhere else while those of now fail. */
-export async function retireGateways(core: Core, sandbox: SandboxEntry, servers: readonly Server[]): Promise<void> {
-  for (const { entry, plan } of servers) {
-    const { ipv4, ipv6 } = plan.gateways
-    const gateways = {
-      ipv4: entry.gatewayFor.includes(4) ? undefined : ipv4,
-      ipv6: entry.gatewayFor.includes(6) ? undefined : ipv6,
-    }
-    if (gateways.ipv4 === undefined && gateways.ipv6 === undefined) continue
-    await core.executor.removeGateways(sandbox.record.key, { ...plan, gateways })
-  }
-}
-
 function priorityOf({ record }: EndpointEntry): number {
   return record.priority ?? 0
 }

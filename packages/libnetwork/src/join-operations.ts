@@ -7,7 +7,7 @@ import { discardEndpoint, isHeldByRecord, letEndpointGo, prepareEndpoint } from 
 import { EndpointJoinedError, EndpointNotJoinedError, InvalidRequestError } from './errors.ts'
 import { holdEndpoints } from './endpoint-locks.ts'
 import { isGatewayEndpoint, loseGateway, settleGateway, settleGatewayAfter } from './gateway-network.ts'
-import { electGateways, endpointsOf, isAwaited, planOf, retireGateways, serversOf, takeGateways } from './gateways.ts'
+import { electGateways, endpointsOf, isAwaited, planOf, takeGateways } from './gateways.ts'
 import { putInPlace } from './in-place.ts'
 import { awaitKeys } from './keys/set-key.ts'
 import { appear, introduce, updateNaming, vanish } from './names/naming-operations.ts'
@@ -240,13 +240,11 @@ export async function joinLocked(
     endpointsOf(core, sandbox).flatMap(({ record }) => record.interfaceName ?? []),
   )
   entry.record = { ...entry.record, sandboxId: sandbox.record.id, interfaceName, priority, sandboxAliases: aliases }
-  const servers = isAwaited(sandbox) ? [] : serversOf(core, sandbox)
   takeGateways(core, entry, sandbox)
   sandbox.endpoints.add(before.id)
   await core.records.keep(recordsOf(core, sandbox, entry), call)
   if (!isAwaited(sandbox)) {
     await putInPlace(core, sandbox.record.key, planOf(core, entry, sandbox), { rollback, call })
-    await retireGateways(core, sandbox, servers)
     rollback.defer('make names known', () => {
       vanish(core, entry)
     })

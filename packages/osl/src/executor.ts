@@ -24,8 +24,8 @@ import { readHost, type Wanted } from './inspect/read-host.ts'
 import { Interfaces } from './interfaces.ts'
 import { NeighbourTable, type NeighboursEvent } from './neighbour-table.ts'
 import { Reaper } from './reaper.ts'
-import { createSandboxNamespace, deleteSandboxNamespace, inSandbox, inSandboxIfThere } from './sandbox-namespace.ts'
-import { gatewaysBy, removeDefaultRoutes, restoreDefaultRoutes } from './sandbox-routes.ts'
+import { createSandboxNamespace, deleteSandboxNamespace, inSandbox } from './sandbox-namespace.ts'
+import { gatewaysBy, restoreDefaultRoutes } from './sandbox-routes.ts'
 import type { Program } from './spawn/messages.ts'
 import type { SandboxProcess } from './spawn/sandbox-process.ts'
 import { Spawner, type StartOptions } from './spawner.ts'
@@ -363,20 +363,6 @@ export class Executor {
       restoreDefaultRoutes(inside, link.index, gateways)
     }
     this.#drift?.addGateways(key, plan)
-  }
-
-  /**
-   * Takes the default routes of a plan away from the sandbox at `key`: others serve it by now. What is gone already is no
-   * error.
-   */
-  async removeGateways(key: string, plan: JoinPlan['sandbox']): Promise<void> {
-    await this.#turns.take()
-    using inside = inSandboxIfThere(key, () => RouteSocket.open({ logger: this.#logger }))
-    if (inside === undefined) return
-    for (const { name } of [...plan.links, ...(plan.existing ?? [])]) {
-      const link = inside.findLink(name)
-      if (link !== undefined) removeDefaultRoutes(inside, link.index, gatewaysBy(name, plan))
-    }
   }
 
   /**

@@ -1,13 +1,5 @@
 import type { ExistingLink, JoinPlan, PlannedRoute, SandboxLink } from '@net/driverapi'
-import {
-  addRoute,
-  deleteRoute,
-  isErrno,
-  prependRoute,
-  replaceRoute,
-  type NetlinkMessage,
-  type RouteSocket,
-} from '@net/netlink-ffi'
+import { addRoute, isErrno, prependRoute, replaceRoute, type NetlinkMessage, type RouteSocket } from '@net/netlink-ffi'
 import { containsAddress, parseAddress, parseCidr } from '@net/types'
 import { RouteExistsError } from './errors.ts'
 
@@ -47,24 +39,11 @@ export function defaultRoutes(index: number, { ipv4, ipv6 }: Gateways): NetlinkM
 
 /** As {@link defaultRoutes}, where they may be there. */
 export function restoreDefaultRoutes(inside: RouteSocket, index: number, gateways: Gateways): void {
-  applyUnless('EEXIST', inside, defaultRoutes(index, gateways))
-}
-
-/** Takes default routes away again that {@link defaultRoutes} made. */
-export function removeDefaultRoutes(inside: RouteSocket, index: number, { ipv4, ipv6 }: Gateways): void {
-  applyUnless('ESRCH', inside, [
-    ...(ipv4 === undefined ? [] : [deleteRoute({ destination: '0.0.0.0/0', gateway: ipv4, index })]),
-    ...(ipv6 === undefined ? [] : [deleteRoute({ destination: '::/0', gateway: ipv6, index, metric: IPV6_METRIC })]),
-  ])
-}
-
-/** Each by itself: what one of them meets is no matter of the others. */
-function applyUnless(errno: 'EEXIST' | 'ESRCH', inside: RouteSocket, messages: readonly NetlinkMessage[]): void {
-  for (const message of messages) {
+  for (const message of defaultRoutes(index, gateways)) {
     try {
       inside.apply(message)
     } catch (error) {
-      if (!isErrno(error, errno)) throw error
+      if (!isErrno(error, 'EEXIST')) throw error
     }
   }
 }
