@@ -343,7 +343,7 @@ export class Executor {
   async statistics(key: string): Promise<Map<string, LinkStatistics>> {
     await this.#turns.take()
     using inside = inSandbox(key, () => RouteSocket.open({ logger: this.#logger }))
-    return inside.listStatistics()
+    return await inside.listStatisticsOffLoop()
   }
 
   /**

@@ -7,11 +7,19 @@ import { routeBy, type SandboxContents } from './kernel-view.ts'
 import { rename } from './rename.ts'
 import type { WantedLinks, WantedPort } from './wanted-links.ts'
 
-/** The first thing about an interface in its sandbox that is not as it is to be; undefined where all is well. */
-export function driftOfFarEnd(hands: DriftHands, links: WantedLinks, wanted: WantedPort): Drift | undefined {
+/**
+ * The first thing about an interface in its sandbox that is not as it is to be; undefined where all is well, and `crowded`
+ * where there is too much in there to be looked at.
+ */
+export function driftOfFarEnd(
+  hands: DriftHands,
+  links: WantedLinks,
+  wanted: WantedPort,
+): Drift | 'crowded' | undefined {
   const { key } = wanted
   const inside = hands.view.lookInside(key)
-  if (inside === undefined) return { what: 'namespace-lost', subject: key }
+  if (inside === 'crowded') return inside
+  if (inside === 'gone') return { what: 'namespace-lost', subject: key }
   const far = inside.links.find((link) => isFarEnd(link, wanted, inside))
   if (far === undefined) return { what: 'interface-moved', subject: wanted.link.name, sandbox: key }
   return driftOfName(wanted, far) ?? driftOfContents(hands, links, wanted, { inside, far })
