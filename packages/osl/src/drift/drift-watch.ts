@@ -106,10 +106,6 @@ export class DriftWatch {
     this.#links.addJoin(key, plan, indexes)
   }
 
-  addGateways(key: string, plan: JoinPlan['sandbox']): void {
-    this.#links.addGateways(key, plan)
-  }
-
   /** Looks at all links, of which `now` are there, and puts them right, whatever is done about drift otherwise. */
   async repair(now: readonly Link[], turns: Turns): Promise<void> {
     let hands: DriftHands = { ...this.#hands, view: pastView(now) }
@@ -133,7 +129,6 @@ export class DriftWatch {
   }
 
   removeSandbox(key: string): void {
-    this.#links.removeSandbox(key)
     this.#crowded.delete(key)
   }
 
@@ -291,7 +286,7 @@ export class DriftWatch {
 
   #driftInside(port: WantedPort, hands: DriftHands): Drift | undefined {
     if (!this.#farTouched.has(port)) return undefined
-    const drift = driftOfFarEnd(hands, this.#links, port)
+    const drift = driftOfFarEnd(hands, port)
     if (drift !== undefined && drift !== 'crowded') return drift
     this.#farTouched.delete(port)
     if (drift === 'crowded') this.#tellCrowded(port.key)
