@@ -216,6 +216,29 @@ export class NetlinkSocket {
     throw new DumpInterruptedError(message.describe(), DUMP_ATTEMPTS)
   }
 
+  /**
+   * As {@link NetlinkSocket.dump}, of a list that somebody else may have made long: undefined where the kernel tells of
+   * more than `limit` things. What it has told by then is all that it does; the socket is of no more use, and closing it
+   * ends the list.
+   */
+  dumpUpTo<T>(
+    limit: number,
+    message: NetlinkMessage,
+    decode: (message: ReceivedMessage) => T | undefined,
+  ): T[] | undefined {
+    let left = limit
+    const counted = (received: ReceivedMessage): T | undefined => {
+      if (left-- === 0) throw limitPassed
+      return decode(received)
+    }
+    try {
+      return this.dump(message, counted)
+    } catch (error) {
+      if (error === limitPassed) return undefined
+      throw error
+    }
+  }
+
   /** Reads what waits in the socket, without waiting. Returns false when nothing does. For multicast events. */
   receive(visit: (message: ReceivedMessage) => void): boolean {
     const datagram = this.#receive()
@@ -379,6 +402,8 @@ export class NetlinkSocket {
     return buffer.subarray(0, length)
   }
 }
+
+const limitPassed = new Error('more than was asked for')
 
 /** Room for one datagram, and for the address that it came from. */
 interface ReceiveRoom {

@@ -25,7 +25,8 @@ import { Interfaces } from './interfaces.ts'
 import { NeighbourTable, type NeighboursEvent } from './neighbour-table.ts'
 import { Reaper } from './reaper.ts'
 import { createSandboxNamespace, deleteSandboxNamespace, inSandbox } from './sandbox-namespace.ts'
-import { gatewaysBy, restoreDefaultRoutes } from './sandbox-routes.ts'
+import { gatewaysBy, restoreDefaultRoutes, withdrawRoute } from './sandbox-routes.ts'
+import { ServedRoutes } from './served-routes.ts'
 import type { Program } from './spawn/messages.ts'
 import type { SandboxProcess } from './spawn/sandbox-process.ts'
 import { Spawner, type StartOptions } from './spawner.ts'
@@ -106,6 +107,7 @@ export class Executor {
   readonly #watchDrift: (answer: Exclude<DriftAnswer, 'off'>) => DriftWatch
   readonly #neighbours: NeighbourTable
   readonly #tell: (event: HostEvent) => void
+  readonly #served = new ServedRoutes()
   readonly #spawner = new Spawner()
 
   private constructor(
@@ -129,7 +131,7 @@ export class Executor {
     this.#announcer = new Announcer(this.#logger)
     const { onEvent: tell = () => undefined } = deps
     this.#tell = tell
-    const hands = { routes, bridges: this.#bridges, interfaces: this.#interfaces, owner }
+    const hands = { routes, bridges: this.#bridges, interfaces: this.#interfaces, served: this.#served, owner }
     this.#watchDrift = (answer) => new DriftWatch({ ...hands, answer, tell, turns: this.#turns, logger: this.#logger })
     this.#drift = drift === 'off' ? undefined : this.#watchDrift(drift)
     this.#neighbours = new NeighbourTable({ tell, logger: this.#logger })
@@ -223,6 +225,7 @@ export class Executor {
     for (const { key, plan } of joins) {
       await this.#turns.take()
       watch.addJoin(key, plan, indexesOf(hostNamesOf(plan)))
+      this.#served.add(key, plan.sandbox)
     }
     await watch.repair([...known.values()], this.#turns)
     if (watch !== this.#drift) watch.close()
@@ -260,6 +263,7 @@ export class Executor {
     for (const plan of plans) this.#drift?.removeJoin(plan)
     this.#drift?.removeSandbox(key)
     this.#announcer.forget(key)
+    this.#served.removeSandbox(key)
     this.#empty.delete(key)
     const facts = plans.flatMap(({ firewall }) => firewall)
     if (facts.length > 0) await this.#firewall.change({ remove: facts })
@@ -302,8 +306,10 @@ export class Executor {
     }
     await this.#takeExisting(key, plan.sandbox, rollback, call)
     await this.#addFacts(plan.firewall, rollback, call)
+    this.#withdrawReplaced(key, plan.sandbox)
 
     rollback.commit()
+    this.#served.add(key, plan.sandbox)
     this.#drift?.addJoin(key, plan, indexes)
     this.#neighbours.look()
   }
@@ -317,6 +323,7 @@ export class Executor {
   async leave(key: string, plan: JoinPlan): Promise<void> {
     await this.#turns.take()
     this.#drift?.removeJoin(plan)
+    this.#served.remove(key, plan.sandbox)
     for (const { name } of plan.sandbox.links) this.#announcer.forget(key, name)
     if (plan.firewall.length > 0) await this.#firewall.change({ remove: plan.firewall })
     if (plan.sandbox.existing !== undefined) {
@@ -344,11 +351,12 @@ export class Executor {
   async statistics(key: string): Promise<Map<string, LinkStatistics>> {
     await this.#turns.take()
     using inside = inSandbox(key, () => RouteSocket.open({ logger: this.#logger }))
-    return inside.listStatistics()
+    return await inside.listStatisticsOffLoop()
   }
 
   /**
-   * Gives the sandbox at `key` the default routes of a plan, by links of it that are there, before those it has.
+   * Gives the sandbox at `key` the default routes of a plan, by links of it that are there, in the place of those of
+   * other plans.
    *
    * @throws `ERR_SANDBOX_NOT_FOUND`, LinkNotFoundError (`ERR_LINK_NOT_FOUND`)
    */
@@ -362,7 +370,16 @@ export class Executor {
       if (link === undefined) throw new LinkNotFoundError(name, undefined)
       restoreDefaultRoutes(inside, link.index, gateways)
     }
-    this.#drift?.addGateways(key, plan)
+    this.#withdrawReplaced(key, plan)
+    this.#served.add(key, plan)
+  }
+
+  /** Takes back the default route of another plan, before which that of this one has been put. */
+  #withdrawReplaced(key: string, plan: JoinPlan['sandbox']): void {
+    const replaced = this.#served.replacedBy(key, plan)
+    if (replaced === undefined) return
+    using inside = inSandbox(key, () => RouteSocket.open({ logger: this.#logger }))
+    withdrawRoute(inside, replaced)
   }
 
   /**

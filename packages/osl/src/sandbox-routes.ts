@@ -1,9 +1,23 @@
 import type { ExistingLink, JoinPlan, PlannedRoute, SandboxLink } from '@net/driverapi'
-import { addRoute, isErrno, prependRoute, replaceRoute, type NetlinkMessage, type RouteSocket } from '@net/netlink-ffi'
+import {
+  addRoute,
+  deleteRoute,
+  isErrno,
+  prependRoute,
+  replaceRoute,
+  type NetlinkMessage,
+  type RouteSocket,
+} from '@net/netlink-ffi'
 import { containsAddress, parseAddress, parseCidr } from '@net/types'
 import { RouteExistsError } from './errors.ts'
 
 type Gateways = JoinPlan['sandbox']['gateways']
+
+/** The next hop of a default route, and the name of the interface that it leads by. */
+export interface ServedRoute {
+  readonly hop: string
+  readonly by: string
+}
 
 /** Below what the kernel gives a route that says nothing (`IP6_RT_PRIO_USER`, 1024), linux/ipv6_route.h. */
 const IPV6_METRIC = 512
@@ -26,9 +40,9 @@ export function gatewaysBy(name: string, plan: JoinPlan['sandbox']): Gateways {
 }
 
 /**
- * Default routes by the link of that index. They come before those of others, which stay, and which count again when the
- * link is gone: of IPv4 before those that are there, of IPv6 in the place of another endpoint's. A namespace that
- * somebody else made may have its own.
+ * Default routes by the link of that index. They come before those that a namespace which somebody else made has of its
+ * own, which stay, and which count again when the link is gone: of IPv4 in front of them, of IPv6 with a lower metric, in
+ * the place of another endpoint's.
  */
 export function defaultRoutes(index: number, { ipv4, ipv6 }: Gateways): NetlinkMessage[] {
   return [
@@ -45,6 +59,17 @@ export function restoreDefaultRoutes(inside: RouteSocket, index: number, gateway
     } catch (error) {
       if (!isErrno(error, 'EEXIST')) throw error
     }
+  }
+}
+
+/** Takes an IPv4 default route back. One that is gone is no error. */
+export function withdrawRoute(inside: RouteSocket, { hop, by }: ServedRoute): void {
+  const link = inside.findLink(by)
+  if (link === undefined) return
+  try {
+    inside.apply(deleteRoute({ destination: '0.0.0.0/0', gateway: hop, index: link.index }))
+  } catch (error) {
+    if (!isErrno(error, 'ESRCH')) throw error
   }
 }
 

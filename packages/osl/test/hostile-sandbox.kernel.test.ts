@@ -1,13 +1,15 @@
 import { execFileSync } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtempSync, readlinkSync, rmSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readlinkSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { Firewall, JoinPlan, NetworkPlan } from '@net/driverapi'
-import { describeKernel, enterFreshHost, ipIn } from '@net/netlink-ffi/testing'
-import { afterEach, beforeEach, expect, it } from 'vitest'
-import { Executor, type HostEvent } from '../src/index.ts'
+import { RouteSocket } from '@net/netlink-ffi'
+import { describeKernel, enterFreshHost, ipIn, SystemCallFaults } from '@net/netlink-ffi/testing'
+import { silentLogger } from '@net/types'
+import { afterEach, beforeEach, expect, it, vi } from 'vitest'
+import { Executor, inSandbox, type HostEvent } from '../src/index.ts'
 
 await enterFreshHost()
 
@@ -57,6 +59,8 @@ let executor: Executor
 const events: HostEvent[] = []
 
 beforeEach(async () => {
+  mkdirSync(folder, { recursive: true })
+  events.length = 0
   executor = Executor.open({ owner: 'net:test' }, { firewall, onEvent: (event) => events.push(event) })
   await executor.createNetwork(network)
   for (const [at, key] of [hostile, peaceful].entries()) {
@@ -101,3 +105,56 @@ describeKernel('a program that may administer the network of its sandbox', () =>
     await expect.poll(() => events).toMatchObject([{ what: 'interface-down', sandbox: peaceful, outcome: 'repaired' }])
   })
 })
+
+describeKernel('a program that makes routes without end in its sandbox', () => {
+  const ROUTES = 60_000
+  const makeRoutes = (): void => {
+    const routes = Array.from({ length: ROUTES }, (_, at) => `route add 30.0.${at >> 8}.${at & 255} via 10.20.0.1\n`)
+    execFileSync('nsenter', [`--net=${hostile}`, 'ip', '-batch', '-'], { input: routes.join(''), stdio: 'pipe' })
+  }
+
+  it('has the event loop go on while what is there is read', async () => {
+    makeRoutes()
+    let turns = 0
+    const count = setInterval(() => turns++, 0)
+
+    const { host, differences } = await executor.inspect({
+      networks: [network],
+      joins: [hostile, peaceful].map((key, at) => ({ key, plan: planOf(at + 2) })),
+      keys: [hostile, peaceful],
+    })
+
+    clearInterval(count)
+    expect(differences).toEqual([])
+    expect(host.sandboxes[0]?.inside?.routes.length).toBeGreaterThan(ROUTES)
+    expect(turns).toBeGreaterThan(10)
+  })
+
+  it('is not looked into, which is told once, and its routes are not listed', async () => {
+    const warn = vi.fn()
+    const later = Executor.open({ owner: 'net:test' }, { firewall, logger: { ...silentLogger, warn } })
+    const restore = (): Promise<void> =>
+      later.restore({ networks: [network], joins: [{ key: hostile, plan: planOf(2) }], keepStrangers: true })
+    const list = (): Promise<void> => {
+      using inside = inSandbox(hostile, () => RouteSocket.open())
+      expect(inside.listRoutes().length).toBeGreaterThan(ROUTES)
+      return Promise.resolve()
+    }
+
+    const few = await callsOf(restore)
+    makeRoutes()
+    const [listing, many] = [await callsOf(list), await callsOf(restore)]
+    await restore()
+
+    expect(many - few).toBeLessThan(listing / 5)
+    expect(warn.mock.calls).toEqual([[{ sandbox: hostile }, 'a sandbox has too much in it to be looked into']])
+    await later.close()
+  })
+})
+
+/** How many system calls something takes. */
+async function callsOf(work: () => Promise<void>): Promise<number> {
+  using calls = new SystemCallFaults()
+  await work()
+  return calls.count
+}

@@ -127,8 +127,8 @@ describeKernel('the default routes of an endpoint', () => {
     const [two, three] = [plan(2, { gateways }), plan(3, { gateways })]
     await executor.join(key, two)
     await executor.join(key, three)
-    expect(defaults()[0]).toBe('10.20.0.1 eth3')
-    expect(defaults('-6')[0]).toBe('fe80::1 eth3')
+    expect(defaults()).toEqual(['10.20.0.1 eth3'])
+    expect(defaults('-6')).toEqual(['fe80::1 eth3'])
 
     await executor.leave(key, three)
     await executor.addGateways(key, two.sandbox)

@@ -102,9 +102,17 @@ export class RouteSocket {
     return this.#socket.dumpOffLoop(listLinks, decodeLink, call)
   }
 
-  /** What has passed each interface, by its name. */
-  listStatistics(): Map<string, LinkStatistics> {
-    const all = this.#socket.dump(listLinks, decodeStatistics)
+  /** All links of a namespace whose programs may have made many; undefined where there are more: close it then. */
+  listLinksUpTo(limit: number): Link[] | undefined {
+    return this.#socket.dumpUpTo(limit, listLinks, decodeLink)
+  }
+
+  /**
+   * What has passed each interface, by its name, while the event loop goes on. Use a socket that serves nothing else
+   * meanwhile.
+   */
+  async listStatisticsOffLoop(call?: CallOptions): Promise<Map<string, LinkStatistics>> {
+    const all = await this.#socket.dumpOffLoop(listLinks, decodeStatistics, call)
     return new Map(all.map(({ name, statistics }) => [name, statistics]))
   }
 
@@ -122,6 +130,16 @@ export class RouteSocket {
   /** All of the namespace while the event loop goes on. Use a socket that serves nothing else meanwhile. */
   listAddressesOffLoop(call?: CallOptions): Promise<InterfaceAddress[]> {
     return this.#socket.dumpOffLoop(listAddresses(), decodeAddress, call)
+  }
+
+  /** As {@link RouteSocket.listLinksUpTo}, the addresses. */
+  listAddressesUpTo(limit: number): InterfaceAddress[] | undefined {
+    return this.#socket.dumpUpTo(limit, listAddresses(), decodeAddress)
+  }
+
+  /** As {@link RouteSocket.listLinksUpTo}, the routes; those of other tables count as well. */
+  listRoutesUpTo(limit: number): Route[] | undefined {
+    return this.#socket.dumpUpTo(limit, listRoutes, decodeRoute)
   }
 
   listRoutes(): Route[] {

@@ -2,6 +2,7 @@ import { NETWORK_LINK_GROUP } from '@net/driverapi'
 import { addAddress, setLink, type Link, type LinkSettings, type RouteSocket } from '@net/netlink-ffi'
 import type { Bridges } from '../bridges.ts'
 import type { Interfaces } from '../interfaces.ts'
+import type { ServedRoutes } from '../served-routes.ts'
 import { writeSysctls } from '../sysctl.ts'
 import type { Drift } from './drift.ts'
 import type { KernelView } from './kernel-view.ts'
@@ -14,6 +15,7 @@ export interface DriftHands {
   readonly view: KernelView
   readonly bridges: Bridges
   readonly interfaces: Interfaces
+  readonly served: ServedRoutes
   readonly owner: string
 }
 

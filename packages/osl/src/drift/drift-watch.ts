@@ -67,6 +67,8 @@ export class DriftWatch {
   readonly #touched = new Set<WantedLink>()
   /** Those whose sandbox is to be looked into as well, which takes ten times as long. */
   readonly #farTouched = new WeakSet<WantedLink>()
+  /** Sandboxes of which was told that they are not looked into, since there is too much in them. */
+  readonly #crowded = new Set<string>()
   readonly #states = new WeakMap<WantedLink, LinkState>()
   readonly #timers = new Set<NodeJS.Timeout>()
   /** There from when a look is due until it was had. */
@@ -104,10 +106,6 @@ export class DriftWatch {
     this.#links.addJoin(key, plan, indexes)
   }
 
-  addGateways(key: string, plan: JoinPlan['sandbox']): void {
-    this.#links.addGateways(key, plan)
-  }
-
   /** Looks at all links, of which `now` are there, and puts them right, whatever is done about drift otherwise. */
   async repair(now: readonly Link[], turns: Turns): Promise<void> {
     let hands: DriftHands = { ...this.#hands, view: pastView(now) }
@@ -131,7 +129,7 @@ export class DriftWatch {
   }
 
   removeSandbox(key: string): void {
-    this.#links.removeSandbox(key)
+    this.#crowded.delete(key)
   }
 
   /** Watches no more. Safe to call twice. */
@@ -288,9 +286,17 @@ export class DriftWatch {
 
   #driftInside(port: WantedPort, hands: DriftHands): Drift | undefined {
     if (!this.#farTouched.has(port)) return undefined
-    const drift = driftOfFarEnd(hands, this.#links, port)
-    if (drift === undefined) this.#farTouched.delete(port)
-    return drift
+    const drift = driftOfFarEnd(hands, port)
+    if (drift !== undefined && drift !== 'crowded') return drift
+    this.#farTouched.delete(port)
+    if (drift === 'crowded') this.#tellCrowded(port.key)
+    return undefined
+  }
+
+  #tellCrowded(sandbox: string): void {
+    if (this.#crowded.has(sandbox)) return
+    this.#crowded.add(sandbox)
+    this.#deps.logger.warn({ sandbox }, 'a sandbox has too much in it to be looked into')
   }
 
   /** As long as nothing is better, nothing is told again. */

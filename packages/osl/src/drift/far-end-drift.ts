@@ -5,16 +5,20 @@ import type { DriftHands } from './bridge-drift.ts'
 import type { Drift } from './drift.ts'
 import { routeBy, type SandboxContents } from './kernel-view.ts'
 import { rename } from './rename.ts'
-import type { WantedLinks, WantedPort } from './wanted-links.ts'
+import type { WantedPort } from './wanted-links.ts'
 
-/** The first thing about an interface in its sandbox that is not as it is to be; undefined where all is well. */
-export function driftOfFarEnd(hands: DriftHands, links: WantedLinks, wanted: WantedPort): Drift | undefined {
+/**
+ * The first thing about an interface in its sandbox that is not as it is to be; undefined where all is well, and `crowded`
+ * where there is too much in there to be looked at.
+ */
+export function driftOfFarEnd(hands: DriftHands, wanted: WantedPort): Drift | 'crowded' | undefined {
   const { key } = wanted
   const inside = hands.view.lookInside(key)
-  if (inside === undefined) return { what: 'namespace-lost', subject: key }
+  if (inside === 'crowded') return inside
+  if (inside === 'gone') return { what: 'namespace-lost', subject: key }
   const far = inside.links.find((link) => isFarEnd(link, wanted, inside))
   if (far === undefined) return { what: 'interface-moved', subject: wanted.link.name, sandbox: key }
-  return driftOfName(wanted, far) ?? driftOfContents(hands, links, wanted, { inside, far })
+  return driftOfName(wanted, far) ?? driftOfContents(hands, wanted, { inside, far })
 }
 
 /** What a sandbox has of its own may lead to a link of the same number elsewhere. */
@@ -34,12 +38,11 @@ function driftOfName({ key, link }: WantedPort, { name, index }: Link): Drift | 
 }
 
 function driftOfContents(
-  { interfaces }: DriftHands,
-  links: WantedLinks,
+  { interfaces, served }: DriftHands,
   { key, link }: WantedPort,
   { inside, far }: { readonly inside: SandboxContents; readonly far: Link },
 ): Drift | undefined {
-  const gateways = links.gatewaysOf(key, link.name)
+  const gateways = served.by(key, link.name)
   const lost = (what: Drift['what'], detail?: string): Drift => ({
     ...{ what, subject: link.name, sandbox: key, detail },
     repair: () => {

@@ -40,7 +40,7 @@ function findPort({ view, owner }: DriftHands, links: WantedLinks, wanted: Wante
   return other
 }
 
-function driftOfMissing({ interfaces }: DriftHands, links: WantedLinks, wanted: WantedPort): Drift {
+function driftOfMissing({ interfaces, served }: DriftHands, links: WantedLinks, wanted: WantedPort): Drift {
   const { key, link } = wanted
   if (!isSandbox(key)) return { what: 'namespace-lost', subject: key }
   return {
@@ -48,7 +48,7 @@ function driftOfMissing({ interfaces }: DriftHands, links: WantedLinks, wanted: 
     repair: () => {
       const near = interfaces.create(key, link)
       links.renumber(wanted, near.index)
-      interfaces.configure(key, link, links.gatewaysOf(key, link.name))
+      interfaces.configure(key, link, served.by(key, link.name))
       interfaces.setUp(near, link.create)
     },
   }

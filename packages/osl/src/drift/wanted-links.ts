@@ -1,6 +1,5 @@
 import type { BridgeLink, ExistingBridge, JoinPlan, NetworkPlan, SandboxLink, Sysctl } from '@net/driverapi'
 import { addressesOf } from '../interfaces.ts'
-import { gatewaysBy } from '../sandbox-routes.ts'
 
 /** Index of a link that is wanted and not there: no link has it. */
 export const MISSING = 0
@@ -26,20 +25,6 @@ export interface WantedPort {
 /** A link of the host that is to be there. */
 export type WantedLink = WantedBridge | WantedPort
 
-type Gateways = JoinPlan['sandbox']['gateways']
-
-/** The next hop of a default route, and the name of the interface that it leads by. */
-interface ServedRoute {
-  readonly hop: string
-  readonly by: string
-}
-
-/** The default routes of a sandbox. */
-interface ServedRoutes {
-  readonly ipv4?: ServedRoute | undefined
-  readonly ipv6?: ServedRoute | undefined
-}
-
 /** The links that plans made on the host, as they are to be. */
 export class WantedLinks {
   readonly #byName = new Map<string, WantedLink>()
@@ -48,8 +33,6 @@ export class WantedLinks {
   readonly #ports = new Map<string, Set<WantedPort>>()
   /** Ports by the addresses of their far ends. */
   readonly #byAddress = new Map<string, WantedPort>()
-  /** By the key of the sandbox. */
-  readonly #gateways = new Map<string, ServedRoutes>()
 
   /** All of them, bridges first. */
   all(): WantedLink[] {
@@ -80,12 +63,6 @@ export class WantedLinks {
     return [...(this.#ports.get(bridge) ?? [])]
   }
 
-  /** The default routes of a sandbox that lead by an interface of it. */
-  gatewaysOf(key: string, by: string): Gateways {
-    const { ipv4, ipv6 } = this.#gateways.get(key) ?? {}
-    return { ipv4: ipv4?.by === by ? ipv4.hop : undefined, ipv6: ipv6?.by === by ? ipv6.hop : undefined }
-  }
-
   /** `indexes` are those of the plan's links, in their order. */
   addNetwork({ links, sysctls }: NetworkPlan, indexes: readonly number[]): void {
     links.forEach((link, at) => {
@@ -101,18 +78,6 @@ export class WantedLinks {
       this.#ports.set(link.create.master, ports.add(port))
       for (const address of addressesOf(link)) this.#byAddress.set(address, port)
     })
-    this.addGateways(key, sandbox)
-  }
-
-  addGateways(key: string, plan: JoinPlan['sandbox']): void {
-    for (const { name: by } of [...plan.links, ...(plan.existing ?? [])]) {
-      const { ipv4, ipv6 } = gatewaysBy(by, plan)
-      const before = this.#gateways.get(key)
-      this.#gateways.set(key, {
-        ipv4: ipv4 === undefined ? before?.ipv4 : { hop: ipv4, by },
-        ipv6: ipv6 === undefined ? before?.ipv6 : { hop: ipv6, by },
-      })
-    }
   }
 
   /** The link has another index from now on. */
@@ -127,24 +92,7 @@ export class WantedLinks {
   }
 
   removeJoin({ sandbox }: JoinPlan): void {
-    for (const { create } of sandbox.links) {
-      const port = this.#byName.get(create.hostName)
-      if (port?.kind === 'port') this.#removeGateways(port.key, port.link.name)
-      this.#remove(create.hostName)
-    }
-  }
-
-  removeSandbox(key: string): void {
-    this.#gateways.delete(key)
-  }
-
-  /** Those that another endpoint serves by now stay. */
-  #removeGateways(key: string, by: string): void {
-    const { ipv4, ipv6 } = this.#gateways.get(key) ?? {}
-    this.#gateways.set(key, {
-      ipv4: ipv4?.by === by ? undefined : ipv4,
-      ipv6: ipv6?.by === by ? undefined : ipv6,
-    })
+    for (const { create } of sandbox.links) this.#remove(create.hostName)
   }
 
   #add(link: WantedLink): void {

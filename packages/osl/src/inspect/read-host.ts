@@ -25,7 +25,7 @@ export async function readHost(wanted: Wanted, routes: RouteSocket, turns: Turns
   const sandboxes: SandboxReport[] = []
   for (const key of wanted.keys) {
     await turns.take()
-    sandboxes.push(readSandbox(key))
+    sandboxes.push(await readSandbox(key))
   }
   return { links, sandboxes, sysctls }
 }
@@ -54,18 +54,19 @@ function readLinks({ owner, networks, joins, leaving }: Wanted, routes: RouteSoc
     .sort((one, other) => one.name.localeCompare(other.name))
 }
 
-function readSandbox(key: string): SandboxReport {
+/** While the event loop goes on: its programs may have made as many links, addresses and routes as they like. */
+async function readSandbox(key: string): Promise<SandboxReport> {
   using routes = inSandboxIfThere(key, () => RouteSocket.open())
   if (routes === undefined) return { key }
-  const links = routes.listLinks()
+  const links = await routes.listLinksOffLoop()
   const nameOf = new Map(links.map(({ index, name }) => [index, name]))
-  const addresses = addressesByLink(routes.listAddresses())
+  const addresses = addressesByLink(await routes.listAddressesOffLoop())
+  const found = await routes.listRoutesOffLoop()
   return {
     key,
     inside: {
       links: links.filter(({ name }) => name !== 'lo').map((link) => reportLink(link, addresses)),
-      routes: routes
-        .listRoutes()
+      routes: found
         .filter(({ destination }) => !isLinkLocal(destination))
         .map(({ destination, gateway, index = 0 }) => ({ destination, gateway, link: nameOf.get(index) })),
     },
@@ -82,7 +83,10 @@ function reportLink(
 function addressesByLink(all: readonly InterfaceAddress[]): Map<number, string[]> {
   const byLink = new Map<number, string[]>()
   for (const { index, address } of all) {
-    if (!isLinkLocal(address)) byLink.set(index, [...(byLink.get(index) ?? []), address])
+    if (isLinkLocal(address)) continue
+    const known = byLink.get(index)
+    if (known === undefined) byLink.set(index, [address])
+    else known.push(address)
   }
   return byLink
 }
