@@ -229,5 +229,6 @@ export class Controller implements AsyncDisposable {
     for (const network of [...networks.filter((one) => !isConfigOnly(one)), ...networks.filter(isConfigOnly)]) {
       await attempt(() => deleteNetwork(this.#core, network))
     }
+    await attempt(() => this.#core.records.settle())
   }
 }

@@ -50,7 +50,7 @@ export async function createEndpointElsewhere(
   call?: CallOptions,
 ): Promise<void> {
   const { record: network } = core.state.getNetwork(entry.record.networkId)
-  rollback.defer('keep endpoint', () => core.records.forget({ endpoints: [entry] }))
+  rollback.defer('keep endpoint', () => core.records.discard({ endpoints: [entry] }))
   await core.records.keep({ endpoints: [entry] }, { ...call, phase: 'creating' })
   const chosen = await attempt(() => effects.createEndpoint(network, entry.record, call), {
     rollback,

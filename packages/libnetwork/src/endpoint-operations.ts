@@ -141,7 +141,7 @@ export async function deleteEndpoint(
 
 /**
  * Undoes {@link prepareEndpoint}, and what came of it, as far as that goes: every step is tried. What a store that
- * takes no writes still has of it is unmade when it is opened next.
+ * takes no writes still has of it goes with the next write.
  */
 export async function discardEndpoint(core: Core, entry: EndpointEntry): Promise<void> {
   if (entry.record.sandboxId !== undefined) return deleteEndpoint(core, entry, { force: true })
@@ -149,7 +149,7 @@ export async function discardEndpoint(core: Core, entry: EndpointEntry): Promise
   if (!core.state.endpoints.has(entry.record.id)) return
   const network = core.state.getNetwork(entry.record.networkId)
   await using steps = new Rollback()
-  steps.defer('record', () => core.records.forget({ endpoints: [entry] }))
+  steps.defer('record', () => core.records.discard({ endpoints: [entry] }))
   steps.defer('name', () => {
     core.state.removeEndpoint(entry)
   })

@@ -45,7 +45,7 @@ export async function createSandbox(
   rollback.defer('record sandbox', () => {
     core.state.removeSandbox(entry)
   })
-  rollback.defer('keep sandbox', () => core.records.forget({ sandboxes: [entry] }))
+  rollback.defer('keep sandbox', () => core.records.discard({ sandboxes: [entry] }))
   if (call?.attached === undefined) await core.records.keep({ sandboxes: [entry] }, call)
   else await core.records.keep({ sandboxes: [entry], endpoints: [call.attached] }, { ...call, phase: 'creating' })
   if (request.key === false) await awaitKeys(core)
@@ -345,7 +345,7 @@ async function discardJoin(core: Core, entry: EndpointEntry, sandbox: SandboxEnt
 
 /**
  * Undoes {@link createSandbox}, and what came of it, as far as that goes: every step is tried. What a store that takes no
- * writes still has of it is unmade when it is opened next.
+ * writes still has of it goes with the next write.
  */
 async function discardSandbox(core: Core, sandbox: SandboxEntry): Promise<void> {
   const { id, key } = sandbox.record
@@ -354,7 +354,7 @@ async function discardSandbox(core: Core, sandbox: SandboxEntry): Promise<void> 
   sandbox.record = { ...sandbox.record, phase: 'deleting' }
   const endpoints = endpointsOf(core, sandbox)
   await using steps = new Rollback()
-  steps.defer('record', () => core.records.forget({ sandboxes: [sandbox] }))
+  steps.defer('record', () => core.records.discard({ sandboxes: [sandbox] }))
   steps.defer('container', () => {
     core.state.removeSandbox(sandbox)
   })

@@ -71,7 +71,7 @@ export async function createNetwork(
   await using choosing = new Rollback()
   await takeSubnets(core, entry, pools, { rollback, choosing }, call)
   driver.checkSubnets?.(entry.record)
-  rollback.defer('keep network', () => core.records.forget({ networks: [entry] }))
+  rollback.defer('keep network', () => core.records.discard({ networks: [entry] }))
   const { effects } = driver
   await core.records.keep({ networks: [entry] }, { ...call, phase: effects === undefined ? 'ready' : 'creating' })
   if (effects !== undefined) {

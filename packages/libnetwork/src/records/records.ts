@@ -35,6 +35,8 @@ export class Records {
   readonly #networks: Collection<StoredNetwork> | undefined
   readonly #endpoints: Collection<StoredEndpoint> | undefined
   readonly #sandboxes: Collection<StoredSandbox> | undefined
+  /** What is to be forgotten with the next write, by key. */
+  readonly #owed = new Map<string, StoreOperation>()
 
   /** `store` is borrowed. */
   constructor(store: Store | undefined, logger: Logger, forms: RecordForms = recordForms) {
@@ -92,15 +94,34 @@ export class Records {
   }
 
   /** Forgets these. Where they go in parts, sandboxes are being deleted from the first part on. */
-  async forget({ networks = [], endpoints = [], sandboxes = [] }: Recorded): Promise<void> {
+  async forget(recorded: Recorded): Promise<void> {
+    await this.#commit(() => this.#forgetting(recorded))
+  }
+
+  /**
+   * Forgets these, which did not come about. Where the store takes no writes now, they go with the next: what they held
+   * may be another's by then, and must not be let go again at the next opening.
+   */
+  async discard(recorded: Recorded): Promise<void> {
+    for (const operation of this.#forgetting(recorded))
+      if (operation !== undefined) this.#owed.set(operation.key, operation)
+    await this.settle()
+  }
+
+  /** Forgets what was to be forgotten with the next write. */
+  async settle(): Promise<void> {
+    await this.#commit(() => [])
+  }
+
+  #forgetting({ networks = [], endpoints = [], sandboxes = [] }: Recorded): (StoreOperation | undefined)[] {
     const isInParts = networks.length + endpoints.length + sandboxes.length > LIMITS.operations
     const living = isInParts ? sandboxes.filter((one): one is SandboxEntry => 'naming' in one) : []
-    await this.#commit(() => [
+    return [
       ...living.map((entry) => this.#sandboxes?.putOperation(entry.record.id, storedSandbox(entry, 'deleting'))),
       ...networks.map(({ record }) => this.#networks?.deleteOperation(record.id)),
       ...endpoints.map(({ record }) => this.#endpoints?.deleteOperation(record.id)),
       ...sandboxes.map(({ record }) => this.#sandboxes?.deleteOperation(record.id)),
-    ])
+    ]
   }
 
   /** What is said in a record that cannot be read, before any schema; undefined where not even that can be read. */
@@ -122,11 +143,17 @@ export class Records {
 
   async #commit(operations: () => (StoreOperation | undefined)[], call?: CallOptions): Promise<void> {
     if (this.#store === undefined) return
-    const all = operations().filter((operation) => operation !== undefined)
+    const asked = operations().filter((operation) => operation !== undefined)
+    const keys = new Set(asked.map(({ key }) => key))
+    // As many as there is room for: what is asked for is not to be parted for them.
+    const room = Math.max(0, LIMITS.operations - asked.length)
+    const owed = [...this.#owed.values()].filter(({ key }) => !keys.has(key)).slice(0, room)
+    const all = [...owed, ...asked]
     // More than a transaction takes is a sandbox with a hundred endpoints: they go in parts, it goes last.
     for (let at = 0; at < all.length; at += LIMITS.operations) {
       await this.#store.transaction(all.slice(at, at + LIMITS.operations), call)
     }
+    for (const { key } of all) this.#owed.delete(key)
   }
 }
 
