@@ -362,7 +362,11 @@ async function discardSandbox(core: Core, sandbox: SandboxEntry): Promise<void> 
   steps.defer('names', () => sandbox.naming.close())
   if (isOthers(sandbox)) steps.defer('names in the namespace', () => sandbox.naming.release())
   for (const entry of endpoints) {
-    steps.defer(`endpoint ${entry.record.name}`, () => discardEndpoint(core, entry))
+    steps.defer(`endpoint ${entry.record.name}`, () => {
+      // However far it came: asked to leave, it would wait for the lock that is held here.
+      entry.record = { ...entry.record, ...NOT_JOINED }
+      return discardEndpoint(core, entry)
+    })
     steps.defer(`join of ${entry.record.name}`, async () => {
       using _endpointLock = await core.locks.lock(entry.record.id)
       await discardJoin(core, entry, sandbox)

@@ -131,7 +131,7 @@ describeKernel('the description of a controller', () => {
     rmSync(path)
   })
 
-  it('names packet rules that another program removed, until the next change makes them anew', async () => {
+  it('names packet rules that another program removed, until a change puts them in place', async () => {
     const { endpoint } = await attach('web')
     run('nft', 'delete', 'table', 'inet', `net_${net.id.slice(0, 12)}`)
     const [port] = endpoint.ports()
@@ -142,7 +142,7 @@ describeKernel('the description of a controller', () => {
         `missing: rules: ports4 6 . ${port?.hostPort ?? 0} : ${endpoint.address?.replace(/\/.*/, '') ?? ''} . 80`,
       ]),
     )
-    await attach('other')
+    await endpoint.publish([{ containerPort: 81 }])
     expect(await differences()).toEqual([])
   })
 

@@ -133,7 +133,7 @@ describeKernel('a program that makes routes without end in its sandbox', () => {
   it('is not looked into, which is told once, and its routes are not listed', async () => {
     const warn = vi.fn()
     const later = Executor.open({ owner: 'net:test' }, { firewall, logger: { ...silentLogger, warn } })
-    const restore = (): Promise<void> =>
+    const restore = (): Promise<unknown> =>
       later.restore({ networks: [network], joins: [{ key: hostile, plan: planOf(2) }], keepStrangers: true })
     const list = (): Promise<void> => {
       using inside = inSandbox(hostile, () => RouteSocket.open())
