@@ -1,3 +1,4 @@
+import type { FirewallFact } from '@net/driverapi'
 import type { PortLease } from '@net/portallocator'
 import { cidrsOverlap, type Cidr } from '@net/types'
 
@@ -24,6 +25,7 @@ export class Claims {
   readonly #addresses: ClaimedAddress[] = []
   readonly #prefixes: { readonly prefix: Cidr; readonly by: string }[] = []
   readonly #leases = new Map<string, readonly PortLease[]>()
+  readonly #facts = new Map<string, readonly FirewallFact[]>()
 
   addNetwork(key: string, name: string): void {
     this.#networks.set(name, key)
@@ -47,6 +49,16 @@ export class Claims {
 
   addLeases(key: string, leases: readonly PortLease[]): void {
     this.#leases.set(key, leases)
+  }
+
+  /** Packet rules that stand for the sake of a record. */
+  addFacts(key: string, facts: readonly FirewallFact[]): void {
+    this.#facts.set(key, facts)
+  }
+
+  /** All that stand, or those for the sake of one record. */
+  facts(key?: string): readonly FirewallFact[] {
+    return key === undefined ? [...this.#facts.values()].flat() : (this.#facts.get(key) ?? [])
   }
 
   /** Key of the record of a network of that name. */
@@ -87,7 +99,7 @@ export class Claims {
     return this.#forgotten.has(key)
   }
 
-  /** Keeps names and ports of a record for it no longer, and nothing for others when it was the last one. */
+  /** Keeps names and ports of a record for it no longer; its packet rules must be gone. */
   async forget(key: string): Promise<void> {
     this.refused.delete(key)
     this.#forgotten.add(key)
@@ -95,6 +107,7 @@ export class Claims {
       for (const [name, by] of names) if (by === key) names.delete(name)
     }
     this.#endpoints.delete(key)
+    this.#facts.delete(key)
     for (const [at, { by }] of [...this.#addresses.entries()].reverse()) {
       if (by === key || this.refused.size === 0) this.#addresses.splice(at, 1)
     }

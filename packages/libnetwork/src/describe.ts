@@ -62,7 +62,10 @@ export async function describe(core: Core, id: string): Promise<ControllerDescri
   const { networks, endpoints, sandboxes } = core.state
   const inPlace = [...networks.values()].filter(({ record }) => record.phase === 'ready')
   const { host, differences } = await core.executor.inspect({
-    networks: inPlace.map(({ record }) => core.drivers.get(record.driver).planNetwork(record)),
+    networks: [
+      ...inPlace.map(({ record }) => core.drivers.get(record.driver).planNetwork(record)),
+      { links: [], sysctls: [], firewall: core.state.claims.facts() },
+    ],
     joins: await joinsOf(core),
     keys: [...sandboxes.values()]
       .filter((sandbox) => !isAwaited(sandbox))

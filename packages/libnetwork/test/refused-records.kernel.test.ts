@@ -6,7 +6,7 @@ import { createNamespace } from '@net/netlink-ffi'
 import { describeKernel, enterFreshHost, ip, ipIn } from '@net/netlink-ffi/testing'
 import { afterEach, beforeEach, expect, it } from 'vitest'
 import { openController, type Attachment, type Controller, type ControllerEvent, type Network } from '../src/index.ts'
-import { attachPublished, plain, traces, type Traces } from './lab.ts'
+import { attachPublished, fetchFromHost, plain, serve, traces, urlOf, type Traces } from './lab.ts'
 
 await enterFreshHost()
 
@@ -57,7 +57,7 @@ async function change(key: string, by: (value: Stored) => Value): Promise<Uint8A
 
 /** Has a member of a record be what it cannot be. */
 const damage = (key: string, member: string): Promise<Uint8Array> =>
-  change(key, ({ record, ...rest }) => ({ ...rest, record: { ...record, [member]: { no: 'such thing' } } }))
+  change(key, ({ record, ...rest }) => ({ ...rest, record: { ...record, [member]: [7] } }))
 
 async function ruin(key: string): Promise<void> {
   await local.put(key, new TextEncoder().encode('{"version":1,"val'))
@@ -170,6 +170,41 @@ describeKernel('a record that cannot be read', () => {
     await expect(net.createNetwork({ name: 'red', ipam: { pools: [{ pool }] } })).rejects.toMatchObject({
       code: 'ERR_POOL_OVERLAP',
     })
+  })
+})
+
+describeKernel('what a refused record stands for', () => {
+  it.each([
+    ['endpoint', () => `endpoints/${web.endpoint.id}`, 'priority'],
+    ['sandbox', () => `sandboxes/${web.sandbox.id}`, 'hostname'],
+    ['network', () => `networks/${network.id}`, 'labels'],
+  ])('goes on answering at its published port, until it is forgotten (%s)', async (_, keyOf, member) => {
+    await using _server = await serve(web.sandbox, 'hello')
+    const url = urlOf(web.endpoint)
+    await net.close()
+    await damage(keyOf(), member)
+
+    await open()
+    expect(await fetchFromHost(url)).toBe('hello')
+    const { host, differences } = await net.describe()
+    expect(host.firewall).toMatchObject({ missing: [], unexpected: [] })
+    expect(differences.filter(({ what }) => what === 'missing')).toEqual([])
+    await net.forgetRecord(`endpoints/${web.endpoint.id}`)
+    await expect(fetchFromHost(url)).rejects.toThrow(/ECONNREFUSED/)
+    expect((await net.describe()).host.firewall).toMatchObject({ missing: [], unexpected: [] })
+  })
+
+  it('does not where the packet rules are not sure: a port, an address or options are damaged', async () => {
+    await net.close()
+    for (const member of ['ports', 'address', 'options', 'networkId']) {
+      const sound = await damage(`endpoints/${web.endpoint.id}`, member)
+      await open()
+      expect(await refused()).toEqual([`endpoints/${web.endpoint.id}`])
+      await expect(fetchFromHost(urlOf(web.endpoint))).rejects.toThrow(/ECONNREFUSED/)
+      await net.close()
+      await local.put(`endpoints/${web.endpoint.id}`, sound)
+    }
+    await open()
   })
 })
 

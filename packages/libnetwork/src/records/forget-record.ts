@@ -8,6 +8,8 @@ export async function forgetRecord(core: Core, key: string): Promise<void> {
   if (claims.isForgotten(key)) return
   if (!claims.refused.has(key)) throw new RecordNotRefusedError(key, [...claims.refused.keys()])
   await core.records.forgetRefused(key)
+  const facts = claims.facts(key)
+  if (facts.length > 0) await core.executor.changeFirewall({ remove: facts })
   await claims.forget(key)
   core.logger.warn({ key }, 'refused record forgotten')
 }

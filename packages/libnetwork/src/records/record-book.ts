@@ -68,6 +68,11 @@ export class RecordBook {
     this.#published.push(...leases.map((lease) => ({ lease, key })))
   }
 
+  /** Adds what is no record's that goes together with these. @throws what the firewall throws */
+  addFacts(facts: readonly FirewallFact[]): void {
+    this.#facts.add(facts)
+  }
+
   #book(
     protocol: BookedPorts['protocol'],
     ports: { readonly address: string | undefined; readonly port: number; readonly count: number | undefined },

@@ -1,4 +1,4 @@
-import { memoryStore, type Store } from '@net/datastore'
+import { memoryStore, ValueDamagedError, type Store } from '@net/datastore'
 import { randomId, silentLogger, Turns } from '@net/types'
 import { beforeEach, describe, expect, it } from 'vitest'
 import type { SandboxEntry } from '../state.ts'
@@ -46,6 +46,26 @@ describe('the record of a controller that cannot be read', () => {
     await records.forgetRefused('controllers/self')
     await store.delete('controllers/copy')
     expect(await open().controller()).toEqual({ id, forwarding: [4, 6] })
+  })
+
+  it('is made up for where its medium damaged it, too', async () => {
+    const { id } = await open().controller()
+    const damaged = new Proxy(store, {
+      get: (target, name) => {
+        const member: unknown = Reflect.get(target, name)
+        if (typeof member !== 'function') return member
+        return (...args: unknown[]): unknown =>
+          name === 'find' && args[0] === 'controllers/self'
+            ? Promise.reject(new ValueDamagedError('controllers/self', 'the checksum differs'))
+            : (member as (...all: unknown[]) => unknown).apply(target, args)
+      },
+    })
+
+    const records = new Records(damaged, silentLogger)
+    expect((await records.controller()).id).toBe(id)
+    expect((await records.load(new Turns())).refused).toMatchObject([
+      { key: 'controllers/self', error: { code: 'ERR_VALUE_DAMAGED' }, value: undefined },
+    ])
   })
 
   it('is made up for by the paths of namespaces where there is no copy', async () => {

@@ -24,8 +24,8 @@ export interface StoredState {
   readonly networks: readonly StoredNetwork[]
   readonly endpoints: readonly StoredEndpoint[]
   readonly sandboxes: readonly StoredSandbox[]
-  /** Keys of records that cannot be read, and why. They are still there. */
-  readonly refused: readonly { readonly key: string; readonly error: Error }[]
+  /** Keys of records that cannot be read, and why, and what they say before any schema. They are still there. */
+  readonly refused: readonly { readonly key: string; readonly error: Error; readonly value?: unknown }[]
 }
 
 /** The records of a controller. Where there is no store, nothing is kept, and nothing costs anything. */
@@ -62,16 +62,17 @@ export class Records {
     const networks = await readAll(this.#networks, turns)
     const endpoints = await readAll(this.#endpoints, turns)
     const sandboxes = await readAll(this.#sandboxes, turns)
+    const refused = [
+      ...(this.#own?.refused ?? []),
+      ...networks.refused.map(({ id, error }) => ({ key: `networks/${id}`, error })),
+      ...endpoints.refused.map(({ id, error }) => ({ key: `endpoints/${id}`, error })),
+      ...sandboxes.refused.map(({ id, error }) => ({ key: `sandboxes/${id}`, error })),
+    ]
     return {
       networks: networks.values,
       endpoints: endpoints.values,
       sandboxes: sandboxes.values,
-      refused: [
-        ...(this.#own?.refused ?? []),
-        ...networks.refused.map(({ id, error }) => ({ key: `networks/${id}`, error })),
-        ...endpoints.refused.map(({ id, error }) => ({ key: `endpoints/${id}`, error })),
-        ...sandboxes.refused.map(({ id, error }) => ({ key: `sandboxes/${id}`, error })),
-      ],
+      refused: await Promise.all(refused.map(async (one) => ({ ...one, value: await this.readRefused(one.key) }))),
     }
   }
 

@@ -60,6 +60,7 @@ export async function recover(core: Core, found: Survey, { tell, lostPorts }: Re
   for (const entry of core.state.endpoints.values()) await holdPorts(core, entry, { tell, lostPorts })
   const undone = await removeGone(core, found, { tried, managers })
   await reserveRefused(core, refused, managers)
+  for (const [key, facts] of found.refusedFacts) core.state.claims.addFacts(key, facts)
   // Links and namespaces of records that cannot be read look like nobody's.
   const keepStrangers = refused.some(isOfHost)
   const joins = await joinsOf(core)

@@ -65,58 +65,64 @@ const published = z.strictObject({
 
 const controllerForm: z.ZodType<StoredController> = z.strictObject({ id, forwarding: z.array(family) })
 
+const networkRecord = z.strictObject({
+  id,
+  name,
+  driver: z.string(),
+  phase,
+  internal: z.boolean(),
+  labels: texts,
+  ipv4: ipv4.optional(),
+  ipv6: ipv6.optional(),
+  configFrom: id.optional(),
+  options: z.unknown(),
+})
+
 const networkForm: z.ZodType<StoredNetwork> = z.strictObject({
-  record: z.strictObject({
-    id,
-    name,
-    driver: z.string(),
-    phase,
-    internal: z.boolean(),
-    labels: texts,
-    ipv4: ipv4.optional(),
-    ipv6: ipv6.optional(),
-    configFrom: id.optional(),
-    options: z.unknown(),
-  }),
+  record: networkRecord,
   ipam: z.string(),
   pools: z.array(
     z.strictObject({ family, subPool: cidr.optional(), auxAddresses: z.record(z.string(), address).optional() }),
   ),
 })
 
+const endpointRecord = z.strictObject({
+  id,
+  networkId: id,
+  name,
+  phase,
+  macAddress: z.string().regex(MAC_ADDRESS, 'expected a MAC address'),
+  address: ipv4Cidr.optional(),
+  address6: ipv6Cidr.optional(),
+  aliases: z.array(z.string()),
+  ports: z.array(published),
+  exposed: z.array(z.strictObject({ protocol, port })),
+  routes: z.array(z.strictObject({ destination: cidr, gateway: address.optional() })).optional(),
+  options: z.unknown(),
+  joined: z.unknown().optional(),
+  sandboxId: id.optional(),
+  interfaceName: interfaceName.optional(),
+  sandboxAliases: texts.optional(),
+  priority: z.int().optional(),
+})
+
 const endpointForm: z.ZodType<StoredEndpoint> = z.strictObject({
-  record: z.strictObject({
-    id,
-    networkId: id,
-    name,
-    phase,
-    macAddress: z.string().regex(MAC_ADDRESS, 'expected a MAC address'),
-    address: ipv4Cidr.optional(),
-    address6: ipv6Cidr.optional(),
-    aliases: z.array(z.string()),
-    ports: z.array(published),
-    exposed: z.array(z.strictObject({ protocol, port })),
-    routes: z.array(z.strictObject({ destination: cidr, gateway: address.optional() })).optional(),
-    options: z.unknown(),
-    joined: z.unknown().optional(),
-    sandboxId: id.optional(),
-    interfaceName: interfaceName.optional(),
-    sandboxAliases: texts.optional(),
-    priority: z.int().optional(),
-  }),
+  record: endpointRecord,
   gatewayFor: z.array(family),
 })
 
+const sandboxRecord = z.strictObject({
+  id,
+  containerId: z.string(),
+  phase,
+  hostname: z.string(),
+  domainname: z.string().optional(),
+  key: z.string(),
+  namespace: z.enum(['given', 'awaited']).optional(),
+})
+
 const sandboxForm: z.ZodType<StoredSandbox> = z.strictObject({
-  record: z.strictObject({
-    id,
-    containerId: z.string(),
-    phase,
-    hostname: z.string(),
-    domainname: z.string().optional(),
-    key: z.string(),
-    namespace: z.enum(['given', 'awaited']).optional(),
-  }),
+  record: sandboxRecord,
   wishes: z.strictObject({
     hostname: z.string(),
     domainname: z.string().optional(),
@@ -154,3 +160,40 @@ export const recordForms: RecordForms = {
 
 /** Members that every damaged record may still have: what does not validate is left out, and takes nothing along. */
 export const members = { id, name, cidr, address, published } as const
+
+const none = undefined
+const like = { name: name.catch(''), phase: phase.catch('ready') } as const
+
+/** Records of which nothing is damaged that the packet rules are made of: what they stand for may live by these. */
+export const survivingForms = {
+  network: z.object({
+    record: z.object({
+      ...networkRecord.shape,
+      ...like,
+      labels: texts.catch({}),
+      configFrom: id.optional().catch(none),
+    }),
+  }),
+  endpoint: z.object({
+    record: z.object({
+      ...endpointRecord.shape,
+      ...like,
+      macAddress: endpointRecord.shape.macAddress.catch(''),
+      aliases: z.array(z.string()).catch([]),
+      exposed: endpointRecord.shape.exposed.catch([]),
+      routes: endpointRecord.shape.routes.catch(none),
+      interfaceName: interfaceName.optional().catch(none),
+      sandboxAliases: texts.optional().catch(none),
+      priority: z.int().optional().catch(none),
+    }),
+  }),
+  sandbox: z.object({
+    record: z.object({
+      ...sandboxRecord.shape,
+      phase: like.phase,
+      containerId: z.string().catch(''),
+      hostname: z.string().catch(''),
+      domainname: z.string().optional().catch(none),
+    }),
+  }),
+} as const

@@ -1,8 +1,10 @@
-import type { DriverRegistry, FirewallFact, NetworkDriver } from '@net/driverapi'
+import type { DriverRegistry, FirewallFact } from '@net/driverapi'
 import { shortId, type Turns } from '@net/types'
 import { RecordBook } from './record-book.ts'
 import type { StoredState } from './records.ts'
+import { readEndpoint, readNetwork } from './remembered.ts'
 import type { StoredEndpoint, StoredNetwork, StoredSandbox } from './stored-forms.ts'
+import { factsOfRefused } from './surviving.ts'
 
 /** What has become of what the store says, as the host stands. */
 export interface Survey {
@@ -19,8 +21,10 @@ export interface Survey {
     readonly sandboxes: readonly StoredSandbox[]
   }
   readonly refused: readonly Refusal[]
-  /** The packet rules of all that is to be as it was. */
+  /** The packet rules of all that is to be as it was, those of refused records among them. */
   readonly facts: readonly FirewallFact[]
+  /** By key: as far as they can be told. */
+  readonly refusedFacts: ReadonlyMap<string, readonly FirewallFact[]>
 }
 
 /** Key of a record that nothing can be done with here, and why. It stays as it is. */
@@ -88,12 +92,14 @@ export async function survey(stored: StoredState, deps: SurveyDeps): Promise<Sur
       known.set(id, read)
     })
   }
+  const refusedFacts = await factsOfRefused(stored, { refused, networkOf, sandboxOf, book, ...deps })
+  for (const all of refusedFacts.values()) facts.push(...all)
   return {
     isEmpty: [stored.networks, stored.endpoints, stored.sandboxes, stored.refused].every((all) => all.length === 0),
     networks: networks.living,
     endpoints: stored.endpoints.flatMap(({ record }) => known.get(record.id) ?? []),
     sandboxes: sandboxes.living,
-    ...{ facts, refused },
+    ...{ facts, refused, refusedFacts },
     gone: { networks: networks.gone, endpoints: stored.endpoints.filter(isGone), sandboxes: sandboxes.gone },
   }
 }
@@ -136,22 +142,6 @@ async function surveyNetworks(
     })
   }
   return found
-}
-
-/** The network with what its driver remembers of it, which the store knows nothing of. */
-function readNetwork(stored: StoredNetwork, drivers: DriverRegistry): StoredNetwork {
-  const { record } = stored
-  const driver = drivers.get(record.driver)
-  if (driver.readNetworkOptions === undefined) return stored
-  return { ...stored, record: { ...record, options: driver.readNetworkOptions(record.options) } }
-}
-
-/** As {@link readNetwork}. */
-function readEndpoint(stored: StoredEndpoint, driver: NetworkDriver): StoredEndpoint {
-  let { options, joined } = stored.record
-  if (driver.readEndpointOptions !== undefined) options = driver.readEndpointOptions(options)
-  if (driver.readJoined !== undefined && joined !== undefined) joined = driver.readJoined(joined)
-  return { ...stored, record: { ...stored.record, options, joined } }
 }
 
 async function surveySandboxes(
