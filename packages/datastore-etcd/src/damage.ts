@@ -73,7 +73,7 @@ export class DamagedValues {
       this.#remember(name)
       this.#logger.error({ key, version }, 'damaged value set aside')
     } catch (error) {
-      this.#logger.error({ key, version, error }, 'damaged value could not be set aside')
+      this.#logger.error({ key, version, err: error }, 'damaged value could not be set aside')
     }
   }
 

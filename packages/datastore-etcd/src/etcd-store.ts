@@ -192,7 +192,7 @@ export class GatewayStore implements EtcdStore {
     for (const [index, result] of results.entries()) {
       // It ends by itself a little later.
       if (result.status === 'rejected')
-        this.#logger.warn({ lease: leases[index]?.id, error: result.reason as unknown }, 'lease could not be released')
+        this.#logger.warn({ lease: leases[index]?.id, err: result.reason as unknown }, 'lease could not be released')
     }
     this.#gateway.close()
   }

@@ -77,7 +77,7 @@ export class EtcdLease implements StoreLease {
         waitMs = this.ttlMs / 3
       } catch (error) {
         if (signal.aborted) return
-        this.#deps.logger.warn({ lease: this.id, error }, 'lease could not be renewed')
+        this.#deps.logger.warn({ lease: this.id, err: error }, 'lease could not be renewed')
         waitMs = this.ttlMs / 10
       }
     }

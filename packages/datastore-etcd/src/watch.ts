@@ -48,7 +48,7 @@ export class Watch {
         signal.throwIfAborted()
         if (!isNetError(error, 'ERR_STORE_UNAVAILABLE')) throw error
         this.#failures++
-        this.#deps.logger.warn({ prefix: this.#prefix, revision: this.#seen, error }, 'watch interrupted')
+        this.#deps.logger.warn({ prefix: this.#prefix, revision: this.#seen, err: error }, 'watch interrupted')
       }
       if (this.#failures > 0) await pause(backOffMs(this.#failures), signal)
     }

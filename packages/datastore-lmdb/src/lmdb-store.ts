@@ -238,7 +238,7 @@ export class OpenLmdbStore implements LmdbStore {
         for (const record of fresh) draft.setAside(record)
       })
     } catch (error) {
-      this.#logger.error({ path, error }, 'damaged values could not be set aside')
+      this.#logger.error({ path, err: error }, 'damaged values could not be set aside')
     }
   }
 
@@ -256,7 +256,7 @@ export class OpenLmdbStore implements LmdbStore {
     }, SWEEP_MS)
     const snapshot = setInterval(() => {
       this.#snapshot().catch((error: unknown) => {
-        this.#logger.warn({ error, path: this.#options.path }, 'could not write the snapshot')
+        this.#logger.warn({ err: error, path: this.#options.path }, 'could not write the snapshot')
       })
     }, this.#options.snapshotIntervalMs)
     return [sweep.unref(), snapshot.unref()]
@@ -266,7 +266,7 @@ export class OpenLmdbStore implements LmdbStore {
     try {
       for (const id of this.#reader.overdueLeases(Date.now())) await this.#endLease(id)
     } catch (error) {
-      this.#logger.warn({ error, path: this.#options.path }, 'could not end the leases that are overdue')
+      this.#logger.warn({ err: error, path: this.#options.path }, 'could not end the leases that are overdue')
     }
   }
 
@@ -302,7 +302,7 @@ export class OpenLmdbStore implements LmdbStore {
     try {
       await this.#snapshot()
     } catch (error) {
-      this.#logger.warn({ error, path: this.#options.path }, 'could not write the snapshot')
+      this.#logger.warn({ err: error, path: this.#options.path }, 'could not write the snapshot')
     }
   }
 }

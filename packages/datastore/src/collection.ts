@@ -137,12 +137,12 @@ export class Collection<T> {
     const copy = `${ASIDE}${version}/${key}`
     try {
       await this.#store.put(copy, value, { ifVersion: 0, signal: call?.signal })
-      this.#logger.warn({ key, copy, error: why }, 'a record that its schema refuses was set aside')
+      this.#logger.warn({ key, copy, err: why }, 'a record that its schema refuses was set aside')
     } catch (error) {
       call?.signal?.throwIfAborted()
       if (isNetError(error, 'ERR_VERSION_CONFLICT')) return // Set aside already.
       // A store that takes no writes, or not so long a key: the record lies where it lay, and hides no other.
-      this.#logger.warn({ key, copy, error }, 'a record that its schema refuses could not be set aside')
+      this.#logger.warn({ key, copy, err: error }, 'a record that its schema refuses could not be set aside')
     }
   }
 }

@@ -1,6 +1,15 @@
 import type { Firewall, FirewallChange, FirewallFact, FirewallReport } from '@net/driverapi'
 import { isErrno, NftablesSocket, type RuleEvent } from '@net/netlink-ffi'
-import { ClosedError, isNetError, Rollback, silentLogger, Turns, type CallOptions, type Logger } from '@net/types'
+import {
+  ClosedError,
+  isNetError,
+  logFields,
+  Rollback,
+  silentLogger,
+  Turns,
+  type CallOptions,
+  type Logger,
+} from '@net/types'
 import { eventMessages, type FirewallEvent } from './events.ts'
 import { GroupReports } from './group-reports.ts'
 import { ForeignFirewalls } from './foreign/foreign-firewalls.ts'
@@ -41,7 +50,7 @@ export async function openFirewall(options: FirewallOptions = {}, deps: Firewall
   const difference = held.difference({ add: facts })
   const logger = deps.logger ?? silentLogger
   const tell = (event: FirewallEvent): void => {
-    logger.warn(event, eventMessages[event.kind])
+    logger.warn(logFields(event), eventMessages[event.kind])
     deps.onEvent?.(event)
   }
 
@@ -147,7 +156,7 @@ class NftablesFirewall implements TableFirewall {
     if (isErrno(error, 'ENOENT', 'EEXIST', 'ENOTEMPTY')) {
       // Our books and the kernel differ: another program removed the table or changed its elements. ENOTEMPTY: its
       // range overlaps with one of ours.
-      logger.debug({ error }, 'packet rules are not as they were left; putting all of them in place')
+      logger.debug({ err: error }, 'packet rules are not as they were left; putting all of them in place')
       table.replace(held.after(difference))
       return
     }
@@ -169,7 +178,7 @@ class NftablesFirewall implements TableFirewall {
     try {
       foreign.remove()
     } catch (error) {
-      logger.error({ error }, 'could not take rules out of chains of other programs')
+      logger.error({ err: error }, 'could not take rules out of chains of other programs')
     }
     table.remove()
     reports.remove()

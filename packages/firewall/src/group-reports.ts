@@ -67,8 +67,8 @@ export class GroupReports {
         this.#logger.warn({ table, owner: found.comment }, `${failure}: a table of that name is somebody else's`)
       else this.#netlink.commit([...(found === undefined ? [] : [deleteTable(table)]), ...messages])
     } catch (error) {
-      if (isErrno(error, ...unsupported)) this.#logger.debug({ error }, failure)
-      else this.#logger.warn({ error, table }, failure)
+      if (isErrno(error, ...unsupported)) this.#logger.debug({ err: error }, failure)
+      else this.#logger.warn({ err: error, table }, failure)
     }
   }
 

@@ -127,7 +127,7 @@ export class PoolDirectory {
   #complain(key: string, why: string): void {
     if (this.#complaints.get(key) === why) return
     this.#complaints.set(key, why)
-    this.#deps.logger.error({ error: new ValueDamagedError(key, why), key }, 'the record of a pool cannot be used')
+    this.#deps.logger.error({ err: new ValueDamagedError(key, why), key }, 'the record of a pool cannot be used')
   }
 
   #holdAll(key: string, { isHeld, parts }: PoolRecord): HeldPool[] {

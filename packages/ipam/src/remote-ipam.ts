@@ -60,7 +60,7 @@ export async function remoteIpam(
   const capabilities = await readCapabilities(client, call).catch((error: unknown) => {
     call?.signal?.throwIfAborted()
     // Older plugins have no such call.
-    logger.debug({ plugin: client.name, error }, 'plugin says nothing of its capabilities')
+    logger.debug({ plugin: client.name, err: error }, 'plugin says nothing of its capabilities')
     return { requiresMacAddress: false, requiresRequestReplay: false }
   })
   return remoteDriver(client.name, { client, addressSpaces, capabilities, logger })
@@ -157,7 +157,7 @@ async function askForClearPool(
   } finally {
     for (const poolId of inTheWay) {
       await client.call('ReleasePool', { PoolID: poolId }).catch((error: unknown) => {
-        logger.warn({ poolId, error }, 'pool could not be released')
+        logger.warn({ poolId, err: error }, 'pool could not be released')
       })
     }
   }

@@ -76,7 +76,7 @@ export class Sweeper {
     try {
       await work()
     } catch (error) {
-      this.#deps.logger.error({ ...fields, error }, message)
+      this.#deps.logger.error({ ...fields, err: error }, message)
     }
   }
 }

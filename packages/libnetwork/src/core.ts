@@ -132,7 +132,7 @@ export class Core {
   #withoutUndoing(error: unknown): unknown {
     let why = error
     while (isSuppressing(why)) {
-      this.logger.error({ error: why.error }, 'what was begun could not be undone')
+      this.logger.error({ err: why.error }, 'what was begun could not be undone')
       why = why.suppressed
     }
     return why

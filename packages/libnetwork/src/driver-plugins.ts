@@ -77,7 +77,7 @@ export class DriverPlugins {
       await remoteDriver({ ...this.#search, name: type, timeoutMs, retryMs: 0 }).activate()
       return { driver: type }
     } catch (error) {
-      this.#logger.warn({ driver: type, error }, 'network driver of networks that are there is not')
+      this.#logger.warn({ driver: type, err: error }, 'network driver of networks that are there is not')
       return { driver: type, error: error as Error }
     }
   }

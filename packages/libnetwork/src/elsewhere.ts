@@ -189,7 +189,7 @@ async function told(core: Core, fields: object, work: () => Promise<void>): Prom
     await work()
     return true
   } catch (error) {
-    core.logger.warn({ ...fields, error }, 'network driver did not take part in undoing')
+    core.logger.warn({ ...fields, err: error }, 'network driver did not take part in undoing')
     return false
   }
 }

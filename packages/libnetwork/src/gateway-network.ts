@@ -55,7 +55,7 @@ export interface GatewayLost {
 
 /** Tells of a sandbox whose way to the outside could not be passed on. */
 export function loseGateway(core: Core, { record: { id, containerId } }: SandboxEntry, error: unknown): void {
-  core.logger.error({ error, sandboxId: id }, 'way to the outside could not be passed on')
+  core.logger.error({ err: error, sandboxId: id }, 'way to the outside could not be passed on')
   core.tell({ kind: 'gateway-lost', containerId, error: error instanceof Error ? error : new Error(String(error)) })
 }
 

@@ -14,6 +14,6 @@ export async function giveBack(core: Core, fields: object, work: () => Promise<v
     await work()
   } catch (error) {
     if (!OF_PLUGINS.some((code) => isNetError(error, code))) throw error
-    core.logger.warn({ ...fields, error }, 'address manager did not take back what is let go')
+    core.logger.warn({ ...fields, err: error }, 'address manager did not take back what is let go')
   }
 }

@@ -103,7 +103,7 @@ export class Announcer {
       })
     } catch (error) {
       // The sandbox is gone, and with it the news.
-      this.#logger.debug({ error, key, name }, 'addresses were not announced')
+      this.#logger.debug({ err: error, key, name }, 'addresses were not announced')
     }
   }
 }

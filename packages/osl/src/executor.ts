@@ -483,7 +483,7 @@ export class Executor {
       try {
         this.#existing.giveBack(key, link)
       } catch (error) {
-        this.#logger.warn({ error, key, link: link.hostName }, 'link could not be given back to the host')
+        this.#logger.warn({ err: error, key, link: link.hostName }, 'link could not be given back to the host')
       }
     }
     this.#flows.leave(existing)

@@ -76,7 +76,7 @@ export class Forwarding {
         this.#switchedOn.delete(family)
         await this.#remember()
       } catch (error) {
-        this.#logger.warn({ error, family }, 'could not put the forwarding of packets back')
+        this.#logger.warn({ err: error, family }, 'could not put the forwarding of packets back')
       }
     }
   }
@@ -106,7 +106,7 @@ export class Forwarding {
     try {
       await this.#remember()
     } catch (error) {
-      this.#logger.warn({ error }, 'what is remembered of the forwarding of packets is not as it is')
+      this.#logger.warn({ err: error }, 'what is remembered of the forwarding of packets is not as it is')
     }
   }
 

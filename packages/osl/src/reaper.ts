@@ -78,7 +78,7 @@ export class Reaper {
       failures = (await this.#tryLook()) ? 0 : failures + 1
     }
     if (this.#links.size > 0) {
-      this.#logger.error({ error: this.#failure, links: [...this.#links.keys()] }, 'could not delete links')
+      this.#logger.error({ err: this.#failure, links: [...this.#links.keys()] }, 'could not delete links')
     }
     this.#running = undefined
   }
@@ -89,7 +89,7 @@ export class Reaper {
       return true
     } catch (error) {
       this.#failure = error
-      this.#logger.debug({ error }, 'could not delete links; trying again')
+      this.#logger.debug({ err: error }, 'could not delete links; trying again')
       return false
     }
   }

@@ -53,7 +53,7 @@ export class StaleFlows {
     try {
       await this.end(filters)
     } catch (error) {
-      this.#logger.error({ error, filters }, 'flows that changed rules made stale could not be ended')
+      this.#logger.error({ err: error, filters }, 'flows that changed rules made stale could not be ended')
     }
   }
 
@@ -70,7 +70,7 @@ export class StaleFlows {
 
   #endInBackground(addresses: readonly string[]): void {
     const ending = this.end(addresses.flatMap(flowsOf)).catch((error: unknown) => {
-      this.#logger.error({ error, addresses }, 'the flows of addresses that were let go could not be ended')
+      this.#logger.error({ err: error, addresses }, 'the flows of addresses that were let go could not be ended')
     })
     for (const address of addresses) this.#ending.set(address, ending)
     void ending.then(() => {

@@ -153,7 +153,7 @@ describeKernel('a program that makes routes without end in its sandbox', () => {
 })
 
 /** How many system calls something takes. */
-async function callsOf(work: () => Promise<void>): Promise<number> {
+async function callsOf(work: () => Promise<unknown>): Promise<number> {
   using calls = new SystemCallFaults()
   await work()
   return calls.count

@@ -39,7 +39,7 @@ export class Desk {
   answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const answering = this.#answer(request, response)
       .catch((error: unknown) => {
-        this.#options.logger.error({ url: request.url, error }, 'plugin request could not be answered')
+        this.#options.logger.error({ url: request.url, err: error }, 'plugin request could not be answered')
         response.destroy()
       })
       .finally(() => this.#underWay.delete(answering))
@@ -76,7 +76,7 @@ export class Desk {
       if (response.destroyed) await undo?.()
       else send(response, 200, answer)
     } catch (error) {
-      this.#options.logger.debug({ error }, 'plugin request refused')
+      this.#options.logger.debug({ err: error }, 'plugin request refused')
       send(response, 200, this.#options.answerOf(error))
     } finally {
       this.#calls.delete(call)

@@ -223,7 +223,7 @@ export class ProxyProcess implements AsyncDisposable {
     try {
       await this.#settle(keys)
     } catch (error) {
-      this.#logger.warn({ error }, 'userland proxy does not serve what it served')
+      this.#logger.warn({ err: error }, 'userland proxy does not serve what it served')
     }
   }
 
@@ -269,7 +269,7 @@ export class ProxyProcess implements AsyncDisposable {
   #retry(reason: unknown): void {
     if (this.#state !== 'lost' || this.#closing !== undefined || this.#restarts.schedule()) return
     this.#state = 'given up'
-    this.#logger.error({ error: reason }, 'userland proxy is not started again')
+    this.#logger.error({ err: reason }, 'userland proxy is not started again')
     this.#deps.onLost?.(reason instanceof Error ? reason : new Error(String(reason)))
   }
 

@@ -19,7 +19,7 @@ export function serveSctpPort(
     try {
       acceptAll(listener, target, relays, logger)
     } catch (error) {
-      logger.error({ error, port }, 'accepting an association failed')
+      logger.error({ err: error, port }, 'accepting an association failed')
       listener.pause()
       pause = setTimeout(() => {
         listener.resume()
@@ -43,12 +43,12 @@ function acceptAll(listener: SctpListener, target: Target, relays: Set<SctpRelay
     try {
       const relay = relaySctp(client, target, (error) => {
         relays.delete(relay)
-        if (error !== undefined) logger.debug({ error }, 'an association broke off')
+        if (error !== undefined) logger.debug({ err: error }, 'an association broke off')
       })
       relays.add(relay)
     } catch (error) {
       // No way to the container, or the client has gone already: others may fare better.
-      logger.debug({ error }, 'an association broke off')
+      logger.debug({ err: error }, 'an association broke off')
     }
   }
 }

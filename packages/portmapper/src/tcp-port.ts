@@ -15,7 +15,7 @@ export async function serveTcpPort(
   server.listen({ fd })
   await once(server, 'listening')
   server.on('error', (error) => {
-    logger.error({ error }, 'accepting a connection failed')
+    logger.error({ err: error }, 'accepting a connection failed')
   })
   return { port: (server.address() as AddressInfo).port, close: () => closeAll(server, sockets) }
 }

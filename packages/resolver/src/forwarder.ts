@@ -73,7 +73,7 @@ export class Forwarder {
       const message = await this.#lookUp(query, transport)
       return { bytes: addressedTo(query, message), message }
     } catch (error) {
-      this.#deps.logger.debug({ question: query.question, error }, 'question forwarded without success')
+      this.#deps.logger.debug({ question: query.question, err: error }, 'question forwarded without success')
       return failure(query, error instanceof OverloadedError ? 'REFUSED' : 'SERVFAIL')
     } finally {
       this.#waiting--
@@ -136,7 +136,7 @@ export class Forwarder {
         last = new Error(`server ${server.address} answered with code ${message.flags & headerFlags.responseCode}`)
       } catch (error) {
         last = error instanceof Error ? error : new Error(String(error))
-        this.#deps.logger.debug({ server, error }, 'server did not answer')
+        this.#deps.logger.debug({ server, err: error }, 'server did not answer')
       }
     }
     throw last
@@ -157,7 +157,7 @@ export class Forwarder {
       return await askTcp(this.#deps.places, exchange)
     } catch (error) {
       // What was cut is better than nothing: it tells the asker to come by TCP himself.
-      this.#deps.logger.debug({ server, error }, 'server did not answer by TCP')
+      this.#deps.logger.debug({ server, err: error }, 'server did not answer by TCP')
       return message
     }
   }

@@ -118,7 +118,7 @@ export class Responder {
       return content === undefined ? this.#forward(query, transport) : this.#encode(query, content, transport)
     } catch (error) {
       // What others wrote: a source that throws, or says what no record can carry.
-      this.#deps.logger.error({ question: query.question, error }, 'record source failed')
+      this.#deps.logger.error({ question: query.question, err: error }, 'record source failed')
       return encodeReply(query, { code: 'SERVFAIL' })
     }
   }
@@ -162,7 +162,7 @@ export class Responder {
     const { onAnswer } = this.#deps
     if (onAnswer === undefined) return bytes
     const failed = (error: unknown): Uint8Array => {
-      this.#deps.logger.error({ question: query.question, error }, 'answer withheld: could not be reported')
+      this.#deps.logger.error({ question: query.question, err: error }, 'answer withheld: could not be reported')
       return encodeReply(query, { code: 'SERVFAIL' })
     }
     try {

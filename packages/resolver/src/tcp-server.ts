@@ -42,7 +42,7 @@ export async function serveTcp(
   })
   server.maxConnections = MAX_CONNECTIONS
   server.on('error', (error) => {
-    logger.error({ error }, 'accepting a connection failed')
+    logger.error({ err: error }, 'accepting a connection failed')
   })
   server.listen({ fd })
   await once(server, 'listening')

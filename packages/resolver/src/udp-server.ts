@@ -19,7 +19,7 @@ export function serveUdp(socket: DatagramSocket, responder: Responder, logger: L
       } while (count === batch.count && performance.now() < end)
     } catch (error) {
       // Closed by whoever was told of an answer.
-      if (!isNetError(error, 'ERR_CLOSED')) logger.error({ error }, 'reading questions failed')
+      if (!isNetError(error, 'ERR_CLOSED')) logger.error({ err: error }, 'reading questions failed')
     }
   })
 }

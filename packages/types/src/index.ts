@@ -41,7 +41,7 @@ export {
 export { randomBytes, randomId, shortId } from './id.ts'
 export { isInterfaceName } from './interface-name.ts'
 export { labels, parseLabel } from './labels.ts'
-export { silentLogger, type Logger } from './logger.ts'
+export { logFields, silentLogger, type Logger } from './logger.ts'
 export {
   linkLocalAddressOf,
   macAddressFromBytes,

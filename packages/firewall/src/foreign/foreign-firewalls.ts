@@ -57,7 +57,7 @@ export class ForeignFirewalls {
       }
       this.#told = new Map(found.map(({ event }) => [event.chain, event.answer]))
     } catch (error) {
-      this.#deps.logger.warn({ error }, 'could not look for firewalls of other programs')
+      this.#deps.logger.warn({ err: error }, 'could not look for firewalls of other programs')
     }
   }
 

@@ -87,7 +87,7 @@ class Chains {
     try {
       await this.#commands.save(6)
     } catch (error) {
-      logger.warn({ error }, 'this host has no packet rules for IPv6: networks have none either')
+      logger.warn({ err: error }, 'this host has no packet rules for IPv6: networks have none either')
       this.#families = [4]
     }
     try {

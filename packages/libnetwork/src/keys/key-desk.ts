@@ -75,7 +75,7 @@ export class KeyDesk {
     const gone = new AbortController()
     this.#hooks.add(socket)
     socket.on('error', (error) => {
-      this.#logger.debug({ error }, 'a hook went away')
+      this.#logger.debug({ err: error }, 'a hook went away')
     })
     socket.once('close', () => {
       this.#hooks.delete(socket)
@@ -98,7 +98,7 @@ export class KeyDesk {
       }
       return SUCCESS
     } catch (error) {
-      this.#logger.warn({ error }, 'a namespace that a hook handed over was not taken')
+      this.#logger.warn({ err: error }, 'a namespace that a hook handed over was not taken')
       return (error instanceof Error ? error.message : String(error)).slice(0, MAX_ANSWER_LENGTH)
     }
   }

@@ -109,7 +109,7 @@ export class LoopbackPorts {
     try {
       await this.#proxy.change({ remove })
     } catch (error) {
-      this.#deps.logger.error({ error }, 'a port that is taken back may still answer at ::1')
+      this.#deps.logger.error({ err: error }, 'a port that is taken back may still answer at ::1')
     }
   }
 

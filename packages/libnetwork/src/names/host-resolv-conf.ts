@@ -107,7 +107,7 @@ export class HostResolvConf {
       }
     } catch (error) {
       if (isMissing(error)) this.#conf = emptyResolvConf
-      else this.#logger.warn({ path: this.#path, error }, 'resolv.conf of the host cannot be read')
+      else this.#logger.warn({ path: this.#path, err: error }, 'resolv.conf of the host cannot be read')
     }
   }
 }

@@ -177,7 +177,7 @@ export class SandboxNaming {
     try {
       await this.#files.removeHosts(this.#ownRecords(addresses))
     } catch (error) {
-      this.#deps.logger.error({ error, addresses }, 'addresses that were left stay in the hosts file')
+      this.#deps.logger.error({ err: error, addresses }, 'addresses that were left stay in the hosts file')
     }
   }
 
@@ -226,7 +226,10 @@ export class SandboxNaming {
     try {
       await this.#files.changeResolvConf(this.#resolvConf())
     } catch (error) {
-      this.#deps.logger.error({ error, hostname: this.wishes.hostname }, 'resolv.conf could not be brought up to date')
+      this.#deps.logger.error(
+        { err: error, hostname: this.wishes.hostname },
+        'resolv.conf could not be brought up to date',
+      )
     }
   }
 

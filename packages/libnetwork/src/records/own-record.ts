@@ -80,7 +80,7 @@ export class OwnRecord {
       if (!isNewer && JSON.stringify(copy.value) !== JSON.stringify(controller))
         await this.#collection.put(COPY, controller)
     } catch (error) {
-      this.#logger.warn({ error }, 'the record of the controller has no copy')
+      this.#logger.warn({ err: error }, 'the record of the controller has no copy')
     }
     return controller
   }

@@ -234,7 +234,7 @@ async function undoEndpoint(core: Core, network: NetworkRecord, record: Endpoint
 function passOver(core: Core): (error: unknown) => void {
   return (error) => {
     if (isAbsent(error)) throw error
-    core.logger.warn({ error }, 'network driver did not take part in undoing')
+    core.logger.warn({ err: error }, 'network driver did not take part in undoing')
   }
 }
 
@@ -297,7 +297,7 @@ async function letGo(core: Core, key: string): Promise<void> {
   try {
     if (isSandbox(key)) await removeLeftRules(key)
   } catch (error) {
-    core.logger.warn({ error, key }, 'rules of a resolver stay in a namespace that is let go')
+    core.logger.warn({ err: error, key }, 'rules of a resolver stay in a namespace that is let go')
   }
   await core.executor.deleteSandbox(key, [])
 }

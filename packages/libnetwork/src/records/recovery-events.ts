@@ -1,5 +1,5 @@
 import type { PublishedPort } from '@net/driverapi'
-import { formatPorts, type Logger } from '@net/types'
+import { formatPorts, logFields, type Logger } from '@net/types'
 
 /** What came of opening the records of an earlier process. */
 export interface Recovery {
@@ -73,8 +73,9 @@ export type RecoveryEvent = Recovery | RecordRefused | PortLost | PortHeld | Und
 /** Says it in the log, too: not everybody listens to events. */
 export function logRecovery(logger: Logger, event: RecoveryEvent): void {
   const { kind, ...said } = event
-  if (kind === 'recovered' || kind === 'port-held') logger.info(said, wordsOf(event))
-  else logger.warn(said, wordsOf(event))
+  const fields = logFields(said)
+  if (kind === 'recovered' || kind === 'port-held') logger.info(fields, wordsOf(event))
+  else logger.warn(fields, wordsOf(event))
 }
 
 function wordsOf(event: RecoveryEvent): string {

@@ -37,7 +37,7 @@ export async function reserveRefused(core: Core, refused: readonly Refusal[], ma
   try {
     await reserveFound(core, managers)
   } catch (error) {
-    core.logger.warn({ error }, 'addresses of refused records could not be looked for in the kernel')
+    core.logger.warn({ err: error }, 'addresses of refused records could not be looked for in the kernel')
   }
 }
 

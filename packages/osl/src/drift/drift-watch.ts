@@ -7,7 +7,7 @@ import {
   type InterfaceEvent,
   type Link,
 } from '@net/netlink-ffi'
-import { Backoff, type Logger, type Turns } from '@net/types'
+import { Backoff, logFields, type Logger, type Turns } from '@net/types'
 import { driftOfBridge, type DriftHands } from './bridge-drift.ts'
 import type { Drift } from './drift.ts'
 import type { DriftAnswer, DriftEvent } from './drift-event.ts'
@@ -39,7 +39,7 @@ function watchSandboxes(onEvent: (event: FarEndEvent) => void, logger: Logger): 
     return watchFarEnds(onEvent)
   } catch (error) {
     if (!isErrno(error, 'EPERM')) throw error
-    logger.warn({ error }, 'what happens inside of sandboxes is not heard of: it takes CAP_NET_BROADCAST')
+    logger.warn({ err: error }, 'what happens inside of sandboxes is not heard of: it takes CAP_NET_BROADCAST')
     return { close: () => undefined }
   }
 }
@@ -279,7 +279,7 @@ export class DriftWatch {
       if (link.kind === 'bridge') return driftOfBridge(hands, this.#links, link)
       return driftOfPort(hands, this.#links, link) ?? this.#driftInside(link, hands)
     } catch (error) {
-      this.#deps.logger.warn({ error, link: link.name }, 'could not look at a link')
+      this.#deps.logger.warn({ err: error, link: link.name }, 'could not look at a link')
       return 'unknown'
     }
   }
@@ -310,7 +310,7 @@ export class DriftWatch {
 
   #tell({ what, subject, sandbox, detail }: Drift, outcome: DriftEvent['outcome'], error?: Error): void {
     const event: DriftEvent = { kind: 'drift', what, subject, sandbox, detail, outcome, error }
-    this.#deps.logger.warn(event, 'a link is not as it was left')
+    this.#deps.logger.warn(logFields(event), 'a link is not as it was left')
     this.#deps.tell(event)
   }
 
