@@ -106,7 +106,8 @@ export class Endpoint {
    * Gives the sandbox this endpoint's interface, addresses, routes and ports, or leaves nothing behind.
    *
    * @param sandbox a sandbox or its id
-   * @throws `ERR_ENDPOINT_JOINED`, `ERR_NO_SUCH_SANDBOX`, `ERR_BRIDGE_FULL`, `ERR_INTERFACE_EXISTS`, …
+   * @throws `ERR_ENDPOINT_JOINED`, `ERR_NO_SUCH_SANDBOX`, `ERR_BRIDGE_FULL`, `ERR_INTERFACE_EXISTS`,
+   *   `ERR_ADDRESS_CONFLICT`, `ERR_ROUTE_EXISTS`, …
    */
   async join(sandbox: { readonly id: string } | string, options: JoinOptions = {}, call?: CallOptions): Promise<void> {
     const { priority = 0, aliases } = parseJoin(options)

@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import { connect, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
-import { describeKernel, enterFreshHost } from '@net/netlink-ffi/testing'
+import { describeKernel, enterFreshHost, ipIn } from '@net/netlink-ffi/testing'
 import { afterEach, beforeEach, expect, it } from 'vitest'
 import { openController, type Controller, type Network, type Sandbox } from '../src/index.ts'
 import { ExternalNamespace } from './external-namespace.ts'
@@ -68,6 +68,35 @@ describeKernel('a sandbox in a namespace that a runtime made', () => {
     await expect.poll(() => container.links()).toEqual([])
     expect(container.rules()).toBe('')
     expect(container.isAlive).toBe(true)
+    await container.close()
+  })
+
+  it('keeps a default route that the namespace has, and refuses an endpoint whose address it has', async () => {
+    const container = await ExternalNamespace.open()
+    const gateway = network.ipv4?.gateway ?? ''
+    const taken = gateway.replace(/\.1\//, '.2/')
+    for (const command of [
+      'link add own0 type bridge',
+      `addr add ${taken} dev own0`,
+      'link set own0 up',
+      `route add default via ${plain(gateway)} dev own0`,
+    ]) {
+      container.run('ip', ...command.split(' '))
+    }
+    const defaults = (): unknown => ipIn(container.path, 'route', 'show', 'default')
+    const before = defaults()
+    const sandbox = await net.createSandbox({ containerId: 'box', key: container.path })
+    const [same, other] = await Promise.all(
+      [plain(taken), undefined].map((address, at) => network.createEndpoint({ name: `box${at}`, address })),
+    )
+
+    await expect(same?.join(sandbox)).rejects.toMatchObject({ code: 'ERR_ADDRESS_CONFLICT' })
+    expect([container.links(), defaults()]).toEqual([['own0'], before])
+    await other?.join(sandbox)
+    expect(defaults()).toMatchObject([{ dev: 'eth0' }, { dev: 'own0' }])
+    await sandbox.delete()
+
+    expect([container.links(), defaults()]).toEqual([['own0'], before])
     await container.close()
   })
 
