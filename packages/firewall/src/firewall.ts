@@ -15,7 +15,7 @@ import { GroupReports } from './group-reports.ts'
 import { ForeignFirewalls } from './foreign/foreign-firewalls.ts'
 import { HeldFacts, type Difference } from './held-facts.ts'
 import { resolveOptions, type FirewallOptions } from './options.ts'
-import { commentOf, OwnedTable, translated, type FirewallNetlink } from './owned-table.ts'
+import { commentOf, OwnedTable, translated, unsupported, type FirewallNetlink } from './owned-table.ts'
 import { TableGuard, type GuardedTable, type GuardOptions } from './table-guard.ts'
 
 /** What the wiring supplies. */
@@ -81,6 +81,24 @@ export async function openFirewall(options: FirewallOptions = {}, deps: Firewall
     ...{ table: ownedTable, held, reports, guard, foreign, logger, release },
     turns: deps.turns ?? new Turns(),
   })
+}
+
+/**
+ * Removes a table of ours that nobody keeps any more: rules are made of something else now. That there is none is no error.
+ *
+ * @throws TableInUseError (`ERR_TABLE_IN_USE`), FirewallNotPermittedError (`ERR_NOT_PERMITTED`)
+ */
+export function removeFirewall(options: Pick<FirewallOptions, 'table' | 'owner'>, deps: FirewallDeps = {}): void {
+  const { table, owner } = resolveOptions(options)
+  const logger = deps.logger ?? silentLogger
+  using netlink = translated(() => NftablesSocket.open({ logger }))
+  try {
+    new OwnedTable(netlink, table, owner).remove()
+    new GroupReports(netlink, table.name, commentOf(owner), logger).remove()
+  } catch (error) {
+    // A kernel without them has none.
+    if (!isErrno(error, ...unsupported)) throw error
+  }
 }
 
 /** Has the table put in place whenever another program changes it, where that is the answer. */

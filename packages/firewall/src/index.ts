@@ -19,7 +19,7 @@ export {
 } from './errors.ts'
 export type { FirewallEvent, ForeignFirewall, RulesChanged, RulesLost, RulesRestored } from './events.ts'
 export { FactBook } from './fact-book.ts'
-export { openFirewall, type FirewallDeps, type TableFirewall } from './firewall.ts'
+export { openFirewall, removeFirewall, type FirewallDeps, type TableFirewall } from './firewall.ts'
 export type { ForeignAnswer } from './foreign/foreign-firewalls.ts'
 export type { IptablesCommands } from './iptables/commands.ts'
 export { openIptablesFirewall, type IptablesDeps, type IptablesOptions } from './iptables/iptables-firewall.ts'

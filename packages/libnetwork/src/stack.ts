@@ -1,12 +1,11 @@
 import { bridgeDriver } from '@net/drivers-bridge'
 import { DriverRegistry, type FirewallFact } from '@net/driverapi'
-import { openFirewall, openIptablesFirewall, type FirewallDeps, type TableFirewall } from '@net/firewall'
 import { defaultIpam, nullIpam, type PoolBaseOptions } from '@net/ipam'
 import { holdName, isNameHeld, makeRoomForDescriptors, type HeldName } from '@net/netlink-ffi'
 import { Executor, isSandbox, type ForwardingMemory } from '@net/osl'
 import { BoundFiles, FairSlots, UsualPorts } from '@net/resolver'
 import { openPortAllocator } from '@net/portallocator'
-import { Rollback, shortId, silentLogger, Turns, type Logger } from '@net/types'
+import { Rollback, silentLogger, Turns, type Logger } from '@net/types'
 import { Controller } from './controller.ts'
 import { checkControllerOptions, type ControllerDnsOptions, type ControllerOptions } from './controller-options.ts'
 import { checkDefaultDriver, configDriver } from './config-networks.ts'
@@ -24,6 +23,7 @@ import { ResolverTotals } from './metrics/resolver-totals.ts'
 import { openHostResolver } from './names/host-resolver.ts'
 import { HostResolvConf } from './names/host-resolv-conf.ts'
 import type { NamingDeps } from './names/sandbox-naming.ts'
+import { openPacketRules, removeOtherRules } from './packet-rules.ts'
 import { recover } from './records/recover.ts'
 import { LostPorts } from './records/lost-ports.ts'
 import { logRecovery, type RecoveryEvent } from './records/recovery-events.ts'
@@ -40,7 +40,7 @@ const DESCRIPTORS = 4096
  * Opens a controller with the full stack, on the network namespace of the calling thread: its host.
  *
  * @throws `ERR_NOT_PERMITTED`, `ERR_CONTROLLER_RUNNING` (with the other process' id), `ERR_FIREWALL_UNSUPPORTED`,
- *   `ERR_RUNTIME_DIRECTORY`, `ERR_INVALID_REQUEST`, and what opening the store throws (`ERR_STORE_DAMAGED`, …)
+ *   `ERR_RUNTIME_DIRECTORY`, `ERR_INVALID_REQUEST`, `ERR_CONTROLLER_RECORD`, and what opening the store throws (`ERR_STORE_DAMAGED`, …)
  */
 export async function openController(options: ControllerOptions = {}): Promise<Controller> {
   checkControllerOptions(options)
@@ -86,10 +86,16 @@ export async function openController(options: ControllerOptions = {}): Promise<C
     const absent = await driverPlugins.adopt(state.networks.map(({ record }) => record))
     const found = await survey(state, { ...deps, isSandbox, controllerId: id })
     const facts = [...found.facts, ...forwardingOf(stored)]
-    const firewall = await openFirewallOf(options, { id, facts }, { logger, turns, onEvent })
+    const own = { id, ...(options.firewall === 'iptables' ? { firewall: options.firewall } : {}) }
+    const keepOwn = (families: StoredController['forwarding']): Promise<void> =>
+      records.keepController({ ...own, forwarding: families })
+    // First: whoever opens it next knows whose rules there may be.
+    if (stored.firewall !== own.firewall && own.firewall !== undefined) await keepOwn(stored.forwarding)
+    const firewall = await openPacketRules(options, { id, facts }, { logger, turns, onEvent })
     // Containers may live that need the rules, whether this opening succeeds or not.
     let isLeft = !found.isEmpty
     held.defer('open the firewall', () => (isLeft ? firewall.detach() : firewall.close()))
+    if (isKept(options) && (await removeOtherRules(own, stored, logger))) await keepOwn(stored.forwarding)
     const folder = createFolder(id, options.runtimeDirectory, held)
     const loopback = await openLoopbackPorts(
       options.userlandProxy ?? 'off',
@@ -101,7 +107,7 @@ export async function openController(options: ControllerOptions = {}): Promise<C
     held.defer('open the port allocator', () => ports.close())
     const forwarding: ForwardingMemory = {
       switchedOn: stored.forwarding,
-      keep: (families) => records.keepController({ id, forwarding: families }),
+      keep: keepOwn,
     }
     const { drift } = options
     const executor = Executor.open({ owner: `net:${id}`, drift }, { firewall, forwarding, turns, logger, onEvent })
@@ -152,17 +158,6 @@ export async function openController(options: ControllerOptions = {}): Promise<C
 
 function forwardingOf({ forwarding }: StoredController): FirewallFact[] {
   return forwarding.map((family) => ({ kind: 'forwarding', family }))
-}
-
-/** The packet rules, made of whatever they are to be made of. */
-function openFirewallOf(
-  { firewall, foreignFirewall, drift }: ControllerOptions,
-  { id, facts }: { readonly id: string; readonly facts: readonly FirewallFact[] },
-  deps: FirewallDeps,
-): Promise<TableFirewall> {
-  return firewall === 'iptables'
-    ? openIptablesFirewall({ prefix: `NET-${shortId(id)}`, facts }, deps)
-    : openFirewall({ table: `net_${shortId(id)}`, owner: id, foreignFirewall, drift, facts }, deps)
 }
 
 function namingOf({ resolvConf, slots, ...resolver }: ControllerDnsOptions, logger: Logger): NamingDeps {

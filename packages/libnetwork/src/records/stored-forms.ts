@@ -37,6 +37,8 @@ export interface StoredController {
   readonly id: string
   /** Families whose forwarding was off before it was switched on here. */
   readonly forwarding: readonly AddressFamily[]
+  /** What there may be packet rules of. @defaultValue nftables alone */
+  readonly firewall?: 'iptables' | undefined
 }
 
 const id = z.string().regex(/^[0-9a-f]{64}$/, 'expected an id of 64 hexadecimal digits')
@@ -63,7 +65,11 @@ const published = z.strictObject({
   count: z.int().min(1).max(65_535).optional(),
 })
 
-const controllerForm: z.ZodType<StoredController> = z.strictObject({ id, forwarding: z.array(family) })
+const controllerForm: z.ZodType<StoredController> = z.strictObject({
+  id,
+  forwarding: z.array(family),
+  firewall: z.literal('iptables').optional(),
+})
 
 const networkRecord = z.strictObject({
   id,
