@@ -147,6 +147,7 @@ export async function openController(options: ControllerOptions = {}): Promise<C
     held.defer('hold lost ports', () => lostPorts.close())
     await recover(core, found, { tell, lostPorts })
     if ([...core.state.sandboxes.values()].some(isAwaited)) await awaitKeys(core)
+    await room
     isLeft = keeps
     logger.info({ controllerId: id }, 'controller opened')
     return new Controller(id, core, events, { keeps, release: () => held[Symbol.asyncDispose]() })
