@@ -233,7 +233,7 @@ describe('records that make no sense', () => {
     await expect(ipam.requestPool({ addressSpace, pool: '10.0.3.0/24' })).rejects.toThrow(code('ERR_POOL_OVERLAP'))
     await expect(ipam.requestAddress('LocalDefault/10.0.0.0/16')).rejects.toThrow(code('ERR_VALUE_DAMAGED'))
     expect(await ipam.requestPool({ addressSpace, pool: '10.1.0.0/16' })).toMatchObject({ pool: '10.1.0.0/16' })
-    expect(logged).toMatchObject([{ key, error: { code: 'ERR_VALUE_DAMAGED' } }])
+    expect(logged).toMatchObject([{ key, err: { code: 'ERR_VALUE_DAMAGED' } }])
     expect(new TextDecoder().decode((await store.get(key)).value)).toBe(text)
   })
 

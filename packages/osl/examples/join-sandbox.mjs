@@ -35,11 +35,11 @@ try {
   await executor.join(key, endpoint)
   console.log(inSandbox(key, () => readFileSync('/proc/thread-self/net/dev', 'utf8').includes('eth0'))) // true
 
-  // All of a plan or nothing: the second veth cannot be made, and leaves nothing behind.
+  // All of a plan or nothing: its address is taken in there, and nothing of it is left behind.
   try {
     await executor.join(key, endpoint)
   } catch (error) {
-    console.log(error.code) // ERR_INTERFACE_EXISTS
+    console.log(error.code) // ERR_ADDRESS_CONFLICT
   }
 } finally {
   await executor.deleteSandbox(key, [endpoint])
