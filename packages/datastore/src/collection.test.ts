@@ -150,7 +150,7 @@ describe('Collection', () => {
 
     expect(await networks().list()).toMatchObject({ entries: [{ id: 'web' }], refused: [{ id: 'bad' }] })
     await expect(networks().get('bad')).rejects.toThrow(code('ERR_RECORD_REFUSED'))
-    expect(warnings).toMatchObject([{ error }, { error }])
+    expect(warnings).toMatchObject([{ err: error }, { err: error }])
   })
 
   it('is given up by whoever asked, also while a copy is set aside', async () => {

@@ -164,6 +164,6 @@ describe('the flows of an interface that is gone', () => {
     flows.leave([link])
     await flows.settle()
 
-    expect(logged).toMatchObject([{ addresses: ['10.0.0.2'], error: { message: 'refused' } }])
+    expect(logged).toMatchObject([{ addresses: ['10.0.0.2'], err: { message: 'refused' } }])
   })
 })
