@@ -38,10 +38,10 @@ export class ProxyStartError extends NetError<'ERR_PROXY_START'> {
   }
 }
 
-/** The proxy process did not say in time that it serves. It has been ended. */
+/** The proxy process did not say in time that it serves, and has been ended; or one that is there does not answer. */
 export class ProxyTimeoutError extends NetError<'ERR_PROXY_TIMEOUT'> {
-  constructor(timeoutMs: number) {
-    super(`timed out starting the userland proxy: ${timeoutMs} ms`, { code: 'ERR_PROXY_TIMEOUT', kind: 'timeout' })
+  constructor(timeoutMs: number, what = 'starting the userland proxy') {
+    super(`timed out ${what}: ${timeoutMs} ms`, { code: 'ERR_PROXY_TIMEOUT', kind: 'timeout' })
   }
 }
 

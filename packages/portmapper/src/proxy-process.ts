@@ -2,7 +2,7 @@ import { ClosedError, isNetError, Mutex, silentLogger, type CallOptions, type Lo
 import { ControlConnection } from './control/control-connection.ts'
 import { createControlFolder, removeControlFolder } from './control/control-folder.ts'
 import { FORWARDS_PER_MESSAGE } from './control/messages.ts'
-import { ProxyGoneError, ProxyStartError } from './errors.ts'
+import { ProxyGoneError, ProxyStartError, ProxyTimeoutError } from './errors.ts'
 import { checkForward, forwardKey, isSameForward, type Forward } from './forward.ts'
 import { Restarts } from './restarts.ts'
 import { startProcess } from './start-process.ts'
@@ -125,7 +125,13 @@ export class ProxyProcess implements AsyncDisposable {
   /** Connects to a process that serves already. @internal {@link openProxyProcess} does. */
   async adopt(): Promise<void> {
     using _lock = await this.#enter()
-    if (this.#connection === undefined) await this.#connect()
+    const signal = AbortSignal.timeout(this.#startTimeoutMs)
+    try {
+      if (this.#connection === undefined) await this.#connect({ signal })
+    } catch (error) {
+      if (!signal.aborted) throw error
+      throw new ProxyTimeoutError(this.#startTimeoutMs, `asking the userland proxy in ${this.#folder}`)
+    }
   }
 
   /** Lets the process go on alone, if it outlives this one; where there is none, its folder goes. Safe to call twice. */
@@ -287,6 +293,8 @@ export class ProxyProcess implements AsyncDisposable {
 /**
  * Opens the proxy process of a folder: one that an earlier process of ours started is found again, with what it serves.
  * None is started yet.
+ *
+ * @throws `ERR_PROXY_TIMEOUT` where it does not answer
  */
 export async function openProxyProcess(
   options: ProxyProcessOptions,

@@ -13,11 +13,13 @@ import {
 import { connect, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { hasSctp, listBoundSockets } from '@net/netlink-ffi'
 import { describeKernel, enterFreshHost } from '@net/netlink-ffi/testing'
 import { afterEach, beforeEach, expect, it } from 'vitest'
 import { openControlFolder } from '../src/control/control-folder.ts'
+import { formatMessage } from '../src/control/messages.ts'
 import { openProxyProcess, type Forward, type ProxyProcess } from '../src/index.ts'
 import { ask, connected, exchange, tcpEcho, udpClient, udpEcho, type Echo } from './echo.ts'
 
@@ -204,6 +206,35 @@ describeKernel('a proxy process', () => {
     await proxy.apply([forward(8080), forward(8082)])
     expect([await answers(8080), await answers(8082), proxy.pid]).toEqual(['hello', 'hello', pid])
     await expect(answers(8081)).rejects.toMatchObject({ code: 'ECONNREFUSED' })
+  })
+
+  it('goes on when those who ask are gone before they are answered', async () => {
+    await proxy.apply([forward(8080)])
+    const many = Array.from({ length: 100 }, (_, at) => forward(9000 + at))
+    for (let delayMs = 0; delayMs < 8; delayMs += 0.5) {
+      using opened = openControlFolder(folder)
+      const socket = connect(opened!.socket)
+      socket.on('error', () => undefined)
+      await once(socket, 'connect')
+      socket.write(formatMessage({ id: 0, do: 'change', remove: many, add: many }))
+      await sleep(delayMs)
+      socket.destroy()
+    }
+
+    await proxy.apply([forward(8081)])
+    expect(await answers(8081)).toBe('hello')
+  })
+
+  it('is not waited for for ever when it does not answer', async () => {
+    await proxy.apply([forward(8080)])
+    const { pid = 0 } = proxy
+    process.kill(pid, 'SIGSTOP')
+    const opening = openProxyProcess({ folder, startTimeoutMs: 100 })
+
+    await expect(opening.finally(() => process.kill(pid, 'SIGCONT'))).rejects.toMatchObject({
+      code: 'ERR_PROXY_TIMEOUT',
+      message: expect.stringContaining(folder) as string,
+    })
   })
 
   it('is nobody else’s to control', async () => {

@@ -104,10 +104,15 @@ export class ControlServer {
     // One has a say at a time: what an earlier one asked for and gave up waiting for is not to happen after this.
     for (const other of this.#clients) if (other !== socket) other.destroy()
     const reply = await this.#carryOut(request)
+    // It was killed meanwhile: whoever comes next asks what there is.
+    if (isGone(socket)) {
+      this.#endIfIdle()
+      return
+    }
     const isRead = socket.write(formatMessage(reply))
     // Hung up on as soon as the answer is sent: a further request would be lost.
     if (request.do === 'change' && this.#proxy.forwards.length === 0) socket.end(this.#end)
-    else if (!isRead) await once(socket, 'drain')
+    else if (!isRead) await untilRead(socket)
   }
 
   async #carryOut(request: ControlRequest): Promise<ControlReply> {
@@ -140,4 +145,19 @@ export class ControlServer {
   #endIfIdle(): void {
     if (this.#clients.size === 0 && this.#proxy.forwards.length === 0) this.#end()
   }
+}
+
+function isGone({ destroyed }: Socket): boolean {
+  return destroyed
+}
+
+/** Resolves when what was written is on its way, or nobody is there to read it: a killed client drains nothing. */
+function untilRead(socket: Socket): Promise<void> {
+  return new Promise((resolve) => {
+    const done = (): void => {
+      socket.off('drain', done).off('close', done)
+      resolve()
+    }
+    socket.on('drain', done).on('close', done)
+  })
 }
