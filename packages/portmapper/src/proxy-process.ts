@@ -142,10 +142,22 @@ export class ProxyProcess implements AsyncDisposable {
 
   async #leave(): Promise<void> {
     using _lock = await this.#lock.lock()
-    // One that we have given up waiting for may serve all the same.
-    const connection = this.#connection ?? (await ControlConnection.connect(this.#folder))
+    // One that we have given up waiting for may serve all the same; one that is about to end may still be reached.
+    const connection = this.#connection ?? (await this.#find())
     if (connection === undefined) removeControlFolder(this.#folder)
     else await connection.close()
+  }
+
+  /** A process that goes on, or does not say in time that it does not. */
+  async #find(): Promise<ControlConnection | undefined> {
+    const connection = await ControlConnection.connect(this.#folder)
+    if (connection === undefined) return undefined
+    const signal = AbortSignal.timeout(this.#startTimeoutMs)
+    try {
+      return (await listOf(connection, { signal })) === undefined ? undefined : connection
+    } catch {
+      return connection
+    }
   }
 
   [Symbol.asyncDispose](): Promise<void> {
