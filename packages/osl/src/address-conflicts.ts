@@ -1,6 +1,6 @@
 import type { JoinPlan } from '@net/driverapi'
 import { RouteSocket } from '@net/netlink-ffi'
-import type { CallOptions, Logger } from '@net/types'
+import { withoutPrefixLength, type CallOptions, type Logger } from '@net/types'
 import { AddressConflictError } from './errors.ts'
 import { inSandbox } from './sandbox-namespace.ts'
 
@@ -16,14 +16,10 @@ export async function refuseConflicts(
   options: CallOptions & { readonly logger: Logger },
 ): Promise<void> {
   using inside = inSandbox(key, () => RouteSocket.open(options))
-  const wanted = new Set([...links, ...existing].flatMap(({ addresses }) => addresses).map(withoutPrefix))
+  const wanted = new Set([...links, ...existing].flatMap(({ addresses }) => addresses).map(withoutPrefixLength))
   for (const { address, index } of await inside.listAddressesOffLoop(options)) {
-    const taken = withoutPrefix(address)
+    const taken = withoutPrefixLength(address)
     if (!wanted.has(taken) || taken.startsWith('fe80:')) continue
     throw new AddressConflictError(taken, inside.findLink(index)?.name ?? `link ${index}`, key)
   }
-}
-
-function withoutPrefix(cidr: string): string {
-  return cidr.slice(0, cidr.indexOf('/'))
 }
