@@ -20,6 +20,8 @@ export interface NetworkRecord<Options = unknown> {
   readonly driver: string
   readonly phase: Phase
   readonly internal: boolean
+  /** When it was made: ISO 8601, UTC. Not known of networks that an older version recorded. */
+  readonly created?: string | undefined
   readonly ipv4?: Subnet | undefined
   readonly ipv6?: Subnet | undefined
   readonly labels: Readonly<Record<string, string>>
@@ -75,6 +77,8 @@ export interface SandboxRecord {
   readonly phase: Phase
   readonly hostname: string
   readonly domainname?: string | undefined
+  /** Of the user's making; drivers are told of them when an endpoint joins. @defaultValue none */
+  readonly labels?: Readonly<Record<string, string>> | undefined
   /** Path of its network namespace. */
   readonly key: string
   /** A runtime made the namespace, or is to bring one: until then there is none. @defaultValue it is the sandbox' own */

@@ -4,6 +4,8 @@ import type { NetworkRecord } from '@net/driverapi'
 export interface RemoteOptions {
   /** Name of the plugin. */
   readonly plugin: string
+  /** The families of the network. @defaultValue those that it has subnets of */
+  readonly families?: readonly (4 | 6)[] | undefined
   /** Labels and options of the network, as the user gave them. */
   readonly given: Readonly<Record<string, unknown>>
 }

@@ -39,7 +39,11 @@ export function remoteDriver(options: PluginOptions): RemoteDriver {
     needsGatewayNetwork: true,
     effects,
     activate: (call) => effects.activate(call),
-    checkNetwork: ({ options: given }: CheckNetworkRequest) => ({ plugin: client.name, given }),
+    checkNetwork: ({ ipv4, ipv6, options: given }: CheckNetworkRequest) => ({
+      plugin: client.name,
+      families: [...(ipv4 ? [4 as const] : []), ...(ipv6 ? [6 as const] : [])],
+      given,
+    }),
     checkEndpoint: (network, { publishes, options: given }: CheckEndpointRequest) => {
       if (publishes) throw new PortsUnsupportedError(network.name, client.name)
       return { given }

@@ -70,7 +70,7 @@ export class RemoteEffects implements DriverEffects {
     sandbox: SandboxRecord,
     call?: CallOptions,
   ): Promise<JoinAnswer> {
-    const body = { ...idsOf(network, endpoint), SandboxKey: sandbox.key, Options: {} }
+    const body = { ...idsOf(network, endpoint), SandboxKey: sandbox.key, Options: sandbox.labels ?? {} }
     return readJoinAnswer(await this.#ask('Join', body, call))
   }
 

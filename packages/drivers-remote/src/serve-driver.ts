@@ -14,6 +14,8 @@ import type { CallOptions, Logger } from '@net/types'
 
 /** A pool of a network, with its gateway and the addresses that are not given to endpoints, all with prefix length. */
 export interface PluginPool {
+  /** Of the address manager; `null` where it has no addresses: the plugin chooses those of endpoints. */
+  readonly addressSpace: string
   readonly pool: string
   readonly gateway?: string | undefined
   readonly auxAddresses: Readonly<Record<string, string>>
@@ -192,6 +194,7 @@ function poolsOf(body: Fields, field: string): PluginPool[] {
   return pools.map((pool: unknown) => {
     if (!isObject(pool)) return refuse(`${field} has what is no object`)
     return {
+      addressSpace: textOf(pool, 'AddressSpace', refuse),
       pool: textOf(pool, 'Pool', refuse),
       gateway: presentText(pool, 'Gateway'),
       auxAddresses: textsOf(pool, 'AuxAddresses', refuse),

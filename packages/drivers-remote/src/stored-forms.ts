@@ -12,7 +12,11 @@ const cidr = z.string().refine((text) => isCidr(text), 'expected an address with
 const given = z.record(z.string(), z.unknown())
 
 /** The form of {@link RemoteOptions} in a store. */
-const networkOptions: z.ZodType<RemoteOptions> = z.strictObject({ plugin: z.string(), given })
+const networkOptions: z.ZodType<RemoteOptions> = z.strictObject({
+  plugin: z.string(),
+  families: z.array(z.union([z.literal(4), z.literal(6)])).optional(),
+  given,
+})
 
 /** The form of {@link RemoteEndpointOptions} in a store. */
 const endpointOptions: z.ZodType<RemoteEndpointOptions> = z.strictObject({ given })

@@ -83,7 +83,12 @@ describe('a network plugin that is served', () => {
         {
           networkId: 'n',
           options: { 'com.docker.network.generic': { a: 'b' } },
-          ipv4: [{ pool: '10.0.0.0/24', gateway: '10.0.0.1/24', auxAddresses: { x: '10.0.0.9/24' } }],
+          ipv4: [
+            {
+              ...{ addressSpace: 's', pool: '10.0.0.0/24', gateway: '10.0.0.1/24' },
+              auxAddresses: { x: '10.0.0.9/24' },
+            },
+          ],
           ipv6: [],
         },
       ],

@@ -11,7 +11,7 @@ const SPACE = 'null'
 const POOLS = { 4: '0.0.0.0/0', 6: '::/0' } as const
 const IDS: ReadonlySet<string> = new Set([`${SPACE}/${POOLS[4]}`, `${SPACE}/${POOLS[6]}`])
 
-/** Hands out pools without addresses, for networks that need none: those of drivers `host` and `null`. */
+/** Hands out pools without addresses, for networks whose driver sees to them: by DHCP, or by having none. */
 export function nullIpam(): IpamDriver {
   const check = (poolId: string): void => {
     if (!IDS.has(poolId)) throw new NoSuchPoolError(poolId)
@@ -19,7 +19,7 @@ export function nullIpam(): IpamDriver {
   return {
     name: 'null',
     addressSpaces: { local: SPACE, global: SPACE },
-    capabilities: { requiresMacAddress: false, requiresRequestReplay: false },
+    capabilities: { requiresMacAddress: false, requiresRequestReplay: false, hasNoAddresses: true },
 
     requestPool: ({ addressSpace, pool, subPool, family = 4 }, call) =>
       settle(call, () => {

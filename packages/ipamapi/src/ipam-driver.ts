@@ -71,6 +71,8 @@ export interface IpamDriver {
     readonly requiresMacAddress: boolean
     /** Holds nothing over a restart: whoever recorded pools and addresses asks for them again. */
     readonly requiresRequestReplay: boolean
+    /** It hands out pools alone: addresses are the business of whoever makes the links. @defaultValue false */
+    readonly hasNoAddresses?: boolean | undefined
     /** Where it keeps what it handed out, for callers that keep theirs there too. */
     readonly store?: Store | undefined
   }

@@ -74,7 +74,7 @@ export async function createConfig(
   await using rollback = new Rollback()
   const entry: NetworkEntry = {
     record: {
-      ...{ id, name, driver: TYPE, phase: 'ready', internal: false, labels },
+      ...{ id, name, driver: TYPE, phase: 'ready', internal: false, created: new Date().toISOString(), labels },
       options: Object.fromEntries(SETTINGS.flatMap((key) => (request[key] === undefined ? [] : [[key, request[key]]]))),
     },
     ...{ ipam: nullIpam(), pools: [], prefixes: [], names: new NameTable(name), endpointsByName: new Map() },

@@ -85,6 +85,7 @@ export async function prepareEndpoint(
       ...(routes.length === 0 ? {} : { routes }),
       options,
     },
+    ipamOptions: request.ipamOptions,
     ports: new Map(),
     gatewayFor: [],
   }
@@ -278,7 +279,8 @@ async function takeAddress(
   const { poolId, pool } = subnet
   // IPv6 has addresses enough to let those rest that were let go: ending the flows of one takes the kernel a while.
   const macAddress = network.ipam.capabilities.requiresMacAddress ? entry.record.macAddress : undefined
-  const request = { address: wanted, serial: pool.includes(':'), owner: entry.record.id, macAddress }
+  const { record, ipamOptions: options } = entry
+  const request = { address: wanted, serial: pool.includes(':'), owner: record.id, macAddress, options }
   const { address } = await network.ipam.requestAddress(poolId, request, call)
   rollback.defer(`take address ${address}`, () => network.ipam.releaseAddress(poolId, withoutPrefixLength(address)))
   checkAddress(network.ipam, pool, address)

@@ -62,6 +62,11 @@ export class Endpoint {
     return this.#entry.record.options
   }
 
+  /** What the address manager was told beside, when it was asked for its addresses. */
+  get ipamOptions(): Readonly<Record<string, string>> {
+    return this.#entry.ipamOptions ?? {}
+  }
+
   /** Of the endpoints of its sandbox, the one with the highest serves the default route. */
   get priority(): number {
     return this.#entry.record.priority ?? 0
@@ -110,16 +115,9 @@ export class Endpoint {
    *   `ERR_ADDRESS_CONFLICT`, `ERR_ROUTE_EXISTS`, …
    */
   async join(sandbox: { readonly id: string } | string, options: JoinOptions = {}, call?: CallOptions): Promise<void> {
-    const { priority = 0, aliases } = parseJoin(options)
+    const wanted = parseJoin(options)
     await this.#core.run(
-      () =>
-        join(
-          this.#core,
-          this.#entry,
-          this.#core.state.getSandbox(idOf('sandbox', sandbox)),
-          { priority, aliases },
-          call,
-        ),
+      () => join(this.#core, this.#entry, this.#core.state.getSandbox(idOf('sandbox', sandbox)), wanted, call),
       call,
     )
   }

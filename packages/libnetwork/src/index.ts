@@ -54,6 +54,7 @@ export type {
   CreateNetworkRequest,
   CreateSandboxRequest,
   DnsRequest,
+  IpamRequest,
   JoinOptions,
   Options,
   PoolConfig,

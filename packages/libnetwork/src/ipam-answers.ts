@@ -1,7 +1,7 @@
 import type { Subnet } from '@net/driverapi'
 import type { IpamDriver } from '@net/ipamapi'
 import { cidrsOverlap, containsAddress, parseCidr, type AddressFamily, type Cidr } from '@net/types'
-import { InvalidIpamAnswerError, InvalidRequestError } from './errors.ts'
+import { InvalidIpamAnswerError } from './errors.ts'
 
 /** What no interface can have an address in: RFC 1122 section 3.2.1.3, RFC 4291 sections 2.4 and 2.7. */
 const UNUSABLE = ['0.0.0.0/8', '127.0.0.0/8', '224.0.0.0/4', '::/8', 'ff00::/8'].map(parseCidr)
@@ -13,10 +13,6 @@ export function isUnusable(pool: Cidr): boolean {
 
 /** An address manager may be anybody's: what it says does not reach the kernel unseen. @throws `ERR_INVALID_IPAM_ANSWER` */
 export function checkSubnet(ipam: IpamDriver, family: AddressFamily, { pool, gateway }: Subnet): void {
-  if (gateway === '') {
-    const problem = `expected an address manager that has addresses, got ${JSON.stringify(ipam.name)}`
-    throw new InvalidRequestError('network', 'ipam.driver', problem)
-  }
   const prefix = cidrOf(pool)
   if (prefix?.address.family !== family) throw new InvalidIpamAnswerError(ipam.name, pool, `an IPv${family} pool`)
   if (isUnusable(prefix)) throw new InvalidIpamAnswerError(ipam.name, pool, 'addresses that interfaces can have')

@@ -14,7 +14,13 @@ import { appear, introduce, updateNaming, vanish } from './names/naming-operatio
 import { namingWishesOf } from './names/naming-request.ts'
 import { SandboxNaming, type NamingWishes } from './names/sandbox-naming.ts'
 import type { Entries } from './records/records.ts'
-import { idOf, type AttachRequest, type CreateSandboxRequest, type RefreshRequest } from './requests.ts'
+import {
+  idOf,
+  type AttachRequest,
+  type CreateSandboxRequest,
+  type JoinOptions,
+  type RefreshRequest,
+} from './requests.ts'
 import type { EndpointEntry, SandboxEntry } from './state.ts'
 import { checkEndpoint, checkSandbox } from './usable.ts'
 
@@ -29,7 +35,7 @@ export async function createSandbox(
 ): Promise<SandboxEntry> {
   call?.signal?.throwIfAborted()
   const id = randomId()
-  const { containerId, domainname } = request
+  const { containerId, domainname, labels } = request
   const wishes = namingWishesOf(request, id)
   using _lock = await core.locks.lock(id, call)
   await using rollback = new Rollback()
@@ -37,7 +43,10 @@ export async function createSandbox(
   const namespace =
     request.key === undefined ? {} : ({ namespace: request.key === false ? 'awaited' : 'given' } as const)
   const entry: SandboxEntry = {
-    record: { id, containerId, hostname: wishes.hostname, domainname, phase: 'creating', key, ...namespace },
+    record: {
+      ...{ id, containerId, hostname: wishes.hostname, domainname, labels, phase: 'creating', key },
+      ...namespace,
+    },
     naming: new SandboxNaming({ key, folder: `${key}.files` }, wishes, core.naming),
     endpoints: new Set(),
   }
@@ -178,25 +187,18 @@ async function becomeNamed(
   await updateNaming(core, sandbox)
 }
 
-/** How an endpoint is to join. */
-export interface JoinWishes {
-  readonly priority: number
-  /** Names that the sandbox alone has for others of the network. */
-  readonly aliases?: Readonly<Record<string, string>> | undefined
-}
-
 /** Gives a sandbox the interface of an endpoint, with its addresses, routes and published ports. */
 export async function join(
   core: Core,
   entry: EndpointEntry,
   sandbox: SandboxEntry,
-  { priority, aliases }: JoinWishes,
+  options: JoinOptions,
   call?: CallOptions,
 ): Promise<void> {
   using _sandboxLock = await core.locks.lock(sandbox.record.id, call)
   using _endpointLock = await core.locks.lock(entry.record.id, call)
   await using rollback = new Rollback()
-  await joinLocked(core, entry, sandbox, { priority, aliases }, call)
+  await joinLocked(core, entry, sandbox, options, call)
   rollback.defer('gateway', () => settleGateway(core, sandbox))
   rollback.defer('join', () => discardJoin(core, entry, sandbox))
   await settleGateway(core, sandbox, call)
@@ -208,7 +210,7 @@ export async function joinLocked(
   core: Core,
   entry: EndpointEntry,
   sandbox: SandboxEntry,
-  { priority, aliases }: JoinWishes,
+  { priority = 0, aliases }: JoinOptions,
   call?: CallOptions,
 ): Promise<void> {
   checkEndpoint(core, entry)
@@ -391,7 +393,7 @@ export async function attach(
   rollback.defer('create endpoint', () => discardEndpoint(core, endpoint))
   const sandbox = await createSandbox(core, request.sandbox, { ...call, attached: endpoint })
   rollback.defer('create sandbox', () => discardSandbox(core, sandbox))
-  await join(core, endpoint, sandbox, { priority: 0 }, call)
+  await join(core, endpoint, sandbox, request.join ?? {}, call)
   rollback.commit()
   return { endpoint, sandbox }
 }

@@ -53,9 +53,20 @@ export class Network {
     return this.#entry.ipam.name
   }
 
+  /** What the address manager was told beside, when it was asked for pools. */
+  get ipamOptions(): Readonly<Record<string, string>> {
+    return this.#entry.ipamOptions ?? {}
+  }
+
   /** What was asked of the address manager for each family, beside what {@link Network.ipv4} says. */
   get pools(): readonly StoredPool[] {
     return this.#entry.pools
+  }
+
+  /** When it was made, by the host's clock. Not known of networks that an older version recorded. */
+  get created(): Date | undefined {
+    const { created } = this.#entry.record
+    return created === undefined ? undefined : new Date(created)
   }
 
   get internal(): boolean {

@@ -19,6 +19,16 @@ export interface PoolConfig {
   readonly auxAddresses?: Readonly<Record<string, string>> | undefined
 }
 
+/** Where a network has its addresses from. */
+export interface IpamRequest {
+  /** The address manager. @defaultValue `default` */
+  readonly driver?: string | undefined
+  /** At most one a family. @defaultValue chosen by the manager */
+  readonly pools?: readonly PoolConfig[] | undefined
+  /** What the manager is told beside, when it is asked for pools: a plugin's own settings. */
+  readonly options?: Readonly<Record<string, string>> | undefined
+}
+
 /** Asks for a network. Plain JSON. */
 export interface CreateNetworkRequest {
   /** Unique in the controller. */
@@ -31,8 +41,7 @@ export interface CreateNetworkRequest {
   readonly configOnly?: boolean | undefined
   /** The network that it takes these settings from, its id or name: then it can have none of its own. */
   readonly configFrom?: string | undefined
-  readonly ipam?:
-    { readonly driver?: string | undefined; readonly pools?: readonly PoolConfig[] | undefined } | undefined
+  readonly ipam?: IpamRequest | undefined
   /** Whether it has IPv4. @defaultValue true */
   readonly ipv4?: boolean | undefined
   /** Whether it has IPv6. @defaultValue true where an IPv6 pool is given, or without IPv4, else false */
@@ -49,6 +58,8 @@ export interface CreateEndpointRequest {
   readonly name: string
   readonly address?: string | undefined
   readonly address6?: string | undefined
+  /** What the network's address manager is told beside, when it is asked for the addresses. */
+  readonly ipamOptions?: Readonly<Record<string, string>> | undefined
   /** @defaultValue made from the IPv4 address */
   readonly macAddress?: string | undefined
   readonly aliases?: readonly string[] | undefined
@@ -74,6 +85,8 @@ export interface CreateSandboxRequest {
   /** @defaultValue the first twelve characters of the container's id */
   readonly hostname?: string | undefined
   readonly domainname?: string | undefined
+  /** Of your own making; plugins are told of them when an endpoint of theirs joins. */
+  readonly labels?: Readonly<Record<string, string>> | undefined
   /** Lines of its hosts file: the address of each name, or several, such as one of each family. */
   readonly extraHosts?: Readonly<Record<string, string | readonly string[]>> | undefined
   /** Its resolver; `false` for none: programs then ask the host's servers. @defaultValue as on the host */
@@ -117,6 +130,7 @@ export interface AttachRequest {
   readonly network?: { readonly id: string } | string | undefined
   readonly endpoint: CreateEndpointRequest
   readonly sandbox: CreateSandboxRequest
+  readonly join?: JoinOptions | undefined
 }
 
 const name = z
@@ -125,6 +139,7 @@ const name = z
 const port = z.int('expected a whole number').min(1, 'expected 1 to 65535').max(65_535, 'expected 1 to 65535')
 const protocol = z.enum(['tcp', 'udp', 'sctp'], 'expected tcp, udp or sctp')
 const options = z.record(z.string(), z.unknown())
+const texts = z.record(z.string(), z.string())
 
 const address = z.string().refine(isAddress, 'expected an IPv4 or IPv6 address')
 
@@ -143,16 +158,17 @@ const createNetworkSchema: z.ZodType<CreateNetworkRequest> = z.strictObject({
             pool: z.string(),
             subPool: z.string().optional(),
             gateway: z.string().optional(),
-            auxAddresses: z.record(z.string(), z.string()).optional(),
+            auxAddresses: texts.optional(),
           }),
         )
         .optional(),
+      options: texts.optional(),
     })
     .optional(),
   ipv4: z.boolean().optional(),
   ipv6: z.boolean().optional(),
   internal: z.boolean().optional(),
-  labels: z.record(z.string(), z.string()).optional(),
+  labels: texts.optional(),
   options: options.optional(),
 })
 
@@ -175,6 +191,7 @@ const createEndpointSchema: z.ZodType<CreateEndpointRequest> = z.strictObject({
   name,
   address: z.string().optional(),
   address6: z.string().optional(),
+  ipamOptions: texts.optional(),
   macAddress: z.string().optional(),
   aliases: z.array(name).optional(),
   ports: portsSchema.optional(),
@@ -219,6 +236,7 @@ const refreshSchema: z.ZodType<RefreshRequest> = z.strictObject(refreshMembers)
 const createSandboxSchema: z.ZodType<CreateSandboxRequest> = z.strictObject({
   containerId: name,
   ...refreshMembers,
+  labels: texts.optional(),
   key: z.union([z.literal(false), path], 'expected an absolute path or false').optional(),
 })
 
@@ -231,6 +249,7 @@ const attachSchema: z.ZodType<AttachRequest> = z.strictObject({
   network: z.union([z.string(), z.custom<{ id: string }>(hasId)], 'expected a network, its id or its name').optional(),
   endpoint: createEndpointSchema,
   sandbox: createSandboxSchema,
+  join: joinSchema.optional(),
 })
 
 function hasId(value: unknown): boolean {

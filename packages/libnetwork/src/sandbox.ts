@@ -42,6 +42,10 @@ export class Sandbox {
     return this.#entry.record.domainname
   }
 
+  get labels(): Readonly<Record<string, string>> {
+    return this.#entry.record.labels ?? {}
+  }
+
   /** Path of the network namespace: `nsenter --net=KEY`. Nothing is there while a runtime is yet to bring one. */
   get key(): string {
     return this.#entry.record.key

@@ -24,6 +24,8 @@ export interface HeldPublication {
 export interface NetworkEntry {
   record: NetworkRecord
   readonly ipam: IpamDriver
+  /** What it was given beside, for pools of this network. */
+  readonly ipamOptions?: Readonly<Record<string, string>> | undefined
   /** What was asked of it, beside what the record says. */
   pools: readonly StoredPool[]
   /** The subnets of the record, parsed. */
@@ -35,6 +37,8 @@ export interface NetworkEntry {
 
 export interface EndpointEntry {
   record: EndpointRecord
+  /** What its addresses were asked for with. */
+  readonly ipamOptions?: Readonly<Record<string, string>> | undefined
   /** By {@link publicationKey}: one is found at the same cost however many there are. */
   readonly ports: Map<string, HeldPublication>
   /** The families whose default route in the sandbox goes through it. */

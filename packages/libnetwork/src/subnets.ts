@@ -57,11 +57,18 @@ export async function takeSubnets(
   call?: CallOptions,
 ): Promise<void> {
   const { ipam } = entry
+  if (ipam.capabilities.hasNoAddresses === true) {
+    checkAddressless(core, entry, pools)
+    return
+  }
   const isChosen = [...pools.values()].includes(undefined)
   if (isChosen) await holdChoice(core, choosing, call)
   const exclude = isChosen ? await hostPrefixes(core, call) : []
   for (const [family, config] of pools) {
-    const request = { addressSpace: ipam.addressSpaces.local, family, pool: config?.pool, subPool: config?.subPool }
+    const request = {
+      ...{ addressSpace: ipam.addressSpaces.local, family, options: entry.ipamOptions },
+      ...{ pool: config?.pool, subPool: config?.subPool },
+    }
     const wanted = config === undefined ? { ...request, exclude } : request
     const subnet = await takeSubnet(ipam, wanted, config?.gateway, rollback, call)
     // They go with the pool.
@@ -74,6 +81,20 @@ export async function takeSubnets(
   const prefixes = subnetsOf(entry.record).map(({ pool }) => parseCidr(pool))
   refuseOverlap(prefixes, core.state)
   entry.prefixes = prefixes
+}
+
+/** Refuses networks without subnets where nobody else gives their endpoints addresses. */
+function checkAddressless(
+  core: Core,
+  { record, ipam }: NetworkEntry,
+  pools: ReadonlyMap<AddressFamily, PoolConfig | undefined>,
+): void {
+  if (core.drivers.get(record.driver).effects === undefined) {
+    const problem = `expected an address manager that has addresses, got ${JSON.stringify(ipam.name)}`
+    throw new InvalidRequestError('network', 'ipam.driver', problem)
+  }
+  const given = [...pools.values()].find((config) => config !== undefined)
+  if (given !== undefined) throw refusal(`expected none of an address manager without addresses, got ${given.pool}`)
 }
 
 /** Here first, so that many networks made at once do not ask the host over and over. */

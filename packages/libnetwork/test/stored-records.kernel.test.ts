@@ -48,7 +48,10 @@ async function makeSomeOfEverything(): Promise<void> {
   await net.createNetwork({ name: 'settings', configOnly: true, labels: { a: 'b' }, ipv6: true })
   const blue = await net.createNetwork({
     ...{ name: 'blue', ipv6: true, labels: { colour: 'blue' } },
-    ipam: { pools: [{ pool: '10.7.0.0/16', subPool: '10.7.1.0/24', auxAddresses: { printer: '10.7.0.9' } }] },
+    ipam: {
+      pools: [{ pool: '10.7.0.0/16', subPool: '10.7.1.0/24', auxAddresses: { printer: '10.7.0.9' } }],
+      options: { vlan: '7' },
+    },
     options: { 'com.docker.network.driver.mtu': 1400, 'com.docker.network.bridge.gateway_mode_ipv6': 'routed' },
   })
   const green = await net.createNetwork({ name: 'green', internal: true })
@@ -57,9 +60,13 @@ async function makeSomeOfEverything(): Promise<void> {
     endpoint: {
       ...{ name: 'web', aliases: ['www'], ports: [{ containerPort: 80 }, { containerPort: 90, containerPortEnd: 99 }] },
       ...{ exposed: [{ protocol: 'udp', port: 53 }], routes: [{ destination: '192.0.2.0/24' }] },
+      ipamOptions: { lease: 'long' },
       options: { 'com.docker.network.endpoint.sysctls': 'net.ipv4.conf.IFNAME.forwarding=1' },
     },
-    sandbox: { containerId: 'web', extraHosts: { router: '10.7.0.1' }, dns: { search: ['example'] } },
+    sandbox: {
+      ...{ containerId: 'web', labels: { tier: 'web' } },
+      ...{ extraHosts: { router: '10.7.0.1' }, dns: { search: ['example'] } },
+    },
   })
   await (await green.createEndpoint({ name: 'web' })).join(net.getSandbox('web'), { priority: 3, aliases: { db: 'x' } })
   const plugged = await net.createNetwork({
@@ -159,25 +166,34 @@ describeKernel('records with any member changed', () => {
   )
 })
 
-describeKernel('records that the first version wrote', () => {
+describeKernel('records that were written long ago', () => {
   // Written once, by makeSomeOfEverything with an endpoint that is in no sandbox. They are never changed: users have such.
-  const fixture = new URL('fixtures/records-of-version-1.json', import.meta.url)
+  const fixtureOf = (version: number): URL => new URL(`fixtures/records-of-version-${version}.json`, import.meta.url)
 
-  it('are read: networks and endpoints are there again, and sandboxes whose namespaces are gone are told of', async () => {
-    const records = JSON.parse(readFileSync(fixture, 'utf8')) as Record<string, unknown>
-    for (const [key, value] of Object.entries(records)) await write(key, value)
+  it.each([1, 2])(
+    'are read, those of version %i: all is there again but sandboxes whose namespaces are gone',
+    async (version) => {
+      const fixture = fixtureOf(version)
+      const records = JSON.parse(readFileSync(fixture, 'utf8')) as Record<string, unknown>
+      for (const [key, value] of Object.entries(records)) await write(key, value)
 
-    expect((await whatIsSaid()).at(-1)).toMatchObject({
-      ...{ kind: 'recovered', networks: 3, endpoints: 1, sandboxes: 0, gone: ['web'], refused: [] },
-    })
-    await using net = await open()
-    expect(new Set(net.networks().map(({ name }) => name))).toEqual(new Set(['settings', 'blue', 'green']))
-    expect(net.getNetwork('blue').options).toMatchObject({ mtu: 1400, gatewayModes: { ipv6: 'routed' } })
-    expect(net.getNetwork('green').getEndpoint('spare').address).toBe('172.17.0.3/16')
-    await net.createNetwork({ name: 'derived', configFrom: 'settings' })
-    expect(net.getNetwork('derived')).toMatchObject({
-      labels: { a: 'b' },
-      ipv6: { pool: expect.any(String) as string },
-    })
-  })
+      expect((await whatIsSaid()).at(-1)).toMatchObject({
+        ...{ kind: 'recovered', networks: 3, endpoints: 1, sandboxes: 0, gone: ['web'], refused: [] },
+      })
+      await using net = await open()
+      expect(new Set(net.networks().map(({ name }) => name))).toEqual(new Set(['settings', 'blue', 'green']))
+      expect(net.getNetwork('blue').options).toMatchObject({ mtu: 1400, gatewayModes: { ipv6: 'routed' } })
+      expect(net.getNetwork('green').getEndpoint('spare').address).toBe('172.17.0.3/16')
+      expect(net.getNetwork('blue')).toMatchObject(
+        version === 1
+          ? { created: undefined, ipamOptions: {} }
+          : { created: expect.any(Date) as Date, ipamOptions: { vlan: '7' } },
+      )
+      await net.createNetwork({ name: 'derived', configFrom: 'settings' })
+      expect(net.getNetwork('derived')).toMatchObject({
+        labels: { a: 'b' },
+        ipv6: { pool: expect.any(String) as string },
+      })
+    },
+  )
 })

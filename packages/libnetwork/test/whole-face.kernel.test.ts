@@ -3,6 +3,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describeKernel, enterFreshHost } from '@net/netlink-ffi/testing'
 import { afterEach, beforeEach, expect, it } from 'vitest'
+import { memoryStore } from '@net/datastore'
+import { defaultIpam } from '@net/ipam'
+import type { IpamDriver } from '@net/ipamapi'
 import { openController, type Controller, type ControllerOptions, type CreateNetworkRequest } from '../src/index.ts'
 import { expectNothingLeft, plain, spoiledDriver, traces, type Traces } from './lab.ts'
 
@@ -235,6 +238,25 @@ describeKernel('what there is', () => {
     expect([endpoint.priority, endpoint.options]).toMatchObject([7, { interfaceName: 'uplink' }])
   })
 
+  it('is attached as a join is: with a priority and names of its own', async () => {
+    const network = await net.createNetwork({ name: 'one' })
+    const { endpoint, sandbox } = await net.attach({
+      ...{ network, endpoint: { name: 'web' }, sandbox: { containerId: 'c', labels: { tier: 'web' } } },
+      join: { priority: 5, aliases: { db: 'web' } },
+    })
+
+    expect(endpoint.priority).toBe(5)
+    expect(sandbox.labels).toEqual({ tier: 'web' })
+    expect(await sandbox.resolveName('db')).toEqual([plain(endpoint.address)])
+    const wrong = net.attach({
+      ...{ network, endpoint: { name: 'x' }, sandbox: { containerId: 'x' } },
+      join: { priority: 0.5 },
+    })
+    await expect(wrong).rejects.toMatchObject({
+      ...{ code: 'ERR_INVALID_REQUEST', message: expect.stringContaining('join.priority') as string },
+    })
+  })
+
   it('is deleted while endpoints are on it only by force', async () => {
     const network = await net.createNetwork({ name: 'one' })
     const { sandbox } = await net.attach({ network, endpoint: { name: 'web' }, sandbox: { containerId: 'c' } })
@@ -248,5 +270,47 @@ describeKernel('what there is', () => {
 
     expect([net.networks(), net.endpoints(), sandbox.endpoints()]).toEqual([[], [], []])
     expect((await net.describe()).differences).toEqual([])
+  })
+})
+
+describeKernel('what an address manager is told beside', () => {
+  it('reaches it with every request, also when the process has been another, and is said again', async () => {
+    const stores = { local: memoryStore() }
+    const asked: string[] = []
+    const telling = (): IpamDriver => {
+      const ipam = defaultIpam()
+      return {
+        ...{ name: 'telling', addressSpaces: ipam.addressSpaces, capabilities: ipam.capabilities },
+        requestPool: (request, call) => {
+          asked.push(`pool ${JSON.stringify(request.options)}`)
+          return ipam.requestPool(request, call)
+        },
+        requestAddress: (poolId, request, call) => {
+          if (request?.purpose !== 'gateway') asked.push(`address ${JSON.stringify(request?.options)}`)
+          return ipam.requestAddress(poolId, request, call)
+        },
+        releasePool: (poolId, call) => ipam.releasePool(poolId, call),
+        releaseAddress: (poolId, address, call) => ipam.releaseAddress(poolId, address, call),
+      }
+    }
+    await open({ stores, ipam: [telling()], onClose: 'keep' })
+    const before = Date.now()
+    const settings = { ipam: { driver: 'telling', options: { vlan: '7' } } }
+    await net.createNetwork({ name: 'settings', configOnly: true, ...settings })
+    const network = await net.createNetwork({ name: 'one', configFrom: 'settings' })
+    await network.createEndpoint({ name: 'e', ipamOptions: { lease: 'long' } })
+    const wanted = ['pool {"vlan":"7"}', 'address {"lease":"long"}']
+    expect(asked.splice(0)).toEqual(wanted)
+    const created = network.created?.getTime() ?? 0
+    expect(created >= before && created <= Date.now()).toBe(true)
+    await net.close()
+
+    await open({ stores, ipam: [telling()], onClose: 'delete' })
+
+    expect(asked).toEqual(wanted)
+    expect(net.getNetwork('one')).toMatchObject({ ipamOptions: { vlan: '7' }, created: new Date(created) })
+    expect(net.getNetwork('one').getEndpoint('e').ipamOptions).toEqual({ lease: 'long' })
+    await net.close()
+    await stores.local.close()
   })
 })

@@ -132,7 +132,8 @@ describe('records of an older form', () => {
       return { ...others, record: { ...had, hostname: name } }
     }
 
-    const sandboxes = { ...recordForms.sandboxes, migrations: { 0: migrate } }
+    const migrations = { ...recordForms.sandboxes.migrations, 0: migrate }
+    const sandboxes = { ...recordForms.sandboxes, migrations }
     const records = new Records(store, silentLogger, { ...recordForms, sandboxes })
     expect(await records.load(new Turns())).toMatchObject({ sandboxes: [sandbox], refused: [] })
     expect(await open().load(new Turns())).toMatchObject({

@@ -201,12 +201,13 @@ export interface Entries {
   readonly sandboxes?: readonly SandboxEntry[]
 }
 
-function storedNetwork({ record, ipam, pools }: NetworkEntry, phase: Phase): StoredNetwork {
-  return { record: { ...record, phase }, ipam: ipam.name, pools }
+function storedNetwork({ record, ipam, ipamOptions, pools }: NetworkEntry, phase: Phase): StoredNetwork {
+  return { record: { ...record, phase }, ipam: ipam.name, ipamOptions, pools }
 }
 
 function storedEndpoint(entry: EndpointEntry, phase: Phase): StoredEndpoint {
-  return { record: { ...recordOf(entry), phase }, gatewayFor: entry.gatewayFor }
+  const { ipamOptions, gatewayFor } = entry
+  return { record: { ...recordOf(entry), phase }, ipamOptions, gatewayFor }
 }
 
 function storedSandbox({ record, naming, endpoints }: SandboxEntry, phase: Phase): StoredSandbox {

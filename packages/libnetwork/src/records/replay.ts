@@ -16,6 +16,7 @@ export async function replayNetwork(core: Core, stored: StoredNetwork, managers:
   const entry: NetworkEntry = {
     record: stored.record,
     ipam,
+    ipamOptions: stored.ipamOptions,
     pools: stored.pools,
     prefixes: subnetsOf(stored.record).map(({ pool }) => parseCidr(pool)),
     names: new NameTable(stored.record.name),
@@ -34,11 +35,15 @@ export async function replayNetwork(core: Core, stored: StoredNetwork, managers:
   return entry
 }
 
-async function replaySubnet({ ipam, pools }: NetworkEntry, subnet: Subnet, family: 4 | 6): Promise<Subnet> {
+async function replaySubnet(
+  { ipam, ipamOptions: options, pools }: NetworkEntry,
+  subnet: Subnet,
+  family: 4 | 6,
+): Promise<Subnet> {
   const { pool, gateway } = subnet
   const asked: StoredPool | undefined = pools.find((one) => one.family === family)
   const { id } = await ipam.requestPool({
-    ...{ addressSpace: ipam.addressSpaces.local, family, pool, subPool: asked?.subPool },
+    ...{ addressSpace: ipam.addressSpaces.local, family, pool, subPool: asked?.subPool, options },
   })
   await ipam.requestAddress(id, { address: withoutPrefixLength(gateway), purpose: 'gateway' })
   for (const address of Object.values(asked?.auxAddresses ?? {})) await ipam.requestAddress(id, { address })
@@ -48,11 +53,12 @@ async function replaySubnet({ ipam, pools }: NetworkEntry, subnet: Subnet, famil
 /** Knows an endpoint again. Its ports are those of the record, and held by nobody yet. */
 export async function replayEndpoint(core: Core, stored: StoredEndpoint): Promise<EndpointEntry> {
   const network = core.state.getNetwork(stored.record.networkId)
-  const entry: EndpointEntry = { record: stored.record, ports: new Map(), gatewayFor: stored.gatewayFor }
-  if (stored.gatewayFor.length > 0) entry.isGatewayElsewhere = true
+  const { record, ipamOptions, gatewayFor } = stored
+  const entry: EndpointEntry = { record, ipamOptions, ports: new Map(), gatewayFor }
+  if (gatewayFor.length > 0) entry.isGatewayElsewhere = true
   if (network.ipam.capabilities.requiresRequestReplay) {
-    for (const { poolId, address } of heldAddresses(network.record, stored.record)) {
-      await network.ipam.requestAddress(poolId, { address, owner: stored.record.id })
+    for (const { poolId, address } of heldAddresses(network.record, record)) {
+      await network.ipam.requestAddress(poolId, { address, owner: record.id, options: ipamOptions })
     }
   }
   core.state.addEndpoint(entry)

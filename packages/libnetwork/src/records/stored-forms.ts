@@ -15,12 +15,16 @@ export interface StoredPool {
 export interface StoredNetwork {
   readonly record: NetworkRecord
   readonly ipam: string
+  /** What its address manager was given beside. */
+  readonly ipamOptions?: Readonly<Record<string, string>> | undefined
   readonly pools: readonly StoredPool[]
 }
 
 /** An endpoint in the store: of a joined one, all that it takes to plan it again. */
 export interface StoredEndpoint {
   readonly record: EndpointRecord
+  /** What its addresses were asked for with. */
+  readonly ipamOptions?: Readonly<Record<string, string>> | undefined
   readonly gatewayFor: readonly AddressFamily[]
 }
 
@@ -77,6 +81,7 @@ const networkRecord = z.strictObject({
   driver: z.string(),
   phase,
   internal: z.boolean(),
+  created: z.iso.datetime().optional(),
   labels: texts,
   ipv4: ipv4.optional(),
   ipv6: ipv6.optional(),
@@ -87,6 +92,7 @@ const networkRecord = z.strictObject({
 const networkForm: z.ZodType<StoredNetwork> = z.strictObject({
   record: networkRecord,
   ipam: z.string(),
+  ipamOptions: texts.optional(),
   pools: z.array(
     z.strictObject({ family, subPool: cidr.optional(), auxAddresses: z.record(z.string(), address).optional() }),
   ),
@@ -114,6 +120,7 @@ const endpointRecord = z.strictObject({
 
 const endpointForm: z.ZodType<StoredEndpoint> = z.strictObject({
   record: endpointRecord,
+  ipamOptions: texts.optional(),
   gatewayFor: z.array(family),
 })
 
@@ -123,6 +130,7 @@ const sandboxRecord = z.strictObject({
   phase,
   hostname: z.string(),
   domainname: z.string().optional(),
+  labels: texts.optional(),
   key: z.string(),
   namespace: z.enum(['given', 'awaited']).optional(),
 })
@@ -159,9 +167,14 @@ export interface RecordForms {
  */
 export const recordForms: RecordForms = {
   controllers: { version: 1, migrations: {}, schema: controllerForm },
-  networks: { version: 1, migrations: {}, schema: networkForm },
-  endpoints: { version: 1, migrations: {}, schema: endpointForm },
-  sandboxes: { version: 1, migrations: {}, schema: sandboxForm },
+  networks: { version: 2, migrations: { 1: asItIs }, schema: networkForm },
+  endpoints: { version: 2, migrations: { 1: asItIs }, schema: endpointForm },
+  sandboxes: { version: 2, migrations: { 1: asItIs }, schema: sandboxForm },
+}
+
+/** What a form has that the one before it had not may be missing. */
+function asItIs(record: unknown): unknown {
+  return record
 }
 
 /** Members that every damaged record may still have: what does not validate is left out, and takes nothing along. */
@@ -176,6 +189,7 @@ export const survivingForms = {
     record: z.object({
       ...networkRecord.shape,
       ...like,
+      created: networkRecord.shape.created.catch(none),
       labels: texts.catch({}),
       configFrom: id.optional().catch(none),
     }),
@@ -200,6 +214,7 @@ export const survivingForms = {
       containerId: z.string().catch(''),
       hostname: z.string().catch(''),
       domainname: z.string().optional().catch(none),
+      labels: texts.optional().catch(none),
     }),
   }),
 } as const

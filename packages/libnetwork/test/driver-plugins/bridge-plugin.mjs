@@ -28,13 +28,25 @@ function gatewayOf(networkId) {
 
 const addresses = new Map()
 
+/** Gateways of networks whose addresses are left to the plugin, by the pool that stands for them. */
+const OWN_GATEWAYS = { '0.0.0.0/0': '192.168.99.1/24', '::/0': 'fd99::1/64' }
+
+/** The addresses of an endpoint that has none yet. */
+function chooseAddresses(number) {
+  return { address: `192.168.99.${number}/24`, address6: `fd99::${number}/64` }
+}
+
 await serveDriver(
   {
     async createNetwork({ networkId, ipv4, ipv6, options }) {
       tell('createNetwork', networkId, JSON.stringify(options['com.docker.network.generic']))
       const bridge = bridgeOf(networkId)
       ip('link', 'add', bridge, 'type', 'bridge')
-      for (const { gateway } of [...ipv4, ...ipv6]) ip('addr', 'add', gateway, 'dev', bridge, ...nodad(gateway))
+      for (const { addressSpace, pool, gateway } of [...ipv4, ...ipv6]) {
+        const address = gateway ?? OWN_GATEWAYS[pool]
+        if (gateway === undefined) tell('addressless', addressSpace, pool)
+        ip('addr', 'add', address, 'dev', bridge, ...nodad(address))
+      }
       ip('link', 'set', bridge, 'up')
     },
     async deleteNetwork(networkId) {
@@ -43,14 +55,15 @@ await serveDriver(
     },
     async createEndpoint({ endpointId, interface: { address } }) {
       tell('createEndpoint', endpointId, address)
-      addresses.set(endpointId, address)
-      return { macAddress: '02:50:00:00:00:' + endpointId.slice(0, 2) }
+      const chosen = address === undefined ? chooseAddresses(addresses.size + 2) : {}
+      addresses.set(endpointId, address ?? chosen.address)
+      return { ...chosen, macAddress: '02:50:00:00:00:' + endpointId.slice(0, 2) }
     },
     async deleteEndpoint({ endpointId }) {
       tell('deleteEndpoint', endpointId)
     },
-    async join({ networkId, endpointId, sandboxKey }) {
-      tell('join', endpointId, sandboxKey)
+    async join({ networkId, endpointId, sandboxKey, options }) {
+      tell('join', endpointId, sandboxKey, JSON.stringify(options))
       const near = nearOf(endpointId)
       ip('link', 'add', near, 'type', 'veth', 'peer', 'name', farOf(endpointId))
       ip('link', 'set', near, 'master', bridgeOf(networkId), 'up')

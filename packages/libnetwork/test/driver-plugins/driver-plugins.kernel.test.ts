@@ -114,6 +114,42 @@ describeKernel('a network of a plugin', () => {
     expect(of(network.id)).toEqual(['createNetwork', 'deleteNetwork'])
   })
 
+  it('has the addresses that the plugin chooses, where its address manager has none', async () => {
+    const network = await net.createNetwork({ name: 'dhcp', driver: 'plug', ipv6: true, ipam: { driver: 'null' } })
+    const one = await net.attach({ network, endpoint: { name: 'one' }, sandbox: { containerId: 'one' } })
+    const two = await net.attach({ network, endpoint: { name: 'two' }, sandbox: { containerId: 'two' } })
+
+    expect(plugin.told().slice(1, 3)).toEqual(['addressless null 0.0.0.0/0', 'addressless null ::/0'])
+    expect([network.ipam, network.ipv4, network.ipv6]).toEqual(['null', undefined, undefined])
+    expect([two.endpoint.address, two.endpoint.address6]).toEqual(['192.168.99.3/24', 'fd99::3/64'])
+    for (const address of [two.endpoint.address, two.endpoint.address6]) expect(pings(one.sandbox, address)).toBe(true)
+    await using _server = await serve(two.sandbox, 'hello')
+    expect(await fetchFrom(one.sandbox, 'http://two/')).toBe('hello')
+
+    await net.close()
+    await open()
+    expect((await said(net)).at(-1)).toMatchObject({ kind: 'recovered', networks: 1, endpoints: 2, refused: [] })
+    expect((await net.describe()).differences).toEqual([])
+    expect(await fetchFrom(net.getSandbox('one'), 'http://two/')).toBe('hello')
+
+    const asked = net.createNetwork({
+      ...{ name: 'x', driver: 'plug' },
+      ipam: { driver: 'null', pools: [{ pool: '10.0.0.0/8' }] },
+    })
+    await expect(asked).rejects.toMatchObject({ code: 'ERR_INVALID_REQUEST' })
+    await net.getNetwork('dhcp').delete({ force: true })
+  })
+
+  it('hears of the labels of a sandbox that joins', async () => {
+    const network = await net.createNetwork({ name: 'plugged', driver: 'plug' })
+    const { endpoint, sandbox } = await net.attach({
+      ...{ network, endpoint: { name: 'one' } },
+      sandbox: { containerId: 'one', labels: { tier: 'web' } },
+    })
+
+    expect(plugin.told()).toContain(`join ${endpoint.id} ${sandbox.key} {"tier":"web"}`)
+  })
+
   it('is what networks are that name no driver, where the plugin is the default, chosen on opening or later', async () => {
     await net.close()
     await open({ defaultDriver: 'plug' })
