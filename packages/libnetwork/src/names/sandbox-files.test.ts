@@ -150,6 +150,12 @@ describe('are whole again', () => {
       },
     ],
     [
+      'hosts said twice where the sandbox is',
+      ({ hosts }) => {
+        writeFileSync(hosts, `${textOf(hosts)}10.0.0.2\tweb\n`)
+      },
+    ],
+    [
       'resolv.conf was empty',
       ({ resolvConf }) => {
         writeFileSync(resolvConf, '')

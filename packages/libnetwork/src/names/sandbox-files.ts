@@ -119,7 +119,8 @@ export class SandboxFiles {
       .filter((line) => line !== '')
     await this.#bound.edit(this.paths.hosts, (text) => {
       const lines = text.split('\n').filter((line) => line !== '')
-      const kept = lines.filter((line) => !line.endsWith(`\t${names}`) || wanted.includes(line))
+      const isWanted = (line: string, at: number): boolean => wanted.includes(line) && lines.indexOf(line) === at
+      const kept = lines.filter((line, at) => !line.endsWith(`\t${names}`) || isWanted(line, at))
       if (kept.every((line) => wanted.includes(line))) return hosts
       return [...kept, ...wanted.filter((line) => !kept.includes(line))].map((line) => `${line}\n`).join('')
     })

@@ -161,11 +161,14 @@ export class SandboxNaming {
   /** Says where the sandbox is now. */
   async update(view: NamingView): Promise<void> {
     const before = this.#view
+    const { areMade } = this.#files
     this.#view = view
     this.names.setNetworks(view.networks)
     this.#apply()
+    // Those that are made from here on say where it is now.
+    if (!areMade) return
     // With a resolver, where the sandbox is makes no difference to the file.
-    if (this.wishes.dns === undefined && this.#files.areMade) await this.#rewriteResolvConf()
+    if (this.wishes.dns === undefined) await this.#rewriteResolvConf()
     await this.#removeHosts(before.addresses.filter((address) => !view.addresses.includes(address)))
     await this.#files.addHosts(
       this.#ownRecords(view.addresses.filter((address) => !before.addresses.includes(address))),
