@@ -26,8 +26,8 @@ export function openPacketRules(
  * addresses that others have by then. Whether what is remembered of them is to be forgotten.
  */
 export async function removeOtherRules(
-  { id, firewall }: Pick<StoredController, 'id' | 'firewall'>,
-  before: Pick<StoredController, 'firewall'>,
+  { firewall }: Pick<ControllerOptions, 'firewall'>,
+  { id, firewall: before }: Pick<StoredController, 'id' | 'firewall'>,
   logger: Logger,
 ): Promise<boolean> {
   try {
@@ -35,7 +35,7 @@ export async function removeOtherRules(
       removeFirewall(tableOf(id), { logger })
       return false
     }
-    if (before.firewall !== 'iptables') return false
+    if (before !== 'iptables') return false
     // Empty ones take the place of those that are there, and go.
     await using _rules = await openIptablesFirewall({ prefix: prefixOf(id) }, { logger })
     return true

@@ -86,16 +86,19 @@ export async function openController(options: ControllerOptions = {}): Promise<C
     const absent = await driverPlugins.adopt(state.networks.map(({ record }) => record))
     const found = await survey(state, { ...deps, isSandbox, controllerId: id })
     const facts = [...found.facts, ...forwardingOf(stored)]
-    const own = { id, ...(options.firewall === 'iptables' ? { firewall: options.firewall } : {}) }
+    // What there may be rules of, until they are removed: whoever opens it next is to know.
+    let hasRulesOf = options.firewall === 'iptables' ? options.firewall : stored.firewall
     const keepOwn = (families: StoredController['forwarding']): Promise<void> =>
-      records.keepController({ ...own, forwarding: families })
-    // First: whoever opens it next knows whose rules there may be.
-    if (stored.firewall !== own.firewall && own.firewall !== undefined) await keepOwn(stored.forwarding)
+      records.keepController({ id, forwarding: families, firewall: hasRulesOf })
+    if (stored.firewall !== hasRulesOf) await keepOwn(stored.forwarding)
     const firewall = await openPacketRules(options, { id, facts }, { logger, turns, onEvent })
     // Containers may live that need the rules, whether this opening succeeds or not.
     let isLeft = !found.isEmpty
     held.defer('open the firewall', () => (isLeft ? firewall.detach() : firewall.close()))
-    if (isKept(options) && (await removeOtherRules(own, stored, logger))) await keepOwn(stored.forwarding)
+    if (isKept(options) && (await removeOtherRules(options, stored, logger))) {
+      hasRulesOf = undefined
+      await keepOwn(stored.forwarding)
+    }
     const folder = createFolder(id, options.runtimeDirectory, held)
     const loopback = await openLoopbackPorts(
       options.userlandProxy ?? 'off',

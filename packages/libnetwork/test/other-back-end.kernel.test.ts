@@ -1,4 +1,7 @@
 import { execFileSync, spawnSync } from 'node:child_process'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { describeKernel, enterFreshHost } from '@net/netlink-ffi/testing'
 import { shortId } from '@net/types'
 import { afterEach, beforeEach, expect, it } from 'vitest'
@@ -28,6 +31,20 @@ function rulesOf({ id }: Controller): string[] {
   ]
 }
 
+/** Does something while iptables refuses to. */
+async function withoutIptables(work: () => Promise<void>): Promise<void> {
+  const bin = mkdtempSync(join(tmpdir(), 'bin-'))
+  writeFileSync(join(bin, 'iptables-restore'), '#!/bin/sh\nexit 1\n', { mode: 0o755 })
+  const { PATH = '' } = process.env
+  process.env.PATH = `${bin}:${PATH}`
+  try {
+    await work()
+  } finally {
+    process.env.PATH = PATH
+    rmSync(bin, { recursive: true })
+  }
+}
+
 describeKernel('packet rules of a controller that is opened with another back end', () => {
   it.skipIf(!hasIptables)(
     'are those of that one alone: containers are reached, and nothing of the other is left',
@@ -43,4 +60,19 @@ describeKernel('packet rules of a controller that is opened with another back en
       }
     },
   )
+
+  it.skipIf(!hasIptables)('are removed at the next opening where they could not be at this one', async () => {
+    const first = await open('iptables')
+    await first.createNetwork({ name: 'one' })
+    await first.close()
+
+    await withoutIptables(async () => {
+      await using net = await open('nftables')
+      // The host's forwarding is switched on for it, which is remembered as well.
+      await net.createNetwork({ name: 'two', ipv6: true })
+    })
+
+    await using net = await open('nftables')
+    expect(rulesOf(net)).toEqual(['nftables'])
+  })
 })
