@@ -39,8 +39,9 @@ const DESCRIPTORS = 4096
 /**
  * Opens a controller with the full stack, on the network namespace of the calling thread: its host.
  *
- * @throws `ERR_NOT_PERMITTED`, `ERR_CONTROLLER_RUNNING` (with the other process' id), `ERR_FIREWALL_UNSUPPORTED`,
- *   `ERR_RUNTIME_DIRECTORY`, `ERR_INVALID_REQUEST`, `ERR_CONTROLLER_RECORD`, and what opening the store throws (`ERR_STORE_DAMAGED`, …)
+ * @throws `ERR_INVALID_REQUEST`, `ERR_NOT_PERMITTED`, `ERR_FIREWALL_UNSUPPORTED`, `ERR_RUNTIME_DIRECTORY`,
+ *   `ERR_CONTROLLER_RUNNING` (with the other process' id), `ERR_CONTROLLER_RECORD`,
+ *   and what opening the store throws (`ERR_STORE_DAMAGED`, …)
  */
 export async function openController(options: ControllerOptions = {}): Promise<Controller> {
   checkControllerOptions(options)

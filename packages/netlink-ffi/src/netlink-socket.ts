@@ -217,15 +217,15 @@ export class NetlinkSocket {
   }
 
   /**
-   * As {@link NetlinkSocket.dump}, of a list that somebody else may have made long: undefined where the kernel tells of
-   * more than `limit` things. What it has told by then is all that it does; the socket is of no more use, and closing it
-   * ends the list.
+   * As {@link NetlinkSocket.dump}, of a list that somebody else may have made long: `too-many` where the kernel tells
+   * of more than `limit` things. What it has told by then is all that it does; the socket is of no more use, and closing
+   * it ends the list.
    */
   dumpUpTo<T>(
     limit: number,
     message: NetlinkMessage,
     decode: (message: ReceivedMessage) => T | undefined,
-  ): T[] | undefined {
+  ): T[] | 'too-many' {
     let left = limit
     const counted = (received: ReceivedMessage): T | undefined => {
       if (left-- === 0) throw limitPassed
@@ -234,7 +234,7 @@ export class NetlinkSocket {
     try {
       return this.dump(message, counted)
     } catch (error) {
-      if (error === limitPassed) return undefined
+      if (error === limitPassed) return 'too-many'
       throw error
     }
   }

@@ -11,9 +11,9 @@ import {
   type Link,
 } from '@net/netlink-ffi'
 import type { Logger } from '@net/types'
+import { addMissing } from './add-missing.ts'
 import { InterfaceExistsError, LinkInUseError, LinkNotFoundError } from './errors.ts'
 import { explainRefusal } from './explain.ts'
-import { missingAddresses } from './interfaces.ts'
 import { inSandbox, inSandboxIfThere, openSandboxNamespace } from './sandbox-namespace.ts'
 import { defaultRoutes, explainRoutes, restoreDefaultRoutes } from './sandbox-routes.ts'
 import { writeSysctls } from './sysctl.ts'
@@ -129,11 +129,12 @@ export class ExistingLinks {
     const found = inside?.findLink(link.name)
     if (inside === undefined || found === undefined) return false
     const { index } = found
-    inside.apply(
-      setLink(index, { up: true }),
-      ...missingAddresses(inside.listAddresses(index), link).map((address) => addAddress({ index, address })),
-      ...link.routes.map(({ destination, gateway }) => replaceRoute({ destination, gateway, index })),
+    inside.apply(setLink(index, { up: true }))
+    addMissing(
+      inside,
+      link.addresses.map((address) => addAddress({ index, address })),
     )
+    inside.apply(...link.routes.map(({ destination, gateway }) => replaceRoute({ destination, gateway, index })))
     restoreDefaultRoutes(inside, index, gateways)
     return true
   }

@@ -9,6 +9,7 @@ import {
   type RouteSocket,
 } from '@net/netlink-ffi'
 import { containsAddress, parseAddress, parseCidr } from '@net/types'
+import { addMissing } from './add-missing.ts'
 import { RouteExistsError } from './errors.ts'
 
 type Gateways = JoinPlan['sandbox']['gateways']
@@ -53,13 +54,7 @@ export function defaultRoutes(index: number, { ipv4, ipv6 }: Gateways): NetlinkM
 
 /** As {@link defaultRoutes}, where they may be there. */
 export function restoreDefaultRoutes(inside: RouteSocket, index: number, gateways: Gateways): void {
-  for (const message of defaultRoutes(index, gateways)) {
-    try {
-      inside.apply(message)
-    } catch (error) {
-      if (!isErrno(error, 'EEXIST')) throw error
-    }
-  }
+  addMissing(inside, defaultRoutes(index, gateways))
 }
 
 /** Takes an IPv4 default route back. One that is gone is no error. */

@@ -1,64 +1,25 @@
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import type { JoinPlan, NetworkPlan } from '@net/driverapi'
 import { describeKernel, enterFreshHost, ipIn } from '@net/netlink-ffi/testing'
-import { afterEach, beforeEach, expect, it, vi } from 'vitest'
-import { Executor } from '../src/index.ts'
+import { beforeEach, expect, it, vi } from 'vitest'
+import type { Executor } from '../src/index.ts'
+import { openLab, planOf } from './lab.ts'
 
 await enterFreshHost()
 
-const network: NetworkPlan = {
-  links: [{ kind: 'bridge', name: 'br-tell', macAddress: '02:42:00:00:00:01', mtu: 1500, addresses: ['10.20.0.1/24'] }],
-  sysctls: [],
-  firewall: [],
-}
+/** Two endpoints whose interfaces have one name: the first is told of to neighbours. */
+const one = planOf(2, { name: 'eth0', announce: true })
+const two = planOf(3, { name: 'eth0' })
 
-function plan(number: number, announce: boolean): JoinPlan {
-  return {
-    sandbox: {
-      links: [
-        {
-          create: { kind: 'veth', hostName: `tell${number}`, master: 'br-tell' },
-          name: 'eth0',
-          macAddress: `02:42:0a:14:00:0${number}`,
-          addresses: [`10.20.0.${number}/24`],
-          routes: [],
-          neighbours: [],
-          sysctls: [],
-          announce,
-        },
-      ],
-      gateways: {},
-    },
-    firewall: [],
-    ports: [],
-  }
-}
-const one = plan(2, true)
-const two = plan(3, false)
-
-let folder: string
-let key: string
 let executor: Executor
+let key: string
 beforeEach(async () => {
-  folder = mkdtempSync(join(tmpdir(), 'tell-'))
-  key = join(folder, 'box')
-  executor = Executor.open(
-    { owner: 'net:test' },
-    { firewall: { change: () => Promise.resolve(), close: () => Promise.resolve() } },
-  )
-  await executor.createNetwork(network)
-  await executor.createSandbox(key)
+  const lab = await openLab()
+  executor = lab.executor
+  key = lab.key
   vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
-})
-afterEach(async () => {
-  vi.useRealTimers()
-  await executor.deleteSandbox(key, [two])
-  await executor.settle()
-  await executor.deleteNetwork(network)
-  await executor.close()
-  rmSync(folder, { recursive: true })
+  return async () => {
+    vi.useRealTimers()
+    await lab.close([two])
+  }
 })
 
 const addressOf = (name: string): unknown => (ipIn(key, 'link', 'show', name) as { address: string }[])[0]?.address

@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -5,6 +6,7 @@ import { NETWORK_LINK_GROUP, type ExistingLink, type Firewall, type JoinPlan } f
 import { describeKernel, enterFreshHost, ip, ipIn } from '@net/netlink-ffi/testing'
 import { afterAll, beforeEach, expect, it } from 'vitest'
 import { Executor, type HostEvent } from '../src/index.ts'
+import { callsOf } from './calls.ts'
 
 await enterFreshHost()
 
@@ -186,6 +188,22 @@ describeKernel('a link that somebody else made, after a restart', () => {
 
     expect(ipIn(key, '-4', 'addr', 'show', 'eth0')).toMatchObject([{ addr_info: [{ local: '10.30.0.2' }] }])
     expect(ipIn(key, 'route', 'show', 'default')).toMatchObject([{ gateway: '10.30.0.1' }])
+  })
+
+  it('is given that back among a great many addresses, which are not listed', async () => {
+    await executor.join(key, planOf())
+    await executor.close()
+    // One that does not hear of them meanwhile: that takes calls as well.
+    executor = Executor.open({ owner: 'net:test', drift: 'off' }, { firewall })
+    const few = await callsOf(restore)
+    const added = Array.from({ length: 5_000 }, (_, at) => `addr add 30.0.${at >> 8}.${at & 255}/32 dev eth0\n`)
+    execFileSync('nsenter', [`--net=${key}`, 'ip', '-batch', '-'], { input: added.join('') })
+    ipIn(key, 'addr', 'delete', '10.30.0.2/24', 'dev', 'eth0')
+
+    const many = await callsOf(restore)
+
+    expect(JSON.stringify(ipIn(key, '-4', 'addr', 'show', 'eth0'))).toContain('10.30.0.2')
+    expect(many).toBe(few)
   })
 
   it('is moved there from the host', async () => {

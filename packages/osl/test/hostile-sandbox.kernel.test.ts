@@ -6,10 +6,11 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { Firewall, JoinPlan, NetworkPlan } from '@net/driverapi'
 import { RouteSocket } from '@net/netlink-ffi'
-import { describeKernel, enterFreshHost, ipIn, SystemCallFaults } from '@net/netlink-ffi/testing'
+import { describeKernel, enterFreshHost, ipIn } from '@net/netlink-ffi/testing'
 import { silentLogger } from '@net/types'
 import { afterEach, beforeEach, expect, it, vi } from 'vitest'
 import { Executor, inSandbox, type HostEvent } from '../src/index.ts'
+import { callsOf } from './calls.ts'
 
 await enterFreshHost()
 
@@ -151,10 +152,3 @@ describeKernel('a program that makes routes without end in its sandbox', () => {
     await later.close()
   })
 })
-
-/** How many system calls something takes. */
-async function callsOf(work: () => Promise<unknown>): Promise<number> {
-  using calls = new SystemCallFaults()
-  await work()
-  return calls.count
-}

@@ -1,72 +1,18 @@
 import { execFileSync } from 'node:child_process'
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import type { JoinPlan, NetworkPlan, SandboxLink } from '@net/driverapi'
 import { describeKernel, enterFreshHost, ip, ipIn } from '@net/netlink-ffi/testing'
-import { afterEach, beforeEach, expect, it } from 'vitest'
-import { Executor } from '../src/index.ts'
+import { beforeEach, expect, it } from 'vitest'
+import type { Executor } from '../src/index.ts'
+import { openLab, planOf } from './lab.ts'
 
 await enterFreshHost()
 
-const network: NetworkPlan = {
-  links: [
-    {
-      kind: 'bridge',
-      name: 'br-way',
-      macAddress: '02:42:00:00:00:01',
-      mtu: 1500,
-      addresses: ['10.20.0.1/24', 'fe80::1/64'],
-    },
-  ],
-  sysctls: [],
-  firewall: [],
-}
-
-function plan(
-  number: number,
-  { gateways = {}, ...link }: Partial<SandboxLink> & { gateways?: JoinPlan['sandbox']['gateways'] } = {},
-): JoinPlan {
-  return {
-    sandbox: {
-      links: [
-        {
-          create: { kind: 'veth', hostName: `way${number}`, master: 'br-way' },
-          name: `eth${number}`,
-          macAddress: `02:42:0a:14:00:0${number}`,
-          addresses: [`10.20.0.${number}/24`],
-          routes: [],
-          neighbours: [],
-          sysctls: [],
-          ...link,
-        },
-      ],
-      gateways,
-    },
-    firewall: [],
-    ports: [],
-  }
-}
-
-let folder: string
-let key: string
 let executor: Executor
+let key: string
 beforeEach(async () => {
-  folder = mkdtempSync(join(tmpdir(), 'way-'))
-  key = join(folder, 'box')
-  executor = Executor.open(
-    { owner: 'net:test' },
-    { firewall: { change: () => Promise.resolve(), close: () => Promise.resolve() } },
-  )
-  await executor.createNetwork(network)
-  await executor.createSandbox(key)
-})
-afterEach(async () => {
-  await executor.deleteSandbox(key, [plan(2), plan(3), plan(4)])
-  await executor.settle()
-  await executor.deleteNetwork(network)
-  await executor.close()
-  rmSync(folder, { recursive: true })
+  const lab = await openLab()
+  executor = lab.executor
+  key = lab.key
+  return () => lab.close([planOf(2), planOf(3)])
 })
 
 interface FoundRoute {
@@ -103,7 +49,7 @@ describeKernel('the default routes of an endpoint', () => {
   it("lead by its own interface, before those of the sandbox' own, which are as they were after it left", async () => {
     makeOwn()
     const before = state()
-    const joined = plan(2, {
+    const joined = planOf(2, {
       addresses: ['10.20.0.2/24', 'fd20::2/64'],
       gateways: { ipv4: '10.20.0.1', ipv6: 'fd20::1' },
     })
@@ -117,14 +63,14 @@ describeKernel('the default routes of an endpoint', () => {
   })
 
   it('may lead to a link-local next hop', async () => {
-    await executor.join(key, plan(2, { gateways: { ipv6: 'fe80::1' } }))
+    await executor.join(key, planOf(2, { gateways: { ipv6: 'fe80::1' } }))
 
     expect(defaults('-6')).toEqual(['fe80::1 eth2'])
   })
 
   it('pass on to another that has the same next hop, and back', async () => {
     const gateways = { ipv4: '10.20.0.1', ipv6: 'fe80::1' }
-    const [two, three] = [plan(2, { gateways }), plan(3, { gateways })]
+    const [two, three] = [planOf(2, { gateways }), planOf(3, { gateways })]
     await executor.join(key, two)
     await executor.join(key, three)
     expect(defaults()).toEqual(['10.20.0.1 eth3'])
@@ -139,7 +85,7 @@ describeKernel('the default routes of an endpoint', () => {
 
   it('are missed where the sandbox has only its own, and come back before these', async () => {
     makeOwn()
-    const joined = plan(2, { gateways: { ipv4: '10.20.0.1' } })
+    const joined = planOf(2, { gateways: { ipv4: '10.20.0.1' } })
     await executor.join(key, joined)
 
     inside('link set eth2 down')
@@ -155,10 +101,10 @@ describeKernel('an endpoint is refused, and all is as it was,', () => {
     ['an IPv6 address', 'fd00::7/64'],
   ])('where the sandbox has %s of its', async (_, address) => {
     makeOwn()
-    await executor.join(key, plan(3))
+    await executor.join(key, planOf(3))
     const before = state()
 
-    const joining = executor.join(key, plan(2, { addresses: [address], gateways: { ipv4: '10.20.0.1' } }))
+    const joining = executor.join(key, planOf(2, { addresses: [address], gateways: { ipv4: '10.20.0.1' } }))
 
     await expect(joining).rejects.toMatchObject({ code: 'ERR_ADDRESS_CONFLICT', kind: 'forbidden' })
     await expect(joining).rejects.toThrow(/own0 has it/)
@@ -169,12 +115,12 @@ describeKernel('an endpoint is refused, and all is as it was,', () => {
     ['a network that another is on', [], '10.20.0.0/24'],
     ['where another leads', [{ destination: '192.0.2.0/24', gateway: '10.20.0.9' }], '192.0.2.0/24'],
   ])('where a route of it leads to %s', async (_, routes, destination) => {
-    await executor.join(key, plan(3, { routes }))
+    await executor.join(key, planOf(3, { routes }))
     const before = state()
 
     const joining = executor.join(
       key,
-      plan(2, { addresses: ['10.30.0.2/24'], routes: [{ destination, gateway: '10.30.0.9' }] }),
+      planOf(2, { addresses: ['10.30.0.2/24'], routes: [{ destination, gateway: '10.30.0.9' }] }),
     )
 
     await expect(joining).rejects.toMatchObject({ code: 'ERR_ROUTE_EXISTS', kind: 'forbidden' })
@@ -184,8 +130,8 @@ describeKernel('an endpoint is refused, and all is as it was,', () => {
 
 describeKernel('endpoints of one network', () => {
   it('can be in one sandbox, also with one link-local address', async () => {
-    await executor.join(key, plan(2, { addresses: ['10.20.0.2/24', 'fe80::9/64'] }))
-    await executor.join(key, plan(3, { addresses: ['10.20.0.3/24', 'fe80::9/64'] }))
+    await executor.join(key, planOf(2, { addresses: ['10.20.0.2/24', 'fe80::9/64'] }))
+    await executor.join(key, planOf(3, { addresses: ['10.20.0.3/24', 'fe80::9/64'] }))
 
     expect(JSON.stringify(ipIn(key, 'addr', 'show', 'eth3'))).toContain('fe80::9')
   })

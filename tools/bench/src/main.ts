@@ -6,6 +6,7 @@ import { measureDurableOpening, measureDurableRequests } from './allocators/dura
 import { fills, measureIpam } from './allocators/ipam-bench.ts'
 import { measureAttach } from './attach-bench.ts'
 import { measureAttachDns, measureDnsRates, measureManyResolvers } from './dns-bench.ts'
+import { measureDurableAttach } from './durable-attach-bench.ts'
 import { fetchDocker } from './dns/docker-server.ts'
 import { dnsTools } from './dns/responders.ts'
 import { measureBesideFlood } from './dns/flood-bench.ts'
@@ -16,7 +17,7 @@ import { attachPeers, installPackages, type DebianPackage } from './peers/instal
 import { measurePublish } from './publish-bench.ts'
 import { measureStalls } from './stall-bench.ts'
 import { measureRanges } from './range-bench.ts'
-import { measureDurableAttach, measureOpening, measureRepair } from './restart-bench.ts'
+import { measureOpening, measureRepair } from './restart-bench.ts'
 import { measureSlopes } from './slope-bench.ts'
 import { openSubject, type PortAllocatorOptions, type Subject } from './subject.ts'
 import { formatMeasurement, heading } from './table.ts'
@@ -60,9 +61,9 @@ const benches: readonly Bench[] = [
     measure: (subject, withPeers) => measureAttach(subject, { withPort: true, withPeers }),
   },
   {
-    names: ['attach-durable'],
+    names: ['attach-durable', 'attach-durable-64-at-once'],
     packages: peersOfAttaching,
-    measure: (_subject, withPeers) => measureDurableAttach({ withPeers }),
+    measure: measureDurableAttach,
   },
   { names: ['open-records', 'open-stall', 'open-delete-all'], measure: measureOpening },
   { names: ['open-repair'], measure: measureRepair },

@@ -1,15 +1,10 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import type { Store } from '@net/datastore'
-import { openLmdbStore } from '@net/datastore-lmdb'
 import { RouteSocket } from '@net/netlink-ffi'
-import { openController, type Controller, type CreateSandboxRequest } from '@net/libnetwork'
-import { collectGarbage, longestStall, median, pause, timed, type Measurement } from './measure.ts'
-import { measurePeers } from './peers/measure-peers.ts'
+import { openController, type Controller } from '@net/libnetwork'
+import { collectGarbage, longestStall, timed, type Measurement } from './measure.ts'
 
-const REPETITIONS = 40
-const WARM_UP = 10
 /** What a controller is opened with again. */
 const NETWORKS = 200
 const SANDBOXES = 1000
@@ -17,88 +12,6 @@ const ENDPOINTS_EACH = 5
 /** What is deleted and made again. */
 const DELETED_NETWORKS = 10
 const DELETED = 300
-
-/** What keeping records costs an attach: without names and with them, and how often it waits for the disk. */
-export async function measureDurableAttach({ withPeers }: { readonly withPeers: boolean }): Promise<Measurement[]> {
-  const folder = mkdtempSync(join(tmpdir(), 'net-bench-durable-'))
-  const store = await openLmdbStore({ path: join(folder, 'store') })
-  const counted = countCommits(store)
-  const durable = await openController({
-    stores: { local: counted.store },
-    runtimeDirectory: join(folder, 'a'),
-    onClose: 'delete',
-  })
-  const memory = await openController({ runtimeDirectory: join(folder, 'b') })
-  try {
-    for (const controller of [durable, memory]) await controller.createNetwork({ name: 'bench', ipv6: true })
-    const before = counted.commits()
-    const took = await inTurn([
-      ['attach-durable', durable, undefined],
-      ['without names', durable, false],
-      ['attach-dns', memory, undefined],
-      ['attach-kernel', memory, false],
-    ])
-    const perAttach = (counted.commits() - before) / (2 * (WARM_UP + REPETITIONS))
-    const { 'attach-durable': ours = Number.NaN, ...others } = took
-    return [
-      {
-        name: 'attach-durable',
-        unit: 'ms',
-        ours,
-        peers: { ...others, ...(withPeers ? await measurePeers(false) : {}) },
-        note: `commits an attach and detach: ${perAttach.toFixed(1)}`,
-      },
-    ]
-  } finally {
-    await durable.close()
-    await memory.close()
-    await store.close()
-    rmSync(folder, { recursive: true })
-  }
-}
-
-async function inTurn(
-  sorts: readonly (readonly [name: string, controller: Controller, dns: CreateSandboxRequest['dns']])[],
-): Promise<Record<string, number>> {
-  const took = new Map<string, number[]>(sorts.map(([name]) => [name, []]))
-  collectGarbage()
-  for (let at = 0; at < WARM_UP + REPETITIONS; at++) {
-    for (const [name, controller, dns] of sorts) {
-      let detach: (() => Promise<void>) | undefined
-      const ms = await timed(async () => {
-        const attachment = await controller.attach({
-          ...{ network: 'bench', endpoint: { name: 'e' }, sandbox: { containerId: 'c', dns } },
-        })
-        detach = () => attachment.detach()
-      })
-      if (at >= WARM_UP) took.get(name)?.push(ms)
-      await detach?.()
-      // The kernel reaps what went, and would delay the next.
-      await pause(60)
-    }
-  }
-  return Object.fromEntries([...took].map(([name, all]) => [name, median(all)]))
-}
-
-function countCommits(store: Store): { readonly store: Store; readonly commits: () => number } {
-  let commits = 0
-  const counted: Store = Object.create(store, {
-    transaction: {
-      value: (...args: Parameters<Store['transaction']>) => {
-        commits++
-        return store.transaction(...args)
-      },
-    },
-  }) as Store
-  return { store: new Proxy(counted, { get: (target, name) => memberOf(store, target, name) }), commits: () => commits }
-}
-
-/** Members of classes with private parts have to be called on the object itself. */
-function memberOf(store: Store, target: Store, name: string | symbol): unknown {
-  if (Object.hasOwn(target, name)) return Reflect.get(target, name)
-  const value: unknown = Reflect.get(store, name)
-  return typeof value === 'function' ? (value as (...args: unknown[]) => unknown).bind(store) : value
-}
 
 /** How long it takes to open the records of many networks and containers, all of which are in order. */
 export async function measureOpening(): Promise<Measurement[]> {

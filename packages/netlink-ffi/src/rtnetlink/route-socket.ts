@@ -102,8 +102,8 @@ export class RouteSocket {
     return this.#socket.dumpOffLoop(listLinks, decodeLink, call)
   }
 
-  /** All links of a namespace whose programs may have made many; undefined where there are more: close it then. */
-  listLinksUpTo(limit: number): Link[] | undefined {
+  /** All links of a namespace whose programs may have made many; `too-many` where there are more: close it then. */
+  listLinksUpTo(limit: number): Link[] | 'too-many' {
     return this.#socket.dumpUpTo(limit, listLinks, decodeLink)
   }
 
@@ -133,12 +133,12 @@ export class RouteSocket {
   }
 
   /** As {@link RouteSocket.listLinksUpTo}, the addresses. */
-  listAddressesUpTo(limit: number): InterfaceAddress[] | undefined {
+  listAddressesUpTo(limit: number): InterfaceAddress[] | 'too-many' {
     return this.#socket.dumpUpTo(limit, listAddresses(), decodeAddress)
   }
 
   /** As {@link RouteSocket.listLinksUpTo}, the routes; those of other tables count as well. */
-  listRoutesUpTo(limit: number): Route[] | undefined {
+  listRoutesUpTo(limit: number): Route[] | 'too-many' {
     return this.#socket.dumpUpTo(limit, listRoutes, decodeRoute)
   }
 

@@ -57,13 +57,13 @@ function lookInside(key: string): InsideView {
   using inside = inSandboxIfThere(key, () => RouteSocket.open())
   if (inside === undefined) return 'gone'
   const links = inside.listLinksUpTo(MOST.links)
-  if (links === undefined) return 'crowded'
+  if (links === 'too-many') return 'crowded'
   // After the links: those that lead to the host have it numbered.
   const host = numberOfHost(inside)
   const addresses = inside.listAddressesUpTo(MOST.addresses)
-  if (addresses === undefined) return 'crowded'
+  if (addresses === 'too-many') return 'crowded'
   const routes = inside.listRoutesUpTo(MOST.routes)
-  if (routes === undefined) return 'crowded'
+  if (routes === 'too-many') return 'crowded'
   const known = new Set(routes.map(({ destination, index = 0 }) => routeBy(index, destination)))
   return { host, links, addresses, routes: known }
 }
