@@ -1,6 +1,9 @@
 import { rmSync } from 'node:fs'
 import { join } from 'node:path'
-import { spawnSync } from 'node:child_process'
+import { spawn, spawnSync } from 'node:child_process'
+import { once } from 'node:events'
+import { createInterface } from 'node:readline'
+import { fileURLToPath } from 'node:url'
 import { describeKernel, enterFreshHost, ip, SystemCallFaults } from '@net/netlink-ffi/testing'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { openController, type Controller, type ControllerDescription, type Network } from '../src/index.ts'
@@ -16,6 +19,8 @@ import {
 } from './lab.ts'
 
 await enterFreshHost()
+
+const DESCRIBED = fileURLToPath(new URL('described.mjs', import.meta.url))
 
 let before: Traces
 let net: Controller
@@ -200,7 +205,26 @@ describe.runIf(hasIptables)('where packet rules are made of iptables', () => {
 })
 
 describeKernel('the description before and after a restart', () => {
-  it('is the same', async () => {
+  it('is the same where the process was killed', async () => {
+    const folder = new StateFolder('describe')
+    const { stateDirectory, runtimeDirectory } = folder.places
+    const child = spawn(process.execPath, [DESCRIBED, stateDirectory, runtimeDirectory], {
+      stdio: ['pipe', 'pipe', 'inherit'],
+    })
+    const { value: line } = (await createInterface(child.stdout)[Symbol.asyncIterator]().next()) as { value: string }
+    const known = JSON.parse(line) as ControllerDescription
+    child.kill('SIGKILL')
+    await once(child, 'exit')
+    expect([known.endpoints.length, known.sandboxes.length, known.differences]).toEqual([4, 3, []])
+
+    await using again = await openController(folder.places)
+
+    expect(withoutCounts(await again.describe())).toEqual(withoutCounts(known))
+    await again.close()
+    await folder.expectNothingLeft()
+  })
+
+  it('is the same where it was closed', async () => {
     const folder = new StateFolder('describe')
     const first = await openController(folder.places)
     const green = await first.createNetwork({ name: 'green', ipv6: true })

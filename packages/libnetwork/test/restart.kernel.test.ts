@@ -121,7 +121,7 @@ describeKernel('a controller that is closed and opened again', () => {
   })
 
   it('finds networks again, and no sandboxes, where the host was started anew', async () => {
-    const network = await net.createNetwork({ name: 'blue' })
+    const network = await net.createNetwork({ name: 'blue', ipv6: true })
     await attachPublished(net, network, 'web')
     const kept = await network.createEndpoint({ name: 'kept' })
     await net.close()
@@ -141,8 +141,16 @@ describeKernel('a controller that is closed and opened again', () => {
       endpoint: { name: 'new' },
       sandbox: { containerId: 'web' },
     })
-    expect(endpoint.address).not.toBe(kept.address)
-    expect(await outputOf(sandbox, 'ip', ['-br', 'addr', 'show', 'eth0'])).toContain(endpoint.address)
+    const there = await outputOf(sandbox, 'ip', ['-br', 'addr', 'show', 'eth0'])
+    for (const family of ['address', 'address6'] as const) {
+      expect(endpoint[family]).not.toBe(kept[family])
+      expect(there).toContain(endpoint[family])
+    }
+    await using _web = await serve(sandbox, 'hello')
+    const other = await again.attach({ network: 'blue', endpoint: { name: 'b' }, sandbox: { containerId: 'b' } })
+    for (const host of [plain(endpoint.address), `[${plain(endpoint.address6)}]`, 'new']) {
+      expect(await fetchFrom(other.sandbox, `http://${host}/`)).toBe('hello')
+    }
   })
 
   it('puts right what was undone while nobody was there', async () => {
