@@ -43,9 +43,15 @@ export class IpamRegistry {
    * @throws InvalidRequestError (`ERR_INVALID_REQUEST`)
    */
   checkPools(what: string): void {
-    if (this.#own.some((ipam) => ipam === this.#known.get(DEFAULT))) return
+    const current = this.#known.get(DEFAULT)
+    if (current === undefined || this.isOwn(current)) return
     const problem = `expected none, since an address manager that was handed in is ${JSON.stringify(DEFAULT)}: it has its own`
     throw new InvalidRequestError(what, 'pools', problem)
+  }
+
+  /** Whether it is our own: it answers at once. */
+  isOwn(ipam: IpamDriver): boolean {
+    return this.#own.includes(ipam)
   }
 
   /** Those that were asked for already. */

@@ -47,7 +47,7 @@ function refusal(problem: string): InvalidRequestError {
 
 /**
  * Takes the subnets of a network. Until `choosing` is disposed, with the network's bridge in its place or a plugin asked
- * to make one, no controller of this host chooses another.
+ * to make one, no controller of this host chooses another; a manager that is not ours has chosen before that.
  */
 export async function takeSubnets(
   core: Core,
@@ -62,7 +62,9 @@ export async function takeSubnets(
     return
   }
   const isChosen = [...pools.values()].includes(undefined)
-  if (isChosen) await holdChoice(core, choosing, call)
+  // Others take as long as they take, and everybody on the host waits for the choice.
+  const isOwn = core.ipam.isOwn(ipam)
+  if (isChosen && isOwn) await holdChoice(core, choosing, call)
   const exclude = isChosen ? await hostPrefixes(core, call) : []
   for (const [family, config] of pools) {
     const request = {
@@ -79,6 +81,10 @@ export async function takeSubnets(
     entry.record = { ...entry.record, [family === 4 ? 'ipv4' : 'ipv6']: subnet }
   }
   const prefixes = subnetsOf(entry.record).map(({ pool }) => parseCidr(pool))
+  if (isChosen && !isOwn) {
+    await holdChoice(core, choosing, call)
+    refuseHosts(prefixes, await hostPrefixes(core, call))
+  }
   refuseOverlap(prefixes, core.state)
   entry.prefixes = prefixes
 }
@@ -125,6 +131,14 @@ async function takeSubnet(
   }
   checkSubnet(ipam, request.family, subnet)
   return subnet
+}
+
+/** Refuses subnets that the host came to have while their manager chose them. @throws `ERR_POOL_OVERLAP` */
+function refuseHosts(prefixes: readonly Cidr[], hosts: readonly string[]): void {
+  for (const prefix of prefixes) {
+    const taken = hosts.find((host) => cidrsOverlap(parseCidr(host), prefix))
+    if (taken !== undefined) throw new PoolOverlapError(formatCidr(prefix), taken, 'the host')
+  }
 }
 
 /**

@@ -278,6 +278,35 @@ describeKernel('a network that cannot be', () => {
     expect(released).toEqual(['p'])
   })
 
+  it('lets others choose while a manager that is not ours takes its time, and is not made of what they chose', async () => {
+    const steps = new EventEmitter()
+    const released: string[] = []
+    const slow: IpamDriver = {
+      ...defaultIpam(),
+      name: 'slow',
+      requestPool: async () => {
+        if (steps.emit('asked')) await once(steps, 'answer')
+        return { id: 'p', pool: '172.17.0.0/16', data: {} }
+      },
+      requestAddress: () => Promise.resolve({ address: '172.17.0.1/16', data: {} }),
+      releasePool: (id) => Promise.resolve(void released.push(id)),
+    }
+    await using other = await openController({ ipam: [slow] })
+
+    const asked = once(steps, 'asked')
+    const creation = other.createNetwork({ name: 'slow', ipam: { driver: 'slow' } })
+    await asked
+    expect((await net.createNetwork({ name: 'quick' })).ipv4?.pool).toBe('172.17.0.0/16')
+    steps.emit('answer')
+
+    await expect(creation).rejects.toMatchObject({
+      ...{ code: 'ERR_POOL_OVERLAP', message: expect.stringContaining('of the host') as string },
+    })
+    expect([released, other.networks()]).toEqual([['p'], []])
+    await net.getNetwork('quick').delete()
+    expect((await other.createNetwork({ name: 'slow', ipam: { driver: 'slow' } })).ipv4?.pool).toBe('172.17.0.0/16')
+  })
+
   it('lets exactly one of a hundred conflicting creations succeed', { timeout: 60_000 }, async () => {
     const results = await Promise.allSettled(
       Array.from({ length: 100 }, (_, at) => net.createNetwork({ name: `n${at}`, ...pool('10.66.0.0/16') })),
