@@ -1,4 +1,4 @@
-import { spawn, type ChildProcess } from 'node:child_process'
+import { spawn, spawnSync, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import {
   existsSync,
@@ -18,6 +18,7 @@ import { fileURLToPath } from 'node:url'
 import { hasSctp, listBoundSockets } from '@net/netlink-ffi'
 import { describeKernel, enterFreshHost } from '@net/netlink-ffi/testing'
 import { afterEach, beforeEach, expect, it } from 'vitest'
+import { ControlConnection } from '../src/control/control-connection.ts'
 import { openControlFolder } from '../src/control/control-folder.ts'
 import { formatMessage } from '../src/control/messages.ts'
 import { openProxyProcess, type Forward, type ProxyProcess } from '../src/index.ts'
@@ -84,6 +85,11 @@ async function answers(port: number): Promise<string> {
 
 function isAlive(pid: number): boolean {
   return existsSync(`/proc/${pid}/exe`) && statSync(`/proc/${pid}`).isDirectory()
+}
+
+/** Whether a process of ours has ended, its sockets closed, and nobody has asked how. */
+function isZombie(pid: number): boolean {
+  return readFileSync(`/proc/${pid}/stat`, 'utf8').includes(') Z ')
 }
 
 /** Ids of the proxy processes of this test's folder. */
@@ -235,6 +241,19 @@ describeKernel('a proxy process', () => {
       code: 'ERR_PROXY_TIMEOUT',
       message: expect.stringContaining(folder) as string,
     })
+  })
+
+  it('is not there when it ends before it answers the door', patient, async () => {
+    await proxy.apply([forward(8080)])
+    const pid = proxy.pid ?? 0
+    process.kill(pid, 'SIGSTOP')
+
+    const connecting = ControlConnection.connect(folder)
+    process.kill(pid, 'SIGKILL')
+    // In this turn of the event loop: in the next, the connection would be there.
+    while (!isZombie(pid)) spawnSync('sleep', ['0.01'])
+
+    expect(await connecting).toBeUndefined()
   })
 
   it('is nobody else’s to control', async () => {

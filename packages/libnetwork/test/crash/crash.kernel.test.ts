@@ -203,7 +203,7 @@ async function runAndKill(
     linesLeft -= chunk.toString().split('\n').length - 1
     if (linesLeft < 0) timer ??= setTimeout(() => child.kill('SIGKILL'), Math.random() * LATEST_MS)
   })
-  await once(child, 'close')
+  const [status] = (await once(child, 'close')) as [number | null]
   clearTimeout(timer)
   let acknowledged = 0
   for (const line of output.split('\n').slice(0, -1)) {
@@ -214,5 +214,6 @@ async function runAndKill(
       acknowledged++
     } else if (line.startsWith('!')) throw new Error(`the workload met ${line}`)
   }
+  if (status !== null) throw new Error(`the workload ended by itself, with ${status}`)
   return acknowledged
 }
