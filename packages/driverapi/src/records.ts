@@ -52,6 +52,8 @@ export interface EndpointRecord<Options = unknown> {
   readonly address?: string | undefined
   /** With prefix length. */
   readonly address6?: string | undefined
+  /** More of its addresses, with prefix length, which it alone has on its link. @defaultValue none */
+  readonly linkLocalAddresses?: readonly string[] | undefined
   readonly aliases: readonly string[]
   readonly ports: readonly PublishedPort[]
   readonly exposed: readonly TransportPort[]

@@ -20,6 +20,7 @@ export function planEndpoint(
   const name = endpoint.interfaceName ?? `${network.options.interfacePrefix}0`
   const own = sysctlsOf(endpoint, name)
   const address6 = isWithoutIpv6(endpoint.options) ? undefined : endpoint.address6
+  const linkLocal = (endpoint.linkLocalAddresses ?? []).filter((cidr) => address6 !== undefined || !isIpv6(cidr))
   const link: SandboxLink = {
     create: {
       kind: 'veth',
@@ -33,7 +34,7 @@ export function planEndpoint(
     name,
     macAddress: endpoint.macAddress,
     mtu: network.options.mtu,
-    addresses: [endpoint.address, address6].filter((address) => address !== undefined),
+    addresses: [endpoint.address, address6, ...linkLocal].filter((address) => address !== undefined),
     linkLocalAddress: address6 === undefined || own.some(choosesLinkLocal) ? undefined : linkLocalOf(endpoint),
     routes: (endpoint.routes ?? []).filter(({ destination }) => address6 !== undefined || !isIpv6(destination)),
     neighbours: [],

@@ -81,7 +81,7 @@ function nameInterface(_network: NetworkRecord, endpoint: EndpointRecord, taken:
 function planEndpoint(network: NetworkRecord, endpoint: EndpointRecord): JoinPlan {
   const joined = joinAnswerOf(endpoint.joined)
   const link = joined?.interface
-  const { macAddress, address, address6, routes = [] } = endpoint
+  const { macAddress, address, address6, linkLocalAddresses = [], routes = [] } = endpoint
   const name = endpoint.interfaceName ?? `${DEFAULT_PREFIX}0`
   return {
     sandbox: {
@@ -94,7 +94,7 @@ function planEndpoint(network: NetworkRecord, endpoint: EndpointRecord): JoinPla
                 hostName: link.hostName,
                 name,
                 macAddress: macAddress === '' ? undefined : macAddress,
-                addresses: [address, address6].filter((one) => one !== undefined),
+                addresses: [address, address6, ...linkLocalAddresses].filter((one) => one !== undefined),
                 routes: [...joined.routes, ...routes],
                 sysctls: ipv6Sysctls(name, address6),
               },

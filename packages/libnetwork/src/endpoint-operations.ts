@@ -16,6 +16,7 @@ import { createEndpointElsewhere, deleteEndpointElsewhere } from './elsewhere.ts
 import { BusyError, EndpointJoinedError, InvalidRequestError } from './errors.ts'
 import { isGatewayEndpoint, settleGatewayAfter } from './gateway-network.ts'
 import { leaveLocked } from './join-operations.ts'
+import { linkLocalAddressesOf } from './link-local-addresses.ts'
 import { routesOf } from './endpoint-routes.ts'
 import { checkAddress } from './ipam-answers.ts'
 import { giveBack } from './ipam-releases.ts'
@@ -51,6 +52,7 @@ export async function prepareEndpoint(
   const asked = macAddressAsked(request)
   // One that is made from the address would come too late for a manager that wants it first.
   const macAddress = asked ?? (network.ipam.capabilities.requiresMacAddress ? randomMacAddress() : undefined)
+  const linkLocalAddresses = linkLocalAddressesOf(network, request)
   const routes = routesOf(network, request)
   const id = randomId()
   using _lock = await core.locks.lock(id, call)
@@ -79,6 +81,7 @@ export async function prepareEndpoint(
       name: request.name,
       phase: 'creating',
       macAddress: macAddress ?? '',
+      ...(linkLocalAddresses.length === 0 ? {} : { linkLocalAddresses }),
       aliases: request.aliases ?? [],
       ports: [],
       exposed: request.exposed ?? [],

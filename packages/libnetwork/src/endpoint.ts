@@ -47,6 +47,11 @@ export class Endpoint {
     return this.#entry.record.address6
   }
 
+  /** More of its addresses, with prefix length, which it alone has on its link. */
+  get linkLocalAddresses(): readonly string[] {
+    return this.#entry.record.linkLocalAddresses ?? []
+  }
+
   /** Other names of it, for all of its network. */
   get aliases(): readonly string[] {
     return this.#entry.record.aliases

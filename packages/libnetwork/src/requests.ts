@@ -58,6 +58,8 @@ export interface CreateEndpointRequest {
   readonly name: string
   readonly address?: string | undefined
   readonly address6?: string | undefined
+  /** More addresses, in 169.254.0.0/16 and fe80::/10: chosen by you, and known to no address manager. */
+  readonly linkLocalAddresses?: readonly string[] | undefined
   /** What the network's address manager is told beside, when it is asked for the addresses. */
   readonly ipamOptions?: Readonly<Record<string, string>> | undefined
   /** @defaultValue made from the IPv4 address */
@@ -191,6 +193,7 @@ const createEndpointSchema: z.ZodType<CreateEndpointRequest> = z.strictObject({
   name,
   address: z.string().optional(),
   address6: z.string().optional(),
+  linkLocalAddresses: z.array(z.string()).optional(),
   ipamOptions: texts.optional(),
   macAddress: z.string().optional(),
   aliases: z.array(name).optional(),

@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { inNamespaceAt } from '@net/netlink-ffi'
@@ -187,6 +188,79 @@ describeKernel('the link-local address', () => {
 
     for (let waited = 0; linkLocal(sandbox.key).length === 0 && waited < 5_000; waited += 50) await sleep(50)
     expect(linkLocal(sandbox.key)).toMatchObject([{ local, nodad: true }])
+  })
+})
+
+describeKernel('link-local addresses that were asked for', () => {
+  const asked = ['169.254.7.1', 'FE80::7:1']
+  const inPlace = (key: string): string[] =>
+    (ipIn(key, 'addr', 'show', 'dev', 'eth0') as { addr_info: { local?: string; prefixlen?: number }[] }[])
+      .flatMap((link) => link.addr_info)
+      .map(({ local, prefixlen }) => `${local}/${prefixlen}`)
+
+  it('are there beside the others, and neighbours reach them', async () => {
+    const { endpoint, sandbox } = await net.attach({
+      network,
+      endpoint: { name: 'e', linkLocalAddresses: asked },
+      sandbox: { containerId: 'c' },
+    })
+    const other = await net.attach({
+      network,
+      endpoint: { name: 'other', linkLocalAddresses: ['169.254.7.2'] },
+      sandbox: { containerId: 'other' },
+    })
+
+    expect(endpoint.linkLocalAddresses).toEqual(['169.254.7.1/16', 'fe80::7:1/64'])
+    expect(inPlace(sandbox.key)).toEqual(
+      expect.arrayContaining([endpoint.address, endpoint.address6, ...endpoint.linkLocalAddresses]),
+    )
+    for (const address of ['169.254.7.1', 'fe80::7:1%eth0']) {
+      const ping = spawnSync('nsenter', [`--net=${other.sandbox.key}`, 'ping', '-c', '1', '-W', '2', address])
+      expect([address, ping.status]).toEqual([address, 0])
+    }
+    expect((await net.describe()).differences).toEqual([])
+  })
+
+  it('are told of where they are missing, and come back', async () => {
+    await using quiet = await openController({ drift: 'off' })
+    const there = await quiet.createNetwork({ name: 'quiet', ipv6: true })
+    const { sandbox } = await quiet.attach({
+      network: there,
+      endpoint: { name: 'e', linkLocalAddresses: asked },
+      sandbox: { containerId: 'c' },
+    })
+    for (const cidr of ['169.254.7.1/16', 'fe80::7:1/64']) ipIn(sandbox.key, 'addr', 'del', cidr, 'dev', 'eth0')
+
+    expect((await quiet.describe()).differences).toMatchObject([
+      { what: 'missing', subject: expect.stringContaining('169.254.7.1/16') as string },
+      { what: 'missing', subject: expect.stringContaining('fe80::7:1/64') as string },
+    ])
+
+    const watched = await net.attach({
+      network,
+      endpoint: { name: 'e', linkLocalAddresses: asked },
+      sandbox: { containerId: 'c' },
+    })
+    ipIn(watched.sandbox.key, 'addr', 'del', 'fe80::7:1/64', 'dev', 'eth0')
+    await expect.poll(() => inPlace(watched.sandbox.key)).toContain('fe80::7:1/64')
+  })
+
+  it.each([
+    ['no address', 'x', 'ERR_INVALID_ADDRESS'],
+    ['one that is not link-local', '10.8.0.9', 'ERR_INVALID_REQUEST'],
+    ['a global one', '2001:db8::1', 'ERR_INVALID_REQUEST'],
+  ])('are refused: %s', async (_, address, code) => {
+    const creation = network.createEndpoint({ name: 'e', linkLocalAddresses: [address] })
+
+    await expect(creation).rejects.toMatchObject({ code, message: expect.stringContaining(address) as string })
+  })
+
+  it('are refused of a family that the network has not', async () => {
+    const legacy = await net.createNetwork({ name: 'legacy' })
+
+    await expect(legacy.createEndpoint({ name: 'e', linkLocalAddresses: ['fe80::7:1'] })).rejects.toMatchObject({
+      ...{ code: 'ERR_INVALID_REQUEST', message: expect.stringContaining('that network legacy has') as string },
+    })
   })
 })
 

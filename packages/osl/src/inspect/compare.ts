@@ -130,10 +130,14 @@ function compareInterface(
   ]
 }
 
-function compareAddresses(wanted: readonly string[], { addresses }: LinkReport, of: string): Difference[] {
+function compareAddresses(
+  wanted: readonly string[],
+  { addresses, linkLocal = [] }: LinkReport,
+  of: string,
+): Difference[] {
   return [
     ...wanted
-      .filter((address) => !addresses.includes(address))
+      .filter((address) => !addresses.includes(address) && !linkLocal.includes(address))
       .map((address) => missing(`address ${address} of ${of}`)),
     ...addresses
       .filter((address) => !wanted.includes(address))

@@ -19,8 +19,10 @@ export interface LinkReport {
   readonly up: boolean
   readonly mtu: number
   readonly macAddress?: string | undefined
-  /** With prefix length; without those that every link has of its own (fe80::/10). */
+  /** With prefix length. */
   readonly addresses: readonly string[]
+  /** As those, in fe80::/10: the kernel may have made them. Absent: none. */
+  readonly linkLocal?: readonly string[] | undefined
 }
 
 /** A link of the host. */

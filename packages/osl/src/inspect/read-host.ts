@@ -77,13 +77,17 @@ function reportLink(
   { index, name, kind, up, mtu, macAddress }: Link,
   addresses: ReadonlyMap<number, readonly string[]>,
 ): LinkReport {
-  return { name, kind, up, mtu, macAddress, addresses: addresses.get(index) ?? [] }
+  const all = addresses.get(index) ?? []
+  const linkLocal = all.filter(isLinkLocal)
+  return {
+    ...{ name, kind, up, mtu, macAddress, addresses: all.filter((address) => !isLinkLocal(address)) },
+    ...(linkLocal.length === 0 ? {} : { linkLocal }),
+  }
 }
 
 function addressesByLink(all: readonly InterfaceAddress[]): Map<number, string[]> {
   const byLink = new Map<number, string[]>()
   for (const { index, address } of all) {
-    if (isLinkLocal(address)) continue
     const known = byLink.get(index)
     if (known === undefined) byLink.set(index, [address])
     else known.push(address)
