@@ -115,7 +115,6 @@ export async function deleteSandbox(core: Core, sandbox: SandboxEntry, call?: Ca
     if (effects !== undefined) await leaveWithSandbox(core, endpoint, { effects, plan: planFor.get(endpoint) })
     // As long as it is not let go, deleting the sandbox again is to find it.
     await letEndpointGo(core, endpoint)
-    sandbox.endpoints.delete(endpoint.record.id)
     endpoint.record = { ...endpoint.record, sandboxId: undefined }
   }
   core.state.removeSandbox(sandbox)

@@ -82,6 +82,20 @@ async function until(isSo: () => boolean): Promise<void> {
 }
 
 describeKernel('what is asked for while something else is under way', () => {
+  it('sees the endpoints of a sandbox that is being deleted', async () => {
+    const { sandbox } = await attachPublished(net, network, 'web')
+    await (await network.createEndpoint({ name: 'two' })).join(sandbox)
+
+    const seen: number[] = []
+    onDebug = (message) => {
+      if (message === 'endpoint deleted') seen.push(sandbox.endpoints().length)
+    }
+
+    await sandbox.delete()
+
+    expect(seen).toEqual([1, 0])
+  })
+
   it('describes a network whose addresses are let go already', async () => {
     const release = hold('delete')
     const deleting = network.delete()
