@@ -82,6 +82,37 @@ async function until(isSo: () => boolean): Promise<void> {
 }
 
 describeKernel('what is asked for while something else is under way', () => {
+  it.each(['endpoints', 'sandboxes'] as const)('deletes %s that are being attached once they are', async (things) => {
+    for (let steps = 0; steps < 40; steps++) {
+      const attaching = attachPublished(net, network, 'web')
+      await until(() => net[things]().length > 0)
+      for (let step = 0; step < steps; step++) await Promise.resolve()
+      const deleting = net[things]()[0]?.delete()
+
+      const { sandbox } = await attaching
+      if (things === 'endpoints') await expect(deleting).rejects.toMatchObject({ code: 'ERR_ENDPOINT_JOINED' })
+      else await deleting
+      await sandbox.delete()
+      expect(await keysOf(local)).toEqual([`networks/${network.id}`])
+    }
+  })
+
+  it('deletes a network with an endpoint that is being joined, however often that is asked for', async () => {
+    const endpoint = await network.createEndpoint({ name: 'web' })
+    const sandbox = await net.createSandbox({ containerId: 'web' })
+    const release = hold('put')
+    const publishing = endpoint.publish([{ containerPort: 80 }])
+    const joining = endpoint.join(sandbox)
+    await turns(5)
+    const deleting = [network.delete({ force: true }), network.delete({ force: true })]
+    await turns(5)
+    release()
+
+    await Promise.all([publishing, joining, ...deleting])
+    expect(net.networks()).toEqual([])
+    expect(sandbox.endpoints()).toEqual([])
+  })
+
   it('sees the endpoints of a sandbox that is being deleted', async () => {
     const { sandbox } = await attachPublished(net, network, 'web')
     await (await network.createEndpoint({ name: 'two' })).join(sandbox)
