@@ -305,6 +305,8 @@ export async function leave(
   }
   checkEndpoint(core, entry)
   await leaveLocked(core, entry)
+  // There for nothing else, it would be in the way of another that the sandbox needs.
+  if (isGatewayEndpoint(entry, sandbox)) await forgetEndpoint(core, entry)
   await settleGatewayAfter(core, sandbox)
 }
 
