@@ -13,7 +13,7 @@ import {
 } from '@net/types'
 import type { Core } from './core.ts'
 import { createEndpointElsewhere, deleteEndpointElsewhere } from './elsewhere.ts'
-import { BusyError, EndpointJoinedError, InvalidRequestError } from './errors.ts'
+import { EndpointJoinedError, InvalidRequestError } from './errors.ts'
 import { isGatewayEndpoint, settleGatewayAfter } from './gateway-network.ts'
 import { leaveLocked } from './join-operations.ts'
 import { routesOf } from './endpoint-routes.ts'
@@ -22,7 +22,7 @@ import { giveBack } from './ipam-releases.ts'
 import { releasePorts, takePorts } from './port-operations.ts'
 import type { CreateEndpointRequest } from './requests.ts'
 import { publicationKey, type EndpointEntry, type NetworkEntry } from './state.ts'
-import { checkSandbox } from './usable.ts'
+import { checkReady, checkSandbox } from './usable.ts'
 
 /** Makes an endpoint: addresses, MAC address and host ports are taken; the kernel is not touched. */
 export async function createEndpoint(
@@ -53,9 +53,7 @@ export async function prepareEndpoint(
   // One that is made from the address would come too late for a manager that wants it first.
   const macAddress = asked ?? (network.ipam.capabilities.requiresMacAddress ? randomMacAddress() : undefined)
   const routes = routesOf(network, request)
-  const { phase, name: networkName } = network.record
-  if (phase !== 'ready')
-    throw new BusyError(`network ${networkName}`, phase === 'creating' ? 'being created' : 'being deleted')
+  checkReady(`network ${network.record.name}`, network)
   const driver = core.drivers.get(network.record.driver)
   const options = driver.checkEndpoint(network.record, {
     name: request.name,

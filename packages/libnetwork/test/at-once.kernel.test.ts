@@ -113,6 +113,20 @@ describeKernel('what is asked for while something else is under way', () => {
     expect(sandbox.endpoints()).toEqual([])
   })
 
+  it('gets no files of a sandbox that does not come about', async () => {
+    const release = hold('put')
+    const abort = new AbortController()
+    const creating = net.createSandbox({ containerId: 'web' }, { signal: abort.signal })
+    await until(() => net.sandboxes().length > 0)
+
+    const ask = (): unknown => net.getSandbox('web').files
+    expect.soft(ask).toThrow(expect.objectContaining({ code: 'ERR_BUSY' }))
+    abort.abort(new Error('no time'))
+    release()
+
+    await expect(creating).rejects.toThrow('no time')
+  })
+
   it('sees the endpoints of a sandbox that is being deleted', async () => {
     const { sandbox } = await attachPublished(net, network, 'web')
     await (await network.createEndpoint({ name: 'two' })).join(sandbox)
@@ -138,5 +152,21 @@ describeKernel('what is asked for while something else is under way', () => {
     await deleting
 
     expect(described.networks).toMatchObject([{ phase: 'deleting', leases: [{ addresses: [] }] }])
+  })
+
+  it('makes no network from settings that are not recorded yet', async () => {
+    const release = hold('put')
+    const abort = new AbortController()
+    const keeping = net.createNetwork({ name: 'settings', configOnly: true }, { signal: abort.signal })
+    await turns(5)
+    const making = expect(net.createNetwork({ name: 'green', configFrom: 'settings' })).rejects.toMatchObject({
+      code: 'ERR_BUSY',
+    })
+    await turns(5)
+    abort.abort(new Error('no time'))
+    release()
+
+    await expect(keeping).rejects.toThrow('no time')
+    await making
   })
 })
