@@ -145,7 +145,7 @@ export class SandboxNaming {
   async adoptFiles(): Promise<void> {
     const { names } = ownHostRecord('127.0.0.1', this.wishes.hostname, this.wishes.domainname)
     await this.#files.adopt(names.join(' '), this.#ownRecords(this.#view.addresses), () => this.#texts())
-    await this.#files.changeResolvConf(this.#resolvConf())
+    await this.#files.changeResolvConf(() => this.#resolvConf())
   }
 
   /** Answers no more, until somebody adopts it: everything stays as it is. Safe to call twice. */
@@ -227,7 +227,7 @@ export class SandboxNaming {
 
   async #rewriteResolvConf(): Promise<void> {
     try {
-      await this.#files.changeResolvConf(this.#resolvConf())
+      await this.#files.changeResolvConf(() => this.#resolvConf())
     } catch (error) {
       this.#deps.logger.error(
         { err: error, hostname: this.wishes.hostname },
