@@ -4,7 +4,6 @@ import { NameTable } from '@net/resolver'
 import { randomId, Rollback, type CallOptions } from '@net/types'
 import type { Core } from './core.ts'
 import {
-  BusyError,
   ConfigConflictError,
   ConfigInUseError,
   ConfigOnlyError,
@@ -14,6 +13,7 @@ import {
 import { parseCreateNetwork, type CreateNetworkRequest } from './requests.ts'
 import type { NetworkEntry } from './state.ts'
 import { poolsOf } from './subnets.ts'
+import { checkReady } from './usable.ts'
 
 /** The settings that networks made from one take over. */
 export type NetworkSettings = Pick<CreateNetworkRequest, 'ipam' | 'ipv4' | 'ipv6' | 'labels' | 'options'>
@@ -74,7 +74,7 @@ export async function createConfig(
   await using rollback = new Rollback()
   const entry: NetworkEntry = {
     record: {
-      ...{ id, name, driver: TYPE, phase: 'ready', internal: false, created: new Date().toISOString(), labels },
+      ...{ id, name, driver: TYPE, phase: 'creating', internal: false, created: new Date().toISOString(), labels },
       options: Object.fromEntries(SETTINGS.flatMap((key) => (request[key] === undefined ? [] : [[key, request[key]]]))),
     },
     ...{ ipam: nullIpam(), pools: [], prefixes: [], names: new NameTable(name), endpointsByName: new Map() },
@@ -84,6 +84,7 @@ export async function createConfig(
     core.state.removeNetwork(entry)
   })
   await core.records.keep({ networks: [entry] }, call)
+  entry.record = { ...entry.record, phase: 'ready' }
   rollback.commit()
   return entry
 }
@@ -103,7 +104,7 @@ export function applyConfig(
   if (asked !== undefined) throw new ConfigConflictError(name, asked)
   const config = core.state.findNetwork(configFrom)
   if (config === undefined || !isConfigOnly(config)) throw new NoSuchNetworkError(configFrom)
-  if (config.record.phase !== 'ready') throw new BusyError(`network ${config.record.name}`, 'being deleted')
+  checkReady(`network ${config.record.name}`, config)
   // Written by createConfig, after the request was checked.
   return { request: { ...request, ...(config.record.options as NetworkSettings) }, config }
 }

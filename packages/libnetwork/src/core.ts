@@ -73,7 +73,11 @@ export class Core {
   readonly logger: Logger
   readonly turns: Turns
   readonly state = new State()
-  /** One holder at a time for each object, by its id. A sandbox' before its endpoints', a network's last. */
+  /**
+   * One holder at a time for each object, by its id. A network's before those of its endpoints' sandboxes, a sandbox'
+   * before its endpoints'. That of an object to come, which nobody else waits for, can be taken at any time: it is held
+   * until the object is recorded.
+   */
   readonly locks = new KeyedMutex<string>()
   readonly #running = new Set<Promise<unknown>>()
   #closing = false

@@ -4,7 +4,7 @@ import type { EndpointRecord, NetworkRecord, SandboxRecord, Subnet } from '@net/
 import type { IpamDriver } from '@net/ipamapi'
 import type { Difference, HostReport } from '@net/osl'
 import type { ResolverStatistics } from '@net/resolver'
-import type { AddressFamily } from '@net/types'
+import { isNetError, type AddressFamily } from '@net/types'
 import type { Core } from './core.ts'
 import { heldAddresses } from './endpoint-operations.ts'
 import { isAwaited, joinsOf } from './gateways.ts'
@@ -37,7 +37,7 @@ export interface NetworkDescription extends NetworkRecord {
 
 /** A pool, and who has which of its addresses. */
 export interface PoolLease extends Subnet {
-  /** What the address manager counts, in decimal; absent where it does not count. */
+  /** What the address manager counts, in decimal; absent where it does not count, and of a pool that was let go. */
   readonly taken?: string | undefined
   readonly available?: string | undefined
   readonly addresses: readonly { readonly address: string; readonly endpointId: string }[]
@@ -112,9 +112,15 @@ async function describeNetwork(
   return { ...record, ipam: ipam.name, leases: await Promise.all(leases) }
 }
 
+/** Counts nothing of a pool that was let go already: its network is being unmade. */
 async function count(ipam: IpamDriver, { poolId }: Subnet): Promise<Pick<PoolLease, 'taken' | 'available'>> {
-  const status = await ipam.poolStatus?.(poolId)
-  return status === undefined ? {} : { taken: String(status.taken), available: String(status.available) }
+  try {
+    const status = await ipam.poolStatus?.(poolId)
+    return status === undefined ? {} : { taken: String(status.taken), available: String(status.available) }
+  } catch (error) {
+    if (isNetError(error, 'ERR_NO_SUCH_POOL')) return {}
+    throw error
+  }
 }
 
 /** Namespaces in the controller's folder that no sandbox has. */

@@ -13,7 +13,7 @@ import {
 } from '@net/types'
 import type { Core } from './core.ts'
 import { createEndpointElsewhere, deleteEndpointElsewhere } from './elsewhere.ts'
-import { BusyError, EndpointJoinedError, InvalidRequestError } from './errors.ts'
+import { EndpointJoinedError, InvalidRequestError } from './errors.ts'
 import { isGatewayEndpoint, settleGatewayAfter } from './gateway-network.ts'
 import { leaveLocked } from './join-operations.ts'
 import { linkLocalAddressesOf } from './link-local-addresses.ts'
@@ -23,7 +23,7 @@ import { giveBack } from './ipam-releases.ts'
 import { releasePorts, takePorts } from './port-operations.ts'
 import type { CreateEndpointRequest } from './requests.ts'
 import { publicationKey, type EndpointEntry, type NetworkEntry } from './state.ts'
-import { checkSandbox } from './usable.ts'
+import { checkReady, checkSandbox } from './usable.ts'
 
 /** Makes an endpoint: addresses, MAC address and host ports are taken; the kernel is not touched. */
 export async function createEndpoint(
@@ -32,33 +32,30 @@ export async function createEndpoint(
   request: CreateEndpointRequest,
   call?: CallOptions,
 ): Promise<EndpointEntry> {
+  const id = randomId()
+  using _lock = await core.locks.lock(id, call)
   await using rollback = new Rollback()
-  const entry = await prepareEndpoint(core, network, request, call)
+  const entry = await prepareEndpoint(core, network, { ...request, id }, call)
   rollback.defer('create endpoint', () => discardEndpoint(core, entry))
   await core.records.keep({ endpoints: [entry] }, call)
   rollback.commit()
   return entry
 }
 
-/** As {@link createEndpoint}, for whoever records it together with something else. */
+/** As {@link createEndpoint}, for whoever holds the lock of its id, and records it together with something else. */
 export async function prepareEndpoint(
   core: Core,
   network: NetworkEntry,
-  request: CreateEndpointRequest,
+  request: CreateEndpointRequest & { readonly id: string },
   call?: CallOptions,
 ): Promise<EndpointEntry> {
-  call?.signal?.throwIfAborted()
   checkFamilies(network, request)
   const asked = macAddressAsked(request)
   // One that is made from the address would come too late for a manager that wants it first.
   const macAddress = asked ?? (network.ipam.capabilities.requiresMacAddress ? randomMacAddress() : undefined)
   const linkLocalAddresses = linkLocalAddressesOf(network, request)
   const routes = routesOf(network, request)
-  const id = randomId()
-  using _lock = await core.locks.lock(id, call)
-  const { phase, name: networkName } = network.record
-  if (phase !== 'ready')
-    throw new BusyError(`network ${networkName}`, phase === 'creating' ? 'being created' : 'being deleted')
+  checkReady(`network ${network.record.name}`, network)
   const driver = core.drivers.get(network.record.driver)
   const options = driver.checkEndpoint(network.record, {
     name: request.name,
@@ -76,7 +73,7 @@ export async function prepareEndpoint(
   await using rollback = new Rollback()
   const entry: EndpointEntry = {
     record: {
-      id,
+      id: request.id,
       networkId: network.record.id,
       name: request.name,
       phase: 'creating',
@@ -122,35 +119,38 @@ export async function deleteEndpoint(
   options: { readonly force: boolean },
   call?: CallOptions,
 ): Promise<void> {
-  const { sandboxId } = entry.record
-  // A sandbox' lock comes before those of its endpoints.
-  using _sandboxLock = sandboxId === undefined ? undefined : await core.locks.lock(sandboxId, call)
-  using _endpointLock = await core.locks.lock(entry.record.id, call)
-  if (!core.state.endpoints.has(entry.record.id)) return
-  if (entry.record.sandboxId !== undefined) {
-    const { containerId } = core.state.getSandbox(entry.record.sandboxId).record
-    if (!options.force) throw new EndpointJoinedError(entry.record.name, containerId)
-    if (entry.record.sandboxId !== sandboxId) throw new BusyError(`endpoint ${entry.record.name}`, 'being joined')
-    const sandbox = core.state.getSandbox(entry.record.sandboxId)
-    checkSandbox(core, sandbox)
-    await leaveLocked(core, entry)
-    await forgetEndpoint(core, entry)
-    // It goes with its network, and no sandbox is to get it back while that does.
-    const { phase } = core.state.getNetwork(entry.record.networkId).record
-    if (phase !== 'deleting' || !isGatewayEndpoint(entry, sandbox)) await settleGatewayAfter(core, sandbox)
-  } else {
-    await forgetEndpoint(core, entry)
+  for (;;) {
+    const { sandboxId } = entry.record
+    // A sandbox' lock comes before those of its endpoints.
+    using _sandboxLock = sandboxId === undefined ? undefined : await core.locks.lock(sandboxId, call)
+    using _endpointLock = await core.locks.lock(entry.record.id, call)
+    if (!core.state.endpoints.has(entry.record.id)) return
+    // Who joined or left while these were waited for is in another's hands.
+    if (entry.record.sandboxId !== sandboxId) continue
+    await deleteLocked(core, entry, options)
+    return
   }
 }
 
+/** As {@link deleteEndpoint}, for whoever holds its lock and that of the sandbox that it is in. */
+async function deleteLocked(core: Core, entry: EndpointEntry, { force }: { readonly force: boolean }): Promise<void> {
+  const { sandboxId, name, networkId } = entry.record
+  if (sandboxId === undefined) return forgetEndpoint(core, entry)
+  const sandbox = core.state.getSandbox(sandboxId)
+  if (!force) throw new EndpointJoinedError(name, sandbox.record.containerId)
+  checkSandbox(core, sandbox)
+  await leaveLocked(core, entry)
+  await forgetEndpoint(core, entry)
+  // It goes with its network, and no sandbox is to get it back while that does.
+  const { phase } = core.state.getNetwork(networkId).record
+  if (phase !== 'deleting' || !isGatewayEndpoint(entry, sandbox)) await settleGatewayAfter(core, sandbox)
+}
+
 /**
- * Undoes {@link prepareEndpoint}, and what came of it, as far as that goes: every step is tried. What a store that
- * takes no writes still has of it goes with the next write.
+ * Undoes {@link prepareEndpoint} as far as that goes, for whoever holds the lock of an endpoint that is in no sandbox:
+ * every step is tried. What a store that takes no writes still has of it goes with the next write.
  */
 export async function discardEndpoint(core: Core, entry: EndpointEntry): Promise<void> {
-  if (entry.record.sandboxId !== undefined) return deleteEndpoint(core, entry, { force: true })
-  using _lock = await core.locks.lock(entry.record.id)
-  if (!core.state.endpoints.has(entry.record.id)) return
   const network = core.state.getNetwork(entry.record.networkId)
   await using steps = new Rollback()
   steps.defer('record', () => core.records.discard({ endpoints: [entry] }))

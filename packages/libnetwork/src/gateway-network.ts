@@ -1,4 +1,4 @@
-import { parseCidr, Rollback, type CallOptions } from '@net/types'
+import { parseCidr, randomId, Rollback, type CallOptions } from '@net/types'
 import type { Core } from './core.ts'
 import { effectsOf, settleGatewaysElsewhere } from './elsewhere.ts'
 import { discardEndpoint, forgetEndpoint, prepareEndpoint } from './endpoint-operations.ts'
@@ -97,10 +97,11 @@ function lacksGateway(core: Core, { record }: EndpointEntry): boolean {
 
 async function addGateway(core: Core, sandbox: SandboxEntry, call?: CallOptions): Promise<void> {
   const network = await gatewayNetwork(core, call)
+  const id = randomId()
+  using _lock = await core.locks.lock(id, call)
   await using rollback = new Rollback()
-  const entry = await prepareEndpoint(core, network, { name: nameFor(sandbox) }, call)
+  const entry = await prepareEndpoint(core, network, { id, name: nameFor(sandbox) }, call)
   rollback.defer('create gateway endpoint', () => discardEndpoint(core, entry))
-  using _lock = await core.locks.lock(entry.record.id, call)
   await joinLocked(core, entry, sandbox, { priority: PRIORITY }, call)
   rollback.commit()
 }

@@ -3,10 +3,22 @@ import type { DriverEffects, JoinPlan, SandboxRecord } from '@net/driverapi'
 import { randomId, Rollback, shortId, type CallOptions } from '@net/types'
 import type { Core } from './core.ts'
 import { ceaseGateway, effectsOf, joinElsewhere, keepLeaving, leaveElsewhere, NOT_JOINED } from './elsewhere.ts'
-import { discardEndpoint, isHeldByRecord, letEndpointGo, prepareEndpoint } from './endpoint-operations.ts'
+import {
+  discardEndpoint,
+  forgetEndpoint,
+  isHeldByRecord,
+  letEndpointGo,
+  prepareEndpoint,
+} from './endpoint-operations.ts'
 import { EndpointJoinedError, EndpointNotJoinedError, InvalidRequestError } from './errors.ts'
 import { holdEndpoints } from './endpoint-locks.ts'
-import { isGatewayEndpoint, loseGateway, settleGateway, settleGatewayAfter } from './gateway-network.ts'
+import {
+  findGatewayEndpoint,
+  isGatewayEndpoint,
+  loseGateway,
+  settleGateway,
+  settleGatewayAfter,
+} from './gateway-network.ts'
 import { electGateways, endpointsOf, isAwaited, planOf, takeGateways } from './gateways.ts'
 import { putInPlace } from './in-place.ts'
 import { awaitKeys } from './keys/set-key.ts'
@@ -24,20 +36,28 @@ import {
 import type { EndpointEntry, SandboxEntry } from './state.ts'
 import { checkEndpoint, checkSandbox } from './usable.ts'
 
-/**
- * Makes a sandbox: a network namespace with its loopback interface up, and a resolver in it. One that an endpoint is
- * `attached` to right after is recorded with it, to be undone should that not come about.
- */
+/** Makes a sandbox: a network namespace with its loopback interface up, and a resolver in it. */
 export async function createSandbox(
   core: Core,
   request: CreateSandboxRequest,
+  call?: CallOptions,
+): Promise<SandboxEntry> {
+  const id = randomId()
+  using _lock = await core.locks.lock(id, call)
+  return await prepareSandbox(core, { ...request, id }, call)
+}
+
+/**
+ * As {@link createSandbox}, for whoever holds the lock of its id. One that an endpoint is `attached` to right after is
+ * recorded with it, to be undone should that not come about.
+ */
+async function prepareSandbox(
+  core: Core,
+  { id, ...request }: CreateSandboxRequest & { readonly id: string },
   call?: CallOptions & { readonly attached?: EndpointEntry },
 ): Promise<SandboxEntry> {
-  call?.signal?.throwIfAborted()
-  const id = randomId()
   const { containerId, domainname, labels } = request
   const wishes = namingWishesOf(request, id)
-  using _lock = await core.locks.lock(id, call)
   await using rollback = new Rollback()
   const key = joinPath(core.folder, shortId(id))
   const namespace =
@@ -115,7 +135,6 @@ export async function deleteSandbox(core: Core, sandbox: SandboxEntry, call?: Ca
     if (effects !== undefined) await leaveWithSandbox(core, endpoint, { effects, plan: planFor.get(endpoint) })
     // As long as it is not let go, deleting the sandbox again is to find it.
     await letEndpointGo(core, endpoint)
-    sandbox.endpoints.delete(endpoint.record.id)
     endpoint.record = { ...endpoint.record, sandboxId: undefined }
   }
   core.state.removeSandbox(sandbox)
@@ -197,6 +216,17 @@ export async function join(
 ): Promise<void> {
   using _sandboxLock = await core.locks.lock(sandbox.record.id, call)
   using _endpointLock = await core.locks.lock(entry.record.id, call)
+  await joinAndSettle(core, entry, sandbox, options, call)
+}
+
+/** As {@link join}, for whoever holds the locks of both. */
+async function joinAndSettle(
+  core: Core,
+  entry: EndpointEntry,
+  sandbox: SandboxEntry,
+  options: JoinOptions,
+  call?: CallOptions,
+): Promise<void> {
   await using rollback = new Rollback()
   await joinLocked(core, entry, sandbox, options, call)
   rollback.defer('gateway', () => settleGateway(core, sandbox))
@@ -205,7 +235,7 @@ export async function join(
   rollback.commit()
 }
 
-/** As {@link join}, for whoever holds the locks of both. */
+/** As {@link joinAndSettle}, wherever the sandbox reaches the outside then. */
 export async function joinLocked(
   core: Core,
   entry: EndpointEntry,
@@ -275,6 +305,8 @@ export async function leave(
   }
   checkEndpoint(core, entry)
   await leaveLocked(core, entry)
+  // There for nothing else, it would be in the way of another that the sandbox needs.
+  if (isGatewayEndpoint(entry, sandbox)) await forgetEndpoint(core, entry)
   await settleGatewayAfter(core, sandbox)
 }
 
@@ -346,15 +378,14 @@ async function discardJoin(core: Core, entry: EndpointEntry, sandbox: SandboxEnt
 }
 
 /**
- * Undoes {@link createSandbox}, and what came of it, as far as that goes: every step is tried. What a store that takes no
- * writes still has of it goes with the next write.
+ * Undoes {@link prepareSandbox}, and what came of it, as far as that goes, for whoever holds its lock: every step is
+ * tried. What a store that takes no writes still has of it goes with the next write.
  */
 async function discardSandbox(core: Core, sandbox: SandboxEntry): Promise<void> {
-  const { id, key } = sandbox.record
-  using _lock = await core.locks.lock(id)
-  if (!core.state.sandboxes.has(id)) return
+  const { key } = sandbox.record
   sandbox.record = { ...sandbox.record, phase: 'deleting' }
-  const endpoints = endpointsOf(core, sandbox)
+  // Whoever joined has left again, but for one that could not be taken away.
+  const gateway = findGatewayEndpoint(core, sandbox)
   await using steps = new Rollback()
   steps.defer('record', () => core.records.discard({ sandboxes: [sandbox] }))
   steps.defer('container', () => {
@@ -363,17 +394,15 @@ async function discardSandbox(core: Core, sandbox: SandboxEntry): Promise<void> 
   steps.defer('namespace', () => core.executor.deleteSandbox(key, []))
   steps.defer('names', () => sandbox.naming.close())
   if (isOthers(sandbox)) steps.defer('names in the namespace', () => sandbox.naming.release())
-  for (const entry of endpoints) {
-    steps.defer(`endpoint ${entry.record.name}`, () => {
-      // However far it came: asked to leave, it would wait for the lock that is held here.
-      entry.record = { ...entry.record, ...NOT_JOINED }
-      return discardEndpoint(core, entry)
-    })
-    steps.defer(`join of ${entry.record.name}`, async () => {
-      using _endpointLock = await core.locks.lock(entry.record.id)
-      await discardJoin(core, entry, sandbox)
-    })
-  }
+  if (gateway !== undefined) steps.defer('gateway endpoint', () => discardGateway(core, gateway, sandbox))
+}
+
+/** Undoes what was made so that a sandbox reaches the outside. */
+async function discardGateway(core: Core, gateway: EndpointEntry, sandbox: SandboxEntry): Promise<void> {
+  using _lock = await core.locks.lock(gateway.record.id)
+  await using steps = new Rollback()
+  steps.defer('gateway endpoint', () => discardEndpoint(core, gateway))
+  steps.defer('its join', () => discardJoin(core, gateway, sandbox))
 }
 
 /** Endpoint, sandbox and join as one: all three, or nothing is left. */
@@ -388,12 +417,16 @@ export async function attach(
     throw new InvalidRequestError('request to attach', 'network', problem)
   }
   const network = core.state.getNetwork(idOf('network', wanted))
+  const ids = { sandbox: randomId(), endpoint: randomId() }
+  // Whoever finds one of the two meanwhile waits: it is to be in the other, or gone.
+  using _sandboxLock = await core.locks.lock(ids.sandbox, call)
+  using _endpointLock = await core.locks.lock(ids.endpoint, call)
   await using rollback = new Rollback()
-  const endpoint = await prepareEndpoint(core, network, request.endpoint, call)
+  const endpoint = await prepareEndpoint(core, network, { ...request.endpoint, id: ids.endpoint }, call)
   rollback.defer('create endpoint', () => discardEndpoint(core, endpoint))
-  const sandbox = await createSandbox(core, request.sandbox, { ...call, attached: endpoint })
+  const sandbox = await prepareSandbox(core, { ...request.sandbox, id: ids.sandbox }, { ...call, attached: endpoint })
   rollback.defer('create sandbox', () => discardSandbox(core, sandbox))
-  await join(core, endpoint, sandbox, request.join ?? {}, call)
+  await joinAndSettle(core, endpoint, sandbox, request.join ?? {}, call)
   rollback.commit()
   return { endpoint, sandbox }
 }

@@ -99,38 +99,32 @@ export async function createNetwork(
  * half of a network is of use to nobody.
  */
 export async function forceDeleteNetwork(core: Core, entry: NetworkEntry, call?: CallOptions): Promise<void> {
+  using _lock = await core.locks.lock(entry.record.id, call)
+  if (!core.state.networks.has(entry.record.id)) return
   refuseClaimed(core, entry)
-  const was = await refuseComers(core, entry, call)
+  const { phase } = entry.record
+  // Nobody comes onto it any more, gateway endpoints neither.
+  entry.record = { ...entry.record, phase: 'deleting' }
   try {
     for (const id of [...entry.endpointsByName.values()]) {
       const endpoint = core.state.endpoints.get(id)
       if (endpoint !== undefined) await deleteEndpoint(core, endpoint, { force: true })
     }
   } catch (error) {
-    entry.record = { ...entry.record, phase: was }
+    entry.record = { ...entry.record, phase }
     throw error
   }
-  await deleteNetwork(core, entry, { was })
-}
-
-/** Lets nobody come onto a network any more, gateway endpoints neither, and says in which phase it was. */
-async function refuseComers(core: Core, entry: NetworkEntry, call?: CallOptions): Promise<Phase> {
-  using _lock = await core.locks.lock(entry.record.id, call)
-  call?.signal?.throwIfAborted()
-  const { phase } = entry.record
-  if (core.state.networks.has(entry.record.id)) entry.record = { ...entry.record, phase: 'deleting' }
-  return phase
+  await deleteLocked(core, entry, phase)
 }
 
 /** Unmakes a network that nobody is on. One that is gone already is no error. */
-export async function deleteNetwork(
-  core: Core,
-  entry: NetworkEntry,
-  call?: CallOptions & { readonly was?: Phase },
-): Promise<void> {
+export async function deleteNetwork(core: Core, entry: NetworkEntry, call?: CallOptions): Promise<void> {
   using _lock = await core.locks.lock(entry.record.id, call)
-  if (!core.state.networks.has(entry.record.id)) return
-  const phase = call?.was ?? entry.record.phase
+  if (core.state.networks.has(entry.record.id)) await deleteLocked(core, entry, entry.record.phase)
+}
+
+/** As {@link deleteNetwork}, for whoever holds the lock. Where it is refused, the network is in `phase` again. */
+async function deleteLocked(core: Core, entry: NetworkEntry, phase: Phase): Promise<void> {
   try {
     if (entry.endpointsByName.size > 0) {
       throw new ActiveEndpointsError(entry.record.name, [...entry.endpointsByName.keys()])

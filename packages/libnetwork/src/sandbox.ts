@@ -4,13 +4,13 @@ import type { ResolverStatistics } from '@net/resolver'
 import { formatAddress, parseAddress, type CallOptions } from '@net/types'
 import type { Core } from './core.ts'
 import { Endpoint } from './endpoint.ts'
-import { BusyError } from './errors.ts'
 import { deleteSandbox, refreshSandbox, renameSandbox } from './join-operations.ts'
 import { setKey } from './keys/set-key.ts'
 import type { FilePaths } from './names/sandbox-files.ts'
 import { parseKey, parseName, parseRefresh, type RefreshRequest } from './requests.ts'
 import { parseSpawn, type SpawnInSandboxOptions } from './spawn-request.ts'
 import type { SandboxEntry } from './state.ts'
+import { checkReady } from './usable.ts'
 
 /** Bytes, packets, errors and drops, received (`rx`) and sent (`tx`). */
 export type InterfaceStatistics = LinkStatistics
@@ -79,10 +79,10 @@ export class Sandbox {
     return this.#core.executor.spawn({ ...program, key: record.key, view }, start)
   }
 
-  /** Its entry, unless it is being deleted: its files are removed then, and not to be made again. */
+  /** Its entry, unless it is being made or deleted: its files are removed then, and not to be made again. */
   #living(): SandboxEntry {
     const entry = this.#core.state.getSandbox(this.id)
-    if (entry.record.phase === 'deleting') throw new BusyError(`sandbox ${this.containerId}`, 'being deleted')
+    checkReady(`sandbox ${this.containerId}`, entry)
     return entry
   }
 
@@ -96,7 +96,7 @@ export class Sandbox {
    * Files for `/etc/hosts`, `/etc/resolv.conf` and `/etc/hostname` of the container; made when they are asked for
    * first, and kept up to date in place. What is written into them by others is kept.
    *
-   * @throws `ERR_NO_SUCH_SANDBOX`, `ERR_BUSY` while it is being deleted
+   * @throws `ERR_NO_SUCH_SANDBOX`, `ERR_BUSY` while it is being made or deleted
    */
   get files(): FilePaths {
     return this.#living().naming.files()

@@ -135,8 +135,10 @@ export class State {
     }
   }
 
+  /** From its sandbox as well. */
   removeEndpoint(entry: EndpointEntry): void {
     this.#forgetName(entry, entry.record.name)
+    this.sandboxes.get(entry.record.sandboxId ?? '')?.endpoints.delete(entry.record.id)
     this.endpoints.delete(entry.record.id)
   }
 

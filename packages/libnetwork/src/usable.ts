@@ -1,3 +1,4 @@
+import type { Phase } from '@net/driverapi'
 import type { Core } from './core.ts'
 import { BusyError } from './errors.ts'
 import type { EndpointEntry, SandboxEntry } from './state.ts'
@@ -18,4 +19,9 @@ export function checkEndpoint(core: Core, { record }: EndpointEntry): void {
 export function checkSandbox(core: Core, { record }: SandboxEntry): void {
   core.state.getSandbox(record.id)
   if (record.phase === 'deleting') throw new BusyError(`sandbox ${record.containerId}`, 'being deleted')
+}
+
+/** Refuses what is not there yet, or half deleted. @throws BusyError (`ERR_BUSY`) */
+export function checkReady(what: string, { record: { phase } }: { readonly record: { readonly phase: Phase } }): void {
+  if (phase !== 'ready') throw new BusyError(what, phase === 'creating' ? 'being created' : 'being deleted')
 }

@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, mkdtempSync, rmSync, statSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs'
 import { once } from 'node:events'
 import { connect, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -146,6 +146,25 @@ describeKernel('a sandbox that waits for its namespace', () => {
     expect(await fetchFrom(web.sandbox, 'http://box/')).toBe('from the box')
     expect(await fetchFromHost(`http://127.0.0.1:${endpoint?.ports()[0]?.hostPort ?? 0}/`)).toBe('from the box')
     expect((await net.describe()).differences).toEqual([])
+  })
+
+  it('has no addresses in its hosts file as long as it waits, nor when it waits again', async () => {
+    await joinBlue()
+    const red = await net.createNetwork({ name: 'red' })
+    const other = await red.createEndpoint({ name: 'box' })
+    const own = (): string[] => {
+      const hosts = readFileSync(sandbox.files.hosts, 'utf8')
+      return hosts.split('\n').filter((line) => line.endsWith(`\t${sandbox.hostname}`))
+    }
+    await other.join(sandbox)
+    await other.leave(sandbox)
+    expect(own()).toEqual([])
+    await sandbox.setKey(container.path)
+    expect(own()).toHaveLength(2)
+
+    await expect(sandbox.setKey('/proc/self/mounts')).rejects.toMatchObject({ code: 'ERR_INVALID_NAMESPACE' })
+
+    expect(own()).toEqual([])
   })
 
   it('lets endpoints leave and ports change before there is one', async () => {

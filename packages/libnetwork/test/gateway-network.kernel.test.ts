@@ -68,6 +68,21 @@ describeKernel('a sandbox whose networks lead nowhere', () => {
     expect((await net.describe()).differences).toEqual([])
   })
 
+  it('has another place on it when it is told to leave the one that it has, which is gone for good', async () => {
+    const { sandbox } = await attach('web')
+    const bridge = await net.createNetwork({ name: 'bridge' })
+    const [, left] = sandbox.endpoints()
+
+    await left?.leave(sandbox)
+    expect(networksOf(sandbox)).toEqual(['inland', 'net_gateway'])
+    expect(hopOf(sandbox)).toBe(plain(net.getNetwork('net_gateway').ipv4?.gateway))
+
+    await (await bridge.createEndpoint({ name: 'web' })).join(sandbox)
+    await expect(left?.join(sandbox)).rejects.toMatchObject({ code: 'ERR_NO_SUCH_ENDPOINT' })
+    expect(networksOf(sandbox)).toEqual(['inland', 'bridge'])
+    expect(net.getNetwork('net_gateway').endpoints()).toEqual([])
+  })
+
   it('has no place on it as long as another network leads out', async () => {
     const { sandbox } = await attach('web')
     const bridge = await net.createNetwork({ name: 'bridge' })

@@ -36,8 +36,16 @@ export async function setKey(core: Core, sandbox: SandboxEntry, path: string, ca
 /** From here on the sandbox waits for a namespace, whatever becomes of the one that it has. */
 async function beginToWait(core: Core, sandbox: SandboxEntry): Promise<void> {
   await awaitKeys(core)
-  await keepNamespace(core, sandbox, 'awaited')
+  const before = sandbox.record
+  sandbox.record = { ...before, namespace: 'awaited' }
+  try {
+    await core.records.keep({ sandboxes: [sandbox] })
+  } catch (error) {
+    sandbox.record = before
+    throw error
+  }
   for (const endpoint of endpointsOf(core, sandbox)) vanish(core, endpoint)
+  await updateNaming(core, sandbox)
   await sandbox.naming.release()
 }
 
@@ -70,23 +78,12 @@ async function putIn(core: Core, sandbox: SandboxEntry, path: string, call?: Cal
     })
     introduce(core, endpoint, sandbox)
   }
+  rollback.defer('be where its endpoints are', async () => {
+    sandbox.record = { ...sandbox.record, namespace: 'awaited' }
+    await updateNaming(core, sandbox)
+  })
+  sandbox.record = { ...sandbox.record, namespace: 'given' }
   await updateNaming(core, sandbox)
-  await keepNamespace(core, sandbox, 'given', call)
+  await core.records.keep({ sandboxes: [sandbox] }, call)
   rollback.commit()
-}
-
-async function keepNamespace(
-  core: Core,
-  sandbox: SandboxEntry,
-  namespace: 'given' | 'awaited',
-  call?: CallOptions,
-): Promise<void> {
-  const before = sandbox.record
-  sandbox.record = { ...before, namespace }
-  try {
-    await core.records.keep({ sandboxes: [sandbox] }, call)
-  } catch (error) {
-    sandbox.record = before
-    throw error
-  }
 }

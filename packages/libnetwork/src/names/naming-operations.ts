@@ -2,9 +2,9 @@ import type { EndpointNames } from '@net/resolver'
 import { withoutPrefixLength } from '@net/types'
 import type { Core } from '../core.ts'
 import { isGatewayEndpoint } from '../gateway-network.ts'
-import { orderByGateway, orderByNames } from '../gateways.ts'
+import { isAwaited, orderByGateway, orderByNames } from '../gateways.ts'
 import type { EndpointEntry, SandboxEntry } from '../state.ts'
-import type { NamingView } from './sandbox-naming.ts'
+import { NOWHERE, type NamingView } from './sandbox-naming.ts'
 
 /** Makes the names of an endpoint that joined known on its network, and tells its sandbox where it is now. */
 export async function appear(core: Core, entry: EndpointEntry, sandbox: SandboxEntry): Promise<void> {
@@ -33,7 +33,9 @@ export async function updateNaming(core: Core, sandbox: SandboxEntry): Promise<v
   await sandbox.naming.update(viewOf(core, sandbox))
 }
 
+/** One that waits for its namespace is nowhere yet, or no more. */
 function viewOf(core: Core, sandbox: SandboxEntry): NamingView {
+  if (isAwaited(sandbox)) return NOWHERE
   const endpoints = orderByGateway(core, sandbox)
   const named = endpoints.filter((entry) => !isGatewayEndpoint(entry, sandbox))
   return {

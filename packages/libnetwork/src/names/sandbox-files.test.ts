@@ -32,7 +32,7 @@ const textOf = (path: string): string => readFileSync(path, 'utf8')
 
 it('are made once, when somebody asks for them', async () => {
   await files.addHosts(own)
-  await files.changeResolvConf('nameserver 192.0.2.1\n')
+  await files.changeResolvConf(() => 'nameserver 192.0.2.1\n')
   expect(readdirSync(parent)).toEqual([])
 
   files.make(() => texts)
@@ -55,8 +55,8 @@ it('are changed in place', async () => {
   const before = inodes()
 
   await files.addHosts(own)
-  await files.changeResolvConf('nameserver 192.0.2.1\n')
-  await files.changeResolvConf('nameserver 192.0.2.2\n')
+  await files.changeResolvConf(() => 'nameserver 192.0.2.1\n')
+  await files.changeResolvConf(() => 'nameserver 192.0.2.2\n')
 
   expect(textOf(files.paths.hosts)).toBe(`${texts.hosts}10.0.0.2\tweb\n`)
   expect(textOf(files.paths.resolvConf)).toBe('nameserver 192.0.2.2\n')
@@ -69,7 +69,7 @@ it('stay as somebody else wrote them', async () => {
   files.make(() => texts)
   writeFileSync(files.paths.resolvConf, 'nameserver 192.0.2.9\n')
 
-  await files.changeResolvConf('nameserver 192.0.2.1\n')
+  await files.changeResolvConf(() => 'nameserver 192.0.2.1\n')
 
   expect(textOf(files.paths.resolvConf)).toBe('nameserver 192.0.2.9\n')
 })
@@ -81,7 +81,7 @@ it('stay away where somebody removed them', async () => {
 
   await files.addHosts(own)
   await files.removeHosts(own)
-  await files.changeResolvConf('nameserver 192.0.2.1\n')
+  await files.changeResolvConf(() => 'nameserver 192.0.2.1\n')
 
   expect(existsSync(files.paths.hosts)).toBe(false)
   expect(existsSync(files.paths.resolvConf)).toBe(false)
@@ -202,8 +202,8 @@ describe('are whole again', () => {
     lose(files.paths)
 
     const later = await adopt()
-    await later.changeResolvConf('nameserver 192.0.2.1\n')
-    await later.changeResolvConf(texts.resolvConf)
+    await later.changeResolvConf(() => 'nameserver 192.0.2.1\n')
+    await later.changeResolvConf(() => texts.resolvConf)
 
     expect(all()).toEqual(whole)
   })
@@ -241,7 +241,7 @@ describe('are whole again', () => {
     writeFileSync(files.paths.resolvConf, 'nameserver 192.0.2.9\n')
 
     const later = await adopt()
-    await later.changeResolvConf('nameserver 192.0.2.1\n')
+    await later.changeResolvConf(() => 'nameserver 192.0.2.1\n')
 
     expect(textOf(files.paths.hosts)).toBe('127.0.0.1\tlocalhost\n192.0.2.7\tother\n10.0.0.2\tweb\n')
     expect(textOf(files.paths.resolvConf)).toBe('nameserver 192.0.2.9\n')

@@ -3,7 +3,7 @@ import { existsSync, mkdirSync, renameSync, rmSync, writeFileSync } from 'node:f
 import { readFile, readdir, rm, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { formatHostRecords, removeHostRecords, type BoundFiles, type HostRecord } from '@net/resolver'
-import { isNetError, randomId, shortId } from '@net/types'
+import { isNetError, Mutex, randomId, shortId } from '@net/types'
 
 /** Paths of files that a runtime mounts into its container, as `/etc/hosts`, `/etc/resolv.conf` and `/etc/hostname`. */
 export interface FilePaths {
@@ -32,6 +32,8 @@ export class SandboxFiles {
   readonly paths: FilePaths
   readonly #folder: string
   readonly #bound: BoundFiles
+  /** Held from when it is known what they are to say until they do: what is known later is written later. */
+  readonly #writing = new Mutex()
   #made = false
 
   constructor(folder: string, bound: BoundFiles) {
@@ -85,6 +87,7 @@ export class SandboxFiles {
    */
   async rewrite(texts: () => FileTexts): Promise<void> {
     if (!this.#made) return
+    using _lock = await this.#writing.lock()
     const { hosts, resolvConf, hostname } = texts()
     await unlessRemoved(() => writeFile(this.#rewritingPath, ''))
     await unlessRemoved(() => this.#bound.edit(this.paths.hosts, () => hosts))
@@ -147,11 +150,12 @@ export class SandboxFiles {
   }
 
   /** Makes resolv.conf say something else, unless somebody else changed it. */
-  async changeResolvConf(text: string): Promise<void> {
+  async changeResolvConf(text: () => string): Promise<void> {
     if (!this.#made) return
+    using _lock = await this.#writing.lock()
     await unlessRemoved(async () => {
       if (await this.#isModified()) return
-      await this.#bound.write(this.paths.resolvConf, text, { hashPath: this.#hashPath })
+      await this.#bound.write(this.paths.resolvConf, text(), { hashPath: this.#hashPath })
     })
   }
 

@@ -70,7 +70,8 @@ export interface NamingView {
 const RESOLVER_ADDRESS = '127.0.0.11'
 /** Programs ask for a bare name as it is, before they append domains: names of networks are mostly bare. */
 const REQUIRED_OPTIONS = ['ndots:0']
-const nowhere: NamingView = { networks: [], addresses: [], gateways: [] }
+/** Of a sandbox that is on no network. */
+export const NOWHERE: NamingView = { networks: [], addresses: [], gateways: [] }
 
 /** The names of one sandbox: its resolver, its files, and what it finds by name. */
 export class SandboxNaming {
@@ -80,7 +81,7 @@ export class SandboxNaming {
   readonly #files: SandboxFiles
   #wishes: NamingWishes
   #hostName: HostNameSource | undefined
-  #view = nowhere
+  #view = NOWHERE
   #resolver: Resolver | undefined
   #unfollow: (() => void) | undefined
   /** A change of the host's that is being followed. */
@@ -145,7 +146,7 @@ export class SandboxNaming {
   async adoptFiles(): Promise<void> {
     const { names } = ownHostRecord('127.0.0.1', this.wishes.hostname, this.wishes.domainname)
     await this.#files.adopt(names.join(' '), this.#ownRecords(this.#view.addresses), () => this.#texts())
-    await this.#files.changeResolvConf(this.#resolvConf())
+    await this.#files.changeResolvConf(() => this.#resolvConf())
   }
 
   /** Answers no more, until somebody adopts it: everything stays as it is. Safe to call twice. */
@@ -227,7 +228,7 @@ export class SandboxNaming {
 
   async #rewriteResolvConf(): Promise<void> {
     try {
-      await this.#files.changeResolvConf(this.#resolvConf())
+      await this.#files.changeResolvConf(() => this.#resolvConf())
     } catch (error) {
       this.#deps.logger.error(
         { err: error, hostname: this.wishes.hostname },

@@ -1,5 +1,6 @@
 import type { PublishedPort } from '@net/driverapi'
 import type { Controller, Endpoint, Network, PortRequest, Sandbox } from '../../src/index.ts'
+import { numbersOf } from './random.ts'
 
 /** As many as there may be at a time. */
 const MAX_NETWORKS = 50
@@ -32,15 +33,6 @@ export interface HeldPlace {
 export interface HeldContainer extends Held {
   readonly sandbox: Sandbox
   readonly places: Set<HeldPlace>
-}
-
-/** Numbers from 0 to below `limit`: the same ones for the same seed. */
-function numbersOf(seed: number): (limit: number) => number {
-  let state = seed
-  return (limit) => {
-    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0
-    return Math.floor((state / 2 ** 32) * limit)
-  }
 }
 
 /**
