@@ -139,7 +139,7 @@ async function deleteLocked(core: Core, entry: EndpointEntry, { force }: { reado
   const sandbox = core.state.getSandbox(sandboxId)
   if (!force) throw new EndpointJoinedError(name, sandbox.record.containerId)
   checkSandbox(core, sandbox)
-  await leaveLocked(core, entry)
+  await leaveLocked(core, entry, { forGood: true })
   await forgetEndpoint(core, entry)
   // It goes with its network, and no sandbox is to get it back while that does.
   const { phase } = core.state.getNetwork(networkId).record

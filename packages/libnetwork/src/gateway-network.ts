@@ -37,7 +37,7 @@ export async function settleGateway(core: Core, sandbox: SandboxEntry, call?: Ca
   if (isNeeded && gateway === undefined) await addGateway(core, sandbox, call)
   if (!isNeeded && gateway !== undefined) {
     using _lock = await core.locks.lock(gateway.record.id)
-    await leaveLocked(core, gateway)
+    await leaveLocked(core, gateway, { forGood: true })
     await forgetEndpoint(core, gateway)
   }
   const endpoints = endpointsOf(core, sandbox)

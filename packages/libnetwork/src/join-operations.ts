@@ -304,21 +304,29 @@ export async function leave(
     throw new EndpointNotJoinedError(entry.record.name, sandbox.record.containerId)
   }
   checkEndpoint(core, entry)
-  await leaveLocked(core, entry)
   // There for nothing else, it would be in the way of another that the sandbox needs.
-  if (isGatewayEndpoint(entry, sandbox)) await forgetEndpoint(core, entry)
+  const forGood = isGatewayEndpoint(entry, sandbox)
+  await leaveLocked(core, entry, { forGood })
+  if (forGood) await forgetEndpoint(core, entry)
   await settleGatewayAfter(core, sandbox)
 }
 
-/** As {@link leave}, for whoever holds the endpoint's lock. */
-export async function leaveLocked(core: Core, entry: EndpointEntry): Promise<void> {
+/**
+ * As {@link leave}, for whoever holds the endpoint's lock. One that leaves for good is being deleted from then on: should
+ * the process die before it is gone, it goes when the controller is opened.
+ */
+export async function leaveLocked(
+  core: Core,
+  entry: EndpointEntry,
+  { forGood }: { readonly forGood: boolean },
+): Promise<void> {
   const sandbox = core.state.getSandbox(entry.record.sandboxId ?? '')
   const before = { record: entry.record, gatewayFor: entry.gatewayFor, endpoints: [...sandbox.endpoints] }
   const plan = planOf(core, entry, sandbox)
   const effects = effectsOf(core, entry)
   if (effects !== undefined) await keepLeaving(core, entry)
   vanish(core, entry)
-  entry.record = { ...entry.record, ...NOT_JOINED }
+  entry.record = { ...entry.record, ...NOT_JOINED, ...(forGood ? { phase: 'deleting' } : {}) }
   entry.gatewayFor = []
   sandbox.endpoints.delete(entry.record.id)
   await using rollback = new Rollback()

@@ -250,6 +250,26 @@ describeKernel('what could not be recorded', () => {
   })
 })
 
+describeKernel('an endpoint that is deleted by force', () => {
+  it.each(['own', 'default'])('is gone at the next opening once it has left its sandbox: of %s', async (manager) => {
+    const { id } = await makeNetwork('blue', manager)
+    let writesLeft = Infinity
+    await reopenWith((write) => (writesLeft-- > 0 ? write() : Promise.reject(new Error('no space left'))))
+    const attached = { network: id, endpoint: { name: 'web' }, sandbox: { containerId: 'web' } }
+    const { endpoint } = await net.attach(attached)
+
+    writesLeft = 1
+    await expect(endpoint.delete({ force: true })).rejects.toThrow('no space left')
+    writesLeft = Infinity
+
+    expect(await reopened()).toContainEqual(
+      expect.objectContaining({ kind: 'undone', what: 'endpoint', name: 'web' }) as unknown,
+    )
+    expect([net.endpoints(), net.getSandbox('web').endpoints()]).toEqual([[], []])
+    expect((await net.getNetwork(id).createEndpoint({ name: 'web' })).address).toBe('172.17.0.2/16')
+  })
+})
+
 describeKernel('opening', () => {
   it('goes on without a published address that the host has no more, and says so', async () => {
     ip('address', 'add', '192.0.2.9/32', 'dev', 'lo')

@@ -78,7 +78,8 @@ export class Records {
 
   /**
    * Records what these are, all or none. Once it resolves, it outlives the process. They are recorded as `ready` before
-   * they are: whoever opens the store after this process died makes what is missing of them, or finds them gone.
+   * they are: whoever opens the store after this process died makes what is missing of them, or finds them gone. An
+   * endpoint that is being deleted stays so.
    */
   async keep(
     { networks = [], endpoints = [], sandboxes = [] }: Entries,
@@ -207,7 +208,8 @@ function storedNetwork({ record, ipam, ipamOptions, pools }: NetworkEntry, phase
 
 function storedEndpoint(entry: EndpointEntry, phase: Phase): StoredEndpoint {
   const { ipamOptions, gatewayFor } = entry
-  return { record: { ...recordOf(entry), phase }, ipamOptions, gatewayFor }
+  const record = recordOf(entry)
+  return { record: record.phase === 'deleting' ? record : { ...record, phase }, ipamOptions, gatewayFor }
 }
 
 function storedSandbox({ record, naming, endpoints }: SandboxEntry, phase: Phase): StoredSandbox {
