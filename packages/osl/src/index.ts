@@ -23,7 +23,14 @@ export {
 } from './errors.ts'
 export { Executor, type ExecutorDeps, type ExecutorOptions, type Restored, type HostEvent } from './executor.ts'
 export type { Difference } from './inspect/compare.ts'
-export type { HostLinkReport, HostReport, LinkReport, RouteReport, SandboxReport } from './inspect/host-report.ts'
+export type {
+  HostLinkReport,
+  HostReport,
+  LinkReport,
+  RouteReport,
+  SandboxLinkReport,
+  SandboxReport,
+} from './inspect/host-report.ts'
 export type { NeighboursEvent } from './neighbour-table.ts'
 export { inSandbox, isSandbox } from './sandbox-namespace.ts'
 export type { Program } from './spawn/messages.ts'

@@ -87,9 +87,14 @@ function isAlive(pid: number): boolean {
   return existsSync(`/proc/${pid}/exe`) && statSync(`/proc/${pid}`).isDirectory()
 }
 
-/** Whether a process of ours has ended, its sockets closed, and nobody has asked how. */
-function isZombie(pid: number): boolean {
-  return readFileSync(`/proc/${pid}/stat`, 'utf8').includes(') Z ')
+/** Whether a process has ended with all its threads, its sockets closed; nobody has asked how. */
+function hasEnded(pid: number): boolean {
+  return stateOf(pid) === 'Z' && readdirSync(`/proc/${pid}/task`).length === 1
+}
+
+/** As proc_pid_stat(5): `T` is stopped, `Z` has ended. */
+function stateOf(pid: number): string | undefined {
+  return / \((?:.*)\) (.)/.exec(readFileSync(`/proc/${pid}/stat`, 'utf8'))?.[1]
 }
 
 /** Ids of the proxy processes of this test's folder. */
@@ -247,11 +252,12 @@ describeKernel('a proxy process', () => {
     await proxy.apply([forward(8080)])
     const pid = proxy.pid ?? 0
     process.kill(pid, 'SIGSTOP')
+    while (stateOf(pid) !== 'T') await sleep(1)
 
     const connecting = ControlConnection.connect(folder)
     process.kill(pid, 'SIGKILL')
     // In this turn of the event loop: in the next, the connection would be there.
-    while (!isZombie(pid)) spawnSync('sleep', ['0.01'])
+    while (!hasEnded(pid)) spawnSync('sleep', ['0.01'])
 
     expect(await connecting).toBeUndefined()
   })

@@ -1,6 +1,13 @@
 import type { BridgeLink, ExistingBridge, FirewallReport, JoinPlan, SandboxLink, Sysctl } from '@net/driverapi'
 import { gatewaysBy } from '../sandbox-routes.ts'
-import type { HostLinkReport, HostReport, LinkReport, RouteReport, SandboxReport } from './host-report.ts'
+import type {
+  HostLinkReport,
+  HostReport,
+  LinkReport,
+  RouteReport,
+  SandboxLinkReport,
+  SandboxReport,
+} from './host-report.ts'
 import type { Wanted } from './read-host.ts'
 
 /** Something that is not as plans have it. Plain JSON. */
@@ -132,7 +139,7 @@ function compareInterface(
 
 function compareAddresses(
   wanted: readonly string[],
-  { addresses, linkLocal = [] }: LinkReport,
+  { addresses, linkLocal = [] }: SandboxLinkReport,
   of: string,
 ): Difference[] {
   return [

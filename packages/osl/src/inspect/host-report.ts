@@ -19,9 +19,13 @@ export interface LinkReport {
   readonly up: boolean
   readonly mtu: number
   readonly macAddress?: string | undefined
-  /** With prefix length. */
+  /** With prefix length; without those in fe80::/10, which the kernel makes as it goes. */
   readonly addresses: readonly string[]
-  /** As those, in fe80::/10: the kernel may have made them. Absent: none. */
+}
+
+/** A link in a sandbox. */
+export interface SandboxLinkReport extends LinkReport {
+  /** Its addresses in fe80::/10. Absent: none. */
   readonly linkLocal?: readonly string[] | undefined
 }
 
@@ -38,7 +42,8 @@ export interface HostLinkReport extends LinkReport {
 export interface SandboxReport {
   readonly key: string
   /** Absent: there is no namespace. */
-  readonly inside?: { readonly links: readonly LinkReport[]; readonly routes: readonly RouteReport[] } | undefined
+  readonly inside?:
+    { readonly links: readonly SandboxLinkReport[]; readonly routes: readonly RouteReport[] } | undefined
 }
 
 /** A route of a sandbox. */

@@ -3,7 +3,7 @@ import { RouteSocket, type InterfaceAddress, type Link } from '@net/netlink-ffi'
 import type { Turns } from '@net/types'
 import { inSandboxIfThere } from '../sandbox-namespace.ts'
 import { readSysctl } from '../sysctl.ts'
-import type { HostLinkReport, HostReport, LinkReport, SandboxReport } from './host-report.ts'
+import type { HostLinkReport, HostReport, LinkReport, SandboxLinkReport, SandboxReport } from './host-report.ts'
 
 /** What is to be on a host. */
 export interface Wanted {
@@ -65,7 +65,9 @@ async function readSandbox(key: string): Promise<SandboxReport> {
   return {
     key,
     inside: {
-      links: links.filter(({ name }) => name !== 'lo').map((link) => reportLink(link, addresses)),
+      links: links
+        .filter(({ name }) => name !== 'lo')
+        .map((link) => ({ ...reportLink(link, addresses), ...linkLocalOf(link, addresses) })),
       routes: found
         .filter(({ destination }) => !isLinkLocal(destination))
         .map(({ destination, gateway, index = 0 }) => ({ destination, gateway, link: nameOf.get(index) })),
@@ -78,11 +80,15 @@ function reportLink(
   addresses: ReadonlyMap<number, readonly string[]>,
 ): LinkReport {
   const all = addresses.get(index) ?? []
-  const linkLocal = all.filter(isLinkLocal)
-  return {
-    ...{ name, kind, up, mtu, macAddress, addresses: all.filter((address) => !isLinkLocal(address)) },
-    ...(linkLocal.length === 0 ? {} : { linkLocal }),
-  }
+  return { name, kind, up, mtu, macAddress, addresses: all.filter((address) => !isLinkLocal(address)) }
+}
+
+function linkLocalOf(
+  { index }: Link,
+  addresses: ReadonlyMap<number, readonly string[]>,
+): Pick<SandboxLinkReport, 'linkLocal'> {
+  const linkLocal = addresses.get(index)?.filter(isLinkLocal) ?? []
+  return linkLocal.length === 0 ? {} : { linkLocal }
 }
 
 function addressesByLink(all: readonly InterfaceAddress[]): Map<number, string[]> {
