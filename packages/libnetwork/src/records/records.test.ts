@@ -1,7 +1,7 @@
 import { memoryStore, ValueDamagedError, type Store } from '@net/datastore'
 import { randomId, silentLogger, Turns } from '@net/types'
 import { beforeEach, describe, expect, it } from 'vitest'
-import type { SandboxEntry } from '../state.ts'
+import type { EndpointEntry, SandboxEntry } from '../state.ts'
 import { Records } from './records.ts'
 import { recordForms, type StoredSandbox } from './stored-forms.ts'
 
@@ -23,6 +23,11 @@ function sandboxOf(controllerId: string): StoredSandbox {
     wishes: { hostname: 'web', extraHosts: [] },
     endpoints: [],
   }
+}
+
+function endpointOf(networkId: string, name: string): EndpointEntry {
+  const record = { id: randomId(), networkId, name, phase: 'ready', macAddress: '', options: {} } as const
+  return { record: { ...record, aliases: [], ports: [], exposed: [] }, ports: new Map(), gatewayFor: [] }
 }
 
 const putSandbox = (value: StoredSandbox): Promise<number> =>
@@ -118,6 +123,22 @@ describe('a sandbox with more endpoints than a transaction takes', () => {
     await expect(forgetting).rejects.toThrow('killed')
     expect((await store.list('endpoints/')).entries.length).toBeLessThan(120)
     expect((await open().load(new Turns())).sandboxes.map(({ record }) => record.phase)).toEqual(['deleting'])
+  })
+
+  it('is kept as it is by the time that each part is written', async () => {
+    const networkId = randomId()
+    const endpoints = Array.from({ length: 120 }, (_, at) => endpointOf(networkId, `before-${at}`))
+    const last = endpoints[119]!
+    const records = open()
+
+    const keeping = records.keep({ endpoints })
+    last.record = { ...last.record, name: 'after' }
+    await records.keep({ endpoints: [last] })
+    await keeping
+
+    const kept = (await open().load(new Turns())).endpoints.map(({ record }) => record.name)
+    expect(kept).toHaveLength(120)
+    expect(kept).toContain('after')
   })
 })
 

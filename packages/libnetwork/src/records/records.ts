@@ -145,15 +145,18 @@ export class Records {
 
   async #commit(operations: () => (StoreOperation | undefined)[], call?: CallOptions): Promise<void> {
     if (this.#store === undefined) return
-    const asked = operations().filter((operation) => operation !== undefined)
+    const compose = (): StoreOperation[] => operations().filter((operation) => operation !== undefined)
+    const asked = compose()
     const keys = new Set(asked.map(({ key }) => key))
     // As many as there is room for: what is asked for is not to be parted for them.
     const room = Math.max(0, LIMITS.operations - asked.length)
     const owed = [...this.#owed.values()].filter(({ key }) => !keys.has(key)).slice(0, room)
     const all = [...owed, ...asked]
-    // More than a transaction takes is a sandbox with a hundred endpoints: they go in parts, it goes last.
-    for (let at = 0; at < all.length; at += LIMITS.operations) {
-      await this.#store.transaction(all.slice(at, at + LIMITS.operations), call)
+    if (all.length > 0) await this.#store.transaction(all.slice(0, LIMITS.operations), call)
+    // More than a transaction takes is a sandbox with a hundred endpoints: they go in parts, it goes last. What changed
+    // of them meanwhile has been recorded meanwhile: each part says what is so by then.
+    for (let at = LIMITS.operations; at < all.length; at += LIMITS.operations) {
+      await this.#store.transaction(compose().slice(at, at + LIMITS.operations), call)
     }
     for (const { key } of all) this.#owed.delete(key)
   }
