@@ -1,5 +1,7 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { isDeepStrictEqual } from 'node:util'
 import { openLmdbStore } from '@net/datastore-lmdb'
 import { listBoundSockets } from '@net/netlink-ffi'
 import { expect } from 'vitest'
@@ -38,8 +40,8 @@ export async function compareWithHost(
 ): Promise<void> {
   const places = await placesOf(controller)
   const run = join(folder, 'run', controller.id)
-  // The kernel takes down a little later what is taken out of a namespace.
-  await expect.poll(() => hostView(controller.id, run)).toEqual(wantedView(controller, places))
+  const wanted = wantedView(controller, places)
+  expect(await seenAtLast(() => hostView(controller.id, run), wanted)).toEqual(wanted)
   for (const namespace of others) await compareNamespace(namespace, places.inPlace)
   compareFiles(places, run, withFiles)
 }
@@ -122,10 +124,25 @@ export async function compareWithNothing(others: readonly ExternalNamespace[]): 
 
 async function compareNamespace(namespace: ExternalNamespace, sandboxes: readonly Sandbox[]): Promise<void> {
   const owners = sandboxes.filter(({ key }) => namespace.isAt(key))
-  const wanted = owners.flatMap((sandbox) => sandbox.endpoints().map(({ interfaceName }) => interfaceName ?? ''))
-  // The kernel takes down a little later what is taken out of a namespace.
-  await expect.poll(() => namespace.links().sort()).toEqual(wanted.sort())
+  const wanted = owners.flatMap((sandbox) => sandbox.endpoints().map(({ interfaceName }) => interfaceName ?? '')).sort()
+  expect(await seenAtLast(() => namespace.links().sort(), wanted)).toEqual(wanted)
   expect(namespace.rules().match(/^table .*(?= \{)/gm) ?? []).toEqual(owners.map(() => 'table ip net-resolver'))
+}
+
+const PATIENCE_MS = 1_000
+const PAUSE_MS = 50
+
+/**
+ * What is seen, as soon as it is what is wanted, or in the end: the kernel takes down a little later what is taken out
+ * of a namespace. A poll of vitest's would keep the controllers of all kills until the last.
+ */
+async function seenAtLast(look: () => string[], wanted: readonly string[]): Promise<string[]> {
+  const end = performance.now() + PATIENCE_MS
+  for (;;) {
+    const seen = look()
+    if (isDeepStrictEqual(seen, wanted) || performance.now() > end) return seen
+    await sleep(PAUSE_MS)
+  }
 }
 
 /** Every record was understood. */
