@@ -43,8 +43,7 @@ export class IpamRegistry {
    * @throws InvalidRequestError (`ERR_INVALID_REQUEST`)
    */
   checkPools(what: string): void {
-    const current = this.#known.get(DEFAULT)
-    if (current === undefined || this.isOwn(current)) return
+    if (this.#own.some((ipam) => ipam === this.#known.get(DEFAULT))) return
     const problem = `expected none, since an address manager that was handed in is ${JSON.stringify(DEFAULT)}: it has its own`
     throw new InvalidRequestError(what, 'pools', problem)
   }

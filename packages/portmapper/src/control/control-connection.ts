@@ -7,7 +7,7 @@ import { openControlFolder } from './control-folder.ts'
 import { linesOf } from './lines.ts'
 import { formatMessage, FORWARDS_PER_MESSAGE, parseReply, type ControlReply, type ControlRequest } from './messages.ts'
 
-/** Nobody serves: there is no socket, or one that a killed process left, or the process ended before it answered the door. */
+/** Nobody serves: there is no socket, or one that a killed process left, or the process ended before it accepted us. */
 const nobody: readonly (string | undefined)[] = ['ENOENT', 'ECONNREFUSED', 'ECONNRESET']
 
 /** What is to be different: at most {@link FORWARDS_PER_MESSAGE} of each. */
