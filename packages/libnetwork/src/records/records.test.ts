@@ -163,3 +163,32 @@ describe('records of an older form', () => {
     })
   })
 })
+
+describe('what did not come about', () => {
+  it('is still owed to the store after a write of it that was under way', async () => {
+    let write = (): void => undefined
+    const held = new Promise<void>((resolve) => (write = resolve))
+    const writes = [() => held, () => Promise.reject(new Error('no write goes through'))]
+    const slow = new Proxy(store, {
+      get: (target, name) => {
+        const member = Reflect.get(target, name) as (...all: unknown[]) => unknown
+        if (name !== 'transaction') return member.bind(target)
+        return async (...args: unknown[]): Promise<unknown> => {
+          await writes.shift()?.()
+          return member.apply(target, args)
+        }
+      },
+    })
+    const records = new Records(slow, silentLogger)
+    const entry = endpointOf(randomId(), 'web')
+
+    const keeping = records.keep({ endpoints: [entry] })
+    await expect(records.discard({ endpoints: [entry] })).rejects.toThrow('no write goes through')
+    write()
+    await keeping
+    expect(await store.find(`endpoints/${entry.record.id}`)).toBeDefined()
+
+    await records.settle()
+    expect(await store.find(`endpoints/${entry.record.id}`)).toBeUndefined()
+  })
+})

@@ -148,6 +148,7 @@ export class Records {
     const compose = (): StoreOperation[] => operations().filter((operation) => operation !== undefined)
     const asked = compose()
     const keys = new Set(asked.map(({ key }) => key))
+    const before = new Map(this.#owed)
     // As many as there is room for: what is asked for is not to be parted for them.
     const room = Math.max(0, LIMITS.operations - asked.length)
     const owed = [...this.#owed.values()].filter(({ key }) => !keys.has(key)).slice(0, room)
@@ -158,7 +159,8 @@ export class Records {
     for (let at = LIMITS.operations; at < all.length; at += LIMITS.operations) {
       await this.#store.transaction(compose().slice(at, at + LIMITS.operations), call)
     }
-    for (const { key } of all) this.#owed.delete(key)
+    // But for what came to be owed since: that is yet to be written.
+    for (const { key } of all) if (this.#owed.get(key) === before.get(key)) this.#owed.delete(key)
   }
 }
 
