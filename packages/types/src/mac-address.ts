@@ -25,9 +25,14 @@ export function macAddressToBytes(macAddress: string): Uint8Array {
   return Uint8Array.from(macAddress.split(':'), (byte) => parseInt(byte, 16))
 }
 
+/** Each byte in hexadecimal. */
+const HEXADECIMAL = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, '0'))
+
 /** Writes six bytes as a MAC address. */
 export function macAddressFromBytes(bytes: Uint8Array): string {
-  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join(':')
+  let text = ''
+  for (const byte of bytes) text += `:${HEXADECIMAL[byte]}`
+  return text.slice(1)
 }
 
 /** The MAC address libnetwork gives to the holder of an IPv4 address: `02:42:` and its four bytes. */

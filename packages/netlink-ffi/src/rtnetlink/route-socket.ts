@@ -10,6 +10,7 @@ import {
   deleteLink,
   getLink,
   listLinks,
+  listStatistics,
   setLink,
   type Link,
   type LinkReference,
@@ -112,7 +113,7 @@ export class RouteSocket {
    * meanwhile.
    */
   async listStatisticsOffLoop(call?: CallOptions): Promise<Map<string, LinkStatistics>> {
-    const all = await this.#socket.dumpOffLoop(listLinks, decodeStatistics, call)
+    const all = await this.#socket.dumpOffLoop(listStatistics, decodeStatistics, call)
     return new Map(all.map(({ name, statistics }) => [name, statistics]))
   }
 
