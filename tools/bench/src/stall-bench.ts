@@ -45,7 +45,7 @@ export async function measureStalls(subject: Subject): Promise<Measurement[]> {
     { name: 'stall-single', unit: 'ms', ours: Math.max(...stalls) },
     {
       ...{ name: `stall-${AT_ONCE}-attaches`, unit: 'ms', ours: many, floor: await longestFloor(subject) },
-      note: 'the floor: the longest of as many prepared attaches',
+      note: 'the floor: the longest of as many prepared attaches, each in one piece',
     },
     {
       ...{ name: `${AT_ONCE}-attaches-at-once`, unit: 'ms', ours: totalMs, peers: { 'one after the other': serialMs } },

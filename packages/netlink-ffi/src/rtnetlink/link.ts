@@ -13,7 +13,7 @@ const AF_BRIDGE = 7
 const AF_INET6 = 10
 const IFF_UP = 1
 const LINK_HEADER_LENGTH = 16
-/** What a question for links is not to be answered. */
+/** What an answer about links is to leave out: its counters. */
 const IFLA_EXT_MASK = 29
 const RTEXT_FILTER_SKIP_STATS = 1 << 3
 /** IF_OPER_DORMANT and IF_LINK_MODE_DORMANT, linux/if.h. */
@@ -326,25 +326,25 @@ export function getLink(reference: LinkReference): NetlinkMessage {
   }
 }
 
-/** RTM_GETLINK, to be dumped: every link of the namespace, without what has passed it: that is half of what is said. */
-export const listLinks: NetlinkMessage = {
-  type: RTM_GETLINK,
-  flags: 0,
-  describe: () => 'RTM_GETLINK dump',
-  write: (writer) => {
-    writeLinkHeader(writer, 0)
-    writeAttribute(writer, IFLA_EXT_MASK, u32, RTEXT_FILTER_SKIP_STATS)
-  },
-}
+/**
+ * RTM_GETLINK, to be dumped: every link of the namespace, without its counters, which are a fifth to a quarter of what is
+ * said of it.
+ */
+export const listLinks = dumpLinks(RTEXT_FILTER_SKIP_STATS)
 
-/** As {@link listLinks}, for {@link decodeStatistics}. */
-export const listStatistics: NetlinkMessage = {
-  type: RTM_GETLINK,
-  flags: 0,
-  describe: () => 'RTM_GETLINK dump',
-  write: (writer) => {
-    writeLinkHeader(writer, 0)
-  },
+/** As {@link listLinks}, with the counters: for {@link decodeStatistics}. */
+export const listStatistics = dumpLinks(0)
+
+function dumpLinks(filter: number): NetlinkMessage {
+  return {
+    type: RTM_GETLINK,
+    flags: 0,
+    describe: () => 'RTM_GETLINK dump',
+    write: (writer) => {
+      writeLinkHeader(writer, 0)
+      writeAttribute(writer, IFLA_EXT_MASK, u32, filter)
+    },
+  }
 }
 
 /** Reads an RTM_NEWLINK or RTM_DELLINK. @throws MalformedMessageError (`ERR_MALFORMED_MESSAGE`) */
