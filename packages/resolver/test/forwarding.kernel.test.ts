@@ -256,7 +256,7 @@ describeKernel('when nobody answers', () => {
     const begin = performance.now()
 
     expect((await ask(at)).rcode).toBe('SERVFAIL')
-    expect(performance.now() - begin).toBeLessThan(2000)
+    expect(performance.now() - begin).toBeLessThan(8000)
   })
 
   it('closing does not wait', async () => {
