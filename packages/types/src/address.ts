@@ -66,18 +66,27 @@ function readAddress(text: string): Address {
   }
 }
 
+const DOT = 46
+const ZERO = 48
+
 /** Four decimal numbers up to 255 without leading zeros; undefined for any other spelling. */
 function readPlainIpv4(text: string): Address | undefined {
-  const match = /^(\d{1,3})\.(\d{1,3})\.(\d{1,3})\.(\d{1,3})$/.exec(text)
-  if (match === null) return undefined
-  let value = 0
-  for (let at = 1; at <= 4; at++) {
-    const digits = match[at] ?? ''
-    const octet = Number(digits)
-    if (octet > 255 || (digits.length > 1 && digits.startsWith('0'))) return undefined
-    value = value * 256 + octet
+  let [value, dots] = [0, 0]
+  let octet: number | undefined
+  for (let at = 0; at < text.length; at++) {
+    const code = text.charCodeAt(at)
+    if (code === DOT && octet !== undefined) {
+      value = value * 256 + octet
+      octet = undefined
+      dots++
+      continue
+    }
+    const digit = code - ZERO
+    if (digit < 0 || digit > 9 || octet === 0) return undefined
+    octet = (octet ?? 0) * 10 + digit
+    if (octet > 255) return undefined
   }
-  return { family: 4, value: BigInt(value) }
+  return dots === 3 && octet !== undefined ? { family: 4, value: BigInt(value * 256 + octet) } : undefined
 }
 
 /** Up to eight groups of hexadecimal digits with at most one `::`; undefined for any other spelling. */

@@ -1,4 +1,4 @@
-import { addressToBytes, type Address } from './address.ts'
+import type { Address } from './address.ts'
 import { InvalidMacAddressError } from './errors.ts'
 import { randomBytes } from './id.ts'
 
@@ -30,14 +30,21 @@ const HEXADECIMAL = Array.from({ length: 256 }, (_, byte) => byte.toString(16).p
 
 /** Writes six bytes as a MAC address. */
 export function macAddressFromBytes(bytes: Uint8Array): string {
+  return formatBytes(bytes).slice(1)
+}
+
+/** With a colon before each. */
+function formatBytes(bytes: Iterable<number>): string {
   let text = ''
   for (const byte of bytes) text += `:${HEXADECIMAL[byte]}`
-  return text.slice(1)
+  return text
 }
 
 /** The MAC address libnetwork gives to the holder of an IPv4 address: `02:42:` and its four bytes. */
-export function macAddressOf(address: Address): string {
-  return macAddressFromBytes(Uint8Array.of(0x02, 0x42, ...addressToBytes(address).slice(-4)))
+export function macAddressOf({ value }: Address): string {
+  const bits = Number(BigInt.asUintN(32, value))
+  const bytes = [bits >>> 24, (bits >>> 16) & 255, (bits >>> 8) & 255, bits & 255]
+  return `02:42${formatBytes(bytes)}`
 }
 
 /** The link-local IPv6 address that an interface of this MAC address makes for itself: RFC 4291, appendix A. */
