@@ -87,6 +87,64 @@ it('is never empty, whenever somebody looks', async () => {
   expect(seen).not.toContain('')
 })
 
+it.each<[string, boolean, (path: string) => void]>([
+  ['that text', true, () => undefined],
+  [
+    'a longer one',
+    false,
+    (path) => {
+      writeFileSync(path, `${old}\n`)
+    },
+  ],
+  [
+    'a shorter one',
+    false,
+    (path) => {
+      writeFileSync(path, old.slice(1))
+    },
+  ],
+  [
+    'nothing, since it is not there',
+    false,
+    (path) => {
+      rmSync(path)
+    },
+  ],
+  [
+    'that text, of which no hash is kept',
+    false,
+    (path) => {
+      rmSync(`${path}.hash`)
+    },
+  ],
+  [
+    'that text, and a hash of another is kept',
+    false,
+    (path) => {
+      writeFileSync(`${path}.hash`, 'sha256:0')
+    },
+  ],
+])('says %s: %s', async (_, expected, change) => {
+  const path = freshPath()
+  const options = { hashPath: `${path}.hash` }
+  await files.write(path, old, options)
+  change(path)
+
+  expect(files.says(path, old, options)).toBe(expected)
+})
+
+it('is not written when it says that already', async () => {
+  const path = freshPath()
+  const paths = [path, `${path}.hash`]
+  await files.write(path, old, { hashPath: `${path}.hash` })
+  const before = paths.map((one) => statSync(one, { bigint: true }))
+
+  await files.write(path, old, { hashPath: `${path}.hash` })
+
+  const after = paths.map((one) => statSync(one, { bigint: true }))
+  expect(after.map(({ ino, mtimeNs }) => [ino, mtimeNs])).toEqual(before.map(({ ino, mtimeNs }) => [ino, mtimeNs]))
+})
+
 it('takes a file without a hash for its own, and refuses a hash that is none', async () => {
   const path = freshPath()
   await files.write(path, 'text')

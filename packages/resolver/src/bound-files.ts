@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { constants } from 'node:fs'
+import { closeSync, constants, openSync, readSync } from 'node:fs'
 import { open, readFile, rename, rm, writeFile, type FileHandle } from 'node:fs/promises'
 import { KeyedMutex, randomId } from '@net/types'
 import { InvalidFileHashError } from './errors.ts'
@@ -22,10 +22,19 @@ export interface WriteOptions {
 export class BoundFiles {
   readonly #locks = new KeyedMutex<string>()
 
-  /** Writes a file, or makes it. */
+  /**
+   * Whether a file says just that, and its hash is kept where that is to be. At once: no more is read than that takes,
+   * however long somebody made it.
+   */
+  says(path: string, text: string, { hashPath }: Pick<WriteOptions, 'hashPath'> = {}): boolean {
+    return isText(path, text) && (hashPath === undefined || isText(hashPath, hashOf(text)))
+  }
+
+  /** Writes a file, or makes it. One that says that already is not written. */
   async write(path: string, text: string, options: WriteOptions = {}): Promise<void> {
     const { mode = DEFAULT_MODE, hashPath } = options
     using _lock = await this.#locks.lock(path)
+    if (this.says(path, text, options)) return
     if (hashPath !== undefined) await intend(hashPath, hashOf(text), mode)
     if (!(await overwrite(path, text))) await replaceFile(path, text, mode)
     if (hashPath !== undefined) await replaceFile(hashPath, hashOf(text), mode)
@@ -59,6 +68,23 @@ export class BoundFiles {
     if (!kept.every((hash) => /^sha256:[0-9a-f]{64}$/.test(hash))) throw new InvalidFileHashError(hashPath)
     const content = await readFile(path, 'utf8')
     return ![content, withoutPadding(content)].some((text) => kept.includes(hashOf(text)))
+  }
+}
+
+function isText(path: string, text: string): boolean {
+  let fd: number
+  try {
+    fd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK)
+  } catch (error) {
+    if (isAbsence(error)) return false
+    throw error
+  }
+  try {
+    const wanted = Buffer.from(text)
+    const there = Buffer.allocUnsafe(wanted.length + 1)
+    return there.subarray(0, readSync(fd, there, 0, there.length, 0)).equals(wanted)
+  } finally {
+    closeSync(fd)
   }
 }
 

@@ -208,6 +208,20 @@ describe('are whole again', () => {
     expect(all()).toEqual(whole)
   })
 
+  it('without being written, where they are as they are to be', async () => {
+    const states = (): unknown[] =>
+      readdirSync(join(parent, 'web.files')).map((name) => {
+        const { ino, mtimeNs } = statSync(join(parent, 'web.files', name), { bigint: true })
+        return { name, ino, mtimeNs }
+      })
+    const before = states()
+
+    const later = await adopt()
+    await later.changeResolvConf(() => texts.resolvConf)
+
+    expect(states()).toEqual(before)
+  })
+
   it.each([
     ['begun', (): void => undefined],
     [

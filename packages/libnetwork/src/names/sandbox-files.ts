@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { existsSync, mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { readFile, readdir, rm, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { formatHostRecords, removeHostRecords, type BoundFiles, type HostRecord } from '@net/resolver'
@@ -108,6 +108,7 @@ export class SandboxFiles {
   async adopt(names: string, records: readonly HostRecord[], texts: () => FileTexts): Promise<void> {
     if (!existsSync(this.#folder)) return
     this.#made = true
+    if (this.#areAsMade(texts())) return
     for (const name of await readdir(this.#folder)) if (UNFINISHED.test(name)) await rm(join(this.#folder, name))
     if (existsSync(this.#rewritingPath)) {
       await this.rewrite(texts)
@@ -127,6 +128,17 @@ export class SandboxFiles {
       if (kept.every((line) => wanted.includes(line))) return hosts
       return [...kept, ...wanted.filter((line) => !kept.includes(line))].map((line) => `${line}\n`).join('')
     })
+  }
+
+  /** Whether they say what they say when they are made, and nothing was being done to them. */
+  #areAsMade({ hosts, hostname, resolvConf }: FileTexts): boolean {
+    const isLeft = (name: string): boolean => UNFINISHED.test(name) || join(this.#folder, name) === this.#rewritingPath
+    return (
+      !readdirSync(this.#folder).some(isLeft) &&
+      this.#bound.says(this.paths.hosts, hosts) &&
+      this.#bound.says(this.paths.hostname, hostname) &&
+      this.#bound.says(this.paths.resolvConf, resolvConf, { hashPath: this.#hashPath })
+    )
   }
 
   async #bringBack(path: string, text: string, hashPath?: string): Promise<void> {
@@ -153,6 +165,7 @@ export class SandboxFiles {
   async changeResolvConf(text: () => string): Promise<void> {
     if (!this.#made) return
     using _lock = await this.#writing.lock()
+    if (this.#bound.says(this.paths.resolvConf, text(), { hashPath: this.#hashPath })) return
     await unlessRemoved(async () => {
       if (await this.#isModified()) return
       await this.#bound.write(this.paths.resolvConf, text(), { hashPath: this.#hashPath })
