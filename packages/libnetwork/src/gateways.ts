@@ -47,24 +47,28 @@ function rankOf(core: Core, { record, gatewayFor }: EndpointEntry): number {
   return core.state.getNetwork(record.networkId).record.internal ? 3 : 2
 }
 
-/** The families that `entry` offers a default route for and that no endpoint of its priority or a higher one serves. */
-function electable(core: Core, entry: EndpointEntry, sandbox: SandboxEntry): AddressFamily[] {
+/** The families that `entry` offers a default route for and that none of `all` of its priority or a higher one serves. */
+function electable(
+  core: Core,
+  entry: EndpointEntry,
+  { sandbox, all }: { readonly sandbox: SandboxEntry; readonly all: readonly EndpointEntry[] },
+): AddressFamily[] {
   const { ipv4, ipv6 } = gatewaysOf(core, entry, sandbox)
-  const served = endpointsOf(core, sandbox)
-    .filter((other) => priorityOf(other) >= priorityOf(entry))
-    .flatMap(({ gatewayFor }) => gatewayFor)
+  const isServed = (family: AddressFamily): boolean =>
+    all.some((other) => priorityOf(other) >= priorityOf(entry) && other.gatewayFor.includes(family))
   const offered: AddressFamily[] = [
     ...(ipv4 === undefined ? [] : ([4] as const)),
     ...(ipv6 === undefined ? [] : ([6] as const)),
   ]
-  return offered.filter((family) => !served.includes(family))
+  return offered.filter((family) => !isServed(family))
 }
 
 /** Takes the default routes over that `entry` is to serve, and says which families these are of. */
 export function takeGateways(core: Core, entry: EndpointEntry, sandbox: SandboxEntry): AddressFamily[] {
-  const families = electable(core, entry, sandbox)
+  const all = endpointsOf(core, sandbox)
+  const families = electable(core, entry, { sandbox, all })
   if (families.length === 0) return families
-  for (const other of endpointsOf(core, sandbox)) {
+  for (const other of all) {
     other.gatewayFor = other.gatewayFor.filter((family) => !families.includes(family))
   }
   entry.gatewayFor = [...entry.gatewayFor, ...families]
@@ -93,8 +97,9 @@ async function addGateways(
  * those that joined first.
  */
 export async function electGateways(core: Core, sandbox: SandboxEntry): Promise<void> {
-  for (const entry of orderByGateway(core, sandbox)) {
-    const families = electable(core, entry, sandbox)
+  const all = orderByGateway(core, sandbox)
+  for (const entry of all) {
+    const families = electable(core, entry, { sandbox, all })
     if (families.length === 0) continue
     if (!isAwaited(sandbox)) await addGateways(core, sandbox, { entry, families })
     takeGateways(core, entry, sandbox)

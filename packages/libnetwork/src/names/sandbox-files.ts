@@ -103,7 +103,7 @@ export class SandboxFiles {
   /**
    * Takes over what an earlier process made, if it did: the hosts file comes to say of the names what `records` say, and
    * nothing else of them. What is missing or empty becomes what it is when it is made, and so does a hosts file that says
-   * of nothing else.
+   * of nothing else, and resolv.conf, unless somebody else changed it.
    */
   async adopt(names: string, records: readonly HostRecord[], texts: () => FileTexts): Promise<void> {
     if (!existsSync(this.#folder)) return
@@ -128,6 +128,7 @@ export class SandboxFiles {
       if (kept.every((line) => wanted.includes(line))) return hosts
       return [...kept, ...wanted.filter((line) => !kept.includes(line))].map((line) => `${line}\n`).join('')
     })
+    await this.changeResolvConf(() => texts().resolvConf)
   }
 
   /** Whether they say what they say when they are made, and nothing was being done to them. */

@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs'
+import { DatagramSocket, isErrno } from '@net/netlink-ffi'
 import {
   formatHosts,
   formatResolvConf,
@@ -146,7 +146,6 @@ export class SandboxNaming {
   async adoptFiles(): Promise<void> {
     const { names } = ownHostRecord('127.0.0.1', this.wishes.hostname, this.wishes.domainname)
     await this.#files.adopt(names.join(' '), this.#ownRecords(this.#view.addresses), () => this.#texts())
-    await this.#files.changeResolvConf(() => this.#resolvConf())
   }
 
   /** Answers no more, until somebody adopts it: everything stays as it is. Safe to call twice. */
@@ -287,11 +286,14 @@ function hasIpv6(key: string): boolean {
   }
 }
 
+/** By binding it: reading the setting of a namespace takes the kernel fifty times as long. */
 function hasIpv6Here(): boolean {
   try {
-    return readFileSync('/proc/sys/net/ipv6/conf/lo/disable_ipv6', 'utf8').trim() === '0'
-  } catch {
-    // A kernel without IPv6.
-    return false
+    DatagramSocket.bind({ address: '::1', port: 0 }).close()
+    return true
+  } catch (error) {
+    // Switched off, or a kernel without IPv6.
+    if (isErrno(error, 'EADDRNOTAVAIL', 'EAFNOSUPPORT')) return false
+    throw error
   }
 }

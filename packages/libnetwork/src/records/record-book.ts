@@ -18,7 +18,8 @@ import type { StoredEndpoint, StoredNetwork, StoredSandbox } from './stored-form
 export class RecordBook {
   /** Keys by what only one can have. */
   readonly #holders = new Map<string, string>()
-  readonly #prefixes: { readonly prefix: Cidr; readonly key: string }[] = []
+  /** By network. */
+  readonly #prefixes = new Map<string, readonly Cidr[]>()
   readonly #facts = new FactBook()
   readonly #ports = openPortAllocator({ hold: false })
   readonly #published: { readonly lease: BookedPorts; readonly key: string }[] = []
@@ -27,16 +28,21 @@ export class RecordBook {
   addNetwork({ record, pools }: StoredNetwork, facts: readonly FirewallFact[]): void {
     const key = `networks/${record.id}`
     const prefixes = subnetPrefixes(record)
-    for (const prefix of prefixes) {
-      const other = this.#prefixes.find((one) => cidrsOverlap(one.prefix, prefix.cidr))
-      if (other !== undefined) throw new RecordConflictError(`pool ${prefix.text}`, other.key)
+    for (const { text, cidr } of prefixes) {
+      for (const [other, theirs] of this.#prefixes) {
+        if (theirs.some((one) => cidrsOverlap(one, cidr)))
+          throw new RecordConflictError(`pool ${text}`, `networks/${other}`)
+      }
     }
     const { id, name, ipv4, ipv6 } = record
     const gateways = [ipv4, ipv6].flatMap((subnet) => (subnet === undefined ? [] : subnet.gateway))
     const aux = pools.flatMap(({ auxAddresses = {} }) => Object.values(auxAddresses))
     const addresses = [...gateways.map(withoutPrefixLength), ...aux].map((address) => addressOf(id, address))
     this.#add(key, [`network name ${JSON.stringify(name)}`, ...addresses], facts)
-    this.#prefixes.push(...prefixes.map(({ cidr }) => ({ prefix: cidr, key })))
+    this.#prefixes.set(
+      id,
+      prefixes.map(({ cidr }) => cidr),
+    )
   }
 
   /** @throws RecordConflictError */
@@ -48,9 +54,9 @@ export class RecordBook {
   async addEndpoint({ record }: StoredEndpoint, network: NetworkRecord, facts: readonly FirewallFact[]): Promise<void> {
     const key = `endpoints/${record.id}`
     const addresses = heldAddresses(network, record).map(({ address }) => address)
-    const pools = subnetPrefixes(network)
+    const pools = this.#prefixes.get(network.id) ?? []
     for (const address of addresses) {
-      const isInside = pools.some(({ cidr }) => containsAddress(cidr, parseAddress(address)))
+      const isInside = pools.some((pool) => containsAddress(pool, parseAddress(address)))
       if (!isInside) throw new RangeError(`address ${address} is in no pool of network ${network.name}`)
     }
     const leases: BookedPorts[] = []
