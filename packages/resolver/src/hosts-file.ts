@@ -17,6 +17,9 @@ const ownRecords: readonly HostRecord[] = [
   { address: 'ff02::2', names: ['ip6-allrouters'] },
 ]
 
+/** They are the same in every container. */
+const ownLines = { ofBoth: formatHostRecords(ownRecords), ofIpv4: formatHostRecords(withoutIpv6(ownRecords)) }
+
 /**
  * The text of a hosts file: what every host has, then the records given. Without IPv6 in the container
  * it has no lines of that either, so that nobody tries `::1` in vain.
@@ -24,7 +27,12 @@ const ownRecords: readonly HostRecord[] = [
  * @throws InvalidHostNameError (`ERR_INVALID_HOST_NAME`), InvalidAddressError (`ERR_INVALID_ADDRESS`)
  */
 export function formatHosts(records: readonly HostRecord[], { ipv6 }: { readonly ipv6: boolean }): string {
-  return formatHostRecords([...ownRecords, ...records].filter(({ address }) => ipv6 || !address.includes(':')))
+  if (ipv6) return ownLines.ofBoth + formatHostRecords(records)
+  return ownLines.ofIpv4 + formatHostRecords(withoutIpv6(records))
+}
+
+function withoutIpv6(records: readonly HostRecord[]): HostRecord[] {
+  return records.filter(({ address }) => !address.includes(':'))
 }
 
 /** The lines of some records: what is added to a file that is there. Throws as {@link formatHosts} does. */

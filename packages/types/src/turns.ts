@@ -5,8 +5,10 @@ const SLICE_MS = 2
 
 declare const performance: { now(): number }
 declare const setImmediate: ((work: () => void) => unknown) | undefined
-declare function queueMicrotask(work: () => void): void
 declare function setTimeout(work: () => void, delayMs: number): unknown
+
+/** What follows it comes with the next microtask. Node's `queueMicrotask` is the same, with a resource for each call. */
+const settled = Promise.resolve()
 
 /** Runs `work` once the event loop has turned. Browsers have no setImmediate. */
 const nextTurn: (work: () => void) => unknown =
@@ -58,10 +60,12 @@ export class Turns {
       return false
     }
     this.#admitting = true
-    queueMicrotask(() => {
-      this.#admitting = false
-    })
+    void settled.then(this.#admitted)
     return true
+  }
+
+  readonly #admitted = (): void => {
+    this.#admitting = false
   }
 
   readonly #turned = (): void => {
