@@ -11,6 +11,6 @@ export class FactBook {
    * @throws `ERR_PORT_PUBLISHED`, `ERR_NETWORK_KNOWN`, `ERR_FORWARDING_KNOWN`, `ERR_INVALID_FACT`, …
    */
   add(facts: readonly FirewallFact[]): void {
-    this.#held.apply(this.#held.difference({ add: facts }))
+    if (facts.length > 0) this.#held.apply(this.#held.difference({ add: facts }))
   }
 }

@@ -120,8 +120,14 @@ function withoutPadding(text: string): string {
   return text.replace(/\n+$/, '\n')
 }
 
-function hashOf(content: string | Uint8Array): string {
-  return `sha256:${createHash('sha256').update(content).digest('hex')}`
+let latest: { readonly content: string; readonly hash: string } | undefined
+
+/** In many sandboxes resolv.conf says the same. */
+function hashOf(content: string): string {
+  if (content !== latest?.content) {
+    latest = { content, hash: `sha256:${createHash('sha256').update(content).digest('hex')}` }
+  }
+  return latest.hash
 }
 
 /** Whole or not at all, of what no container has mounted yet, or ever: half a hash would be worse than the one before. */

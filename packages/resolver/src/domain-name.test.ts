@@ -82,6 +82,7 @@ describe('writing a name', () => {
     ['a label of 64 bytes', 'a'.repeat(64)],
     ['an empty label', 'a..b'],
     ['more than 255 bytes', 'abcdefg.'.repeat(32)],
+    ['one byte more than 255', [63, 63, 63, 62].map((length) => 'a'.repeat(length)).join('.')],
     ['a character beyond ASCII', 'bücher'],
     ['a blank', 'a b'],
     ['a number above 255', 'a\\256'],
@@ -94,6 +95,13 @@ describe('writing a name', () => {
   it('takes underscores and a dot at the end', () => {
     expect([...encodeName('web_1.')]).toEqual([5, ...Buffer.from('web_1'), 0])
     expect(isDomainName('')).toBe(false)
+  })
+
+  it('takes one of 255 bytes', () => {
+    const name = [63, 63, 63, 61].map((length) => 'a'.repeat(length)).join('.')
+
+    expect(encodeName(name)).toHaveLength(255)
+    expect(isDomainName(name)).toBe(true)
   })
 })
 

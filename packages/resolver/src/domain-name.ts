@@ -98,8 +98,14 @@ export function encodeName(name: string): Uint8Array {
   return Uint8Array.from(bytes)
 }
 
+/** As names mostly are; the others are judged by their bytes. */
+const PLAIN_NAME = /^[\w-]{1,63}(?:\.[\w-]{1,63})*$/
+/** The first label's length and the root come to it. */
+const MAX_PLAIN_CHARACTERS = MAX_NAME_BYTES - 2
+
 /** Whether a text can be a name in DNS: no label longer than 63 bytes, 255 in all, no character beyond ASCII. */
 export function isDomainName(text: string): boolean {
+  if (text.length <= MAX_PLAIN_CHARACTERS && PLAIN_NAME.test(text)) return true
   try {
     return encodeName(text).length > 1
   } catch (error) {
