@@ -84,7 +84,7 @@ export async function describe(core: Core, id: string): Promise<ControllerDescri
     })).sort(byId),
     sandboxes: Array.from(sandboxes.values(), (entry) => ({
       ...entry.record,
-      endpoints: [...entry.endpoints],
+      endpoints: Array.from(entry.endpoints, ({ record: { id } }) => id),
       dns: entry.naming.statistics(),
     })).sort(byId),
     refused: Array.from(core.state.claims.refused, ([key, { message }]) => ({ key, error: message })),

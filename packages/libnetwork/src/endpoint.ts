@@ -156,7 +156,7 @@ export class Endpoint {
   driverInfo(call?: CallOptions): Promise<Readonly<Record<string, unknown>>> {
     return this.#core.run(async () => {
       const sandbox = this.#core.state.sandboxes.get(this.#entry.record.sandboxId ?? '')
-      const told = (sandbox && findGatewayEndpoint(this.#core, sandbox)) ?? this.#entry
+      const told = (sandbox && findGatewayEndpoint(sandbox)) ?? this.#entry
       const { record } = this.#core.state.getNetwork(told.record.networkId)
       const driver = this.#core.drivers.get(record.driver)
       const own = driver.describe(record, recordOf(told))

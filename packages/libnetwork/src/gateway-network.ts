@@ -18,8 +18,8 @@ export function isGatewayEndpoint({ record }: EndpointEntry, sandbox: SandboxEnt
 }
 
 /** The endpoint by which a sandbox reaches the outside, where its own networks do not lead there. */
-export function findGatewayEndpoint(core: Core, sandbox: SandboxEntry): EndpointEntry | undefined {
-  return endpointsOf(core, sandbox).find((entry) => isGatewayEndpoint(entry, sandbox))
+export function findGatewayEndpoint(sandbox: SandboxEntry): EndpointEntry | undefined {
+  return endpointsOf(sandbox).find((entry) => isGatewayEndpoint(entry, sandbox))
 }
 
 /** Of the whole id: of shortened ones two could be alike. */
@@ -32,7 +32,7 @@ function nameFor({ record }: SandboxEntry): string {
  * calls holds the lock of the sandbox.
  */
 export async function settleGateway(core: Core, sandbox: SandboxEntry, call?: CallOptions): Promise<void> {
-  const gateway = findGatewayEndpoint(core, sandbox)
+  const gateway = findGatewayEndpoint(sandbox)
   const isNeeded = needsGateway(core, sandbox)
   if (isNeeded && gateway === undefined) await addGateway(core, sandbox, call)
   if (!isNeeded && gateway !== undefined) {
@@ -40,7 +40,7 @@ export async function settleGateway(core: Core, sandbox: SandboxEntry, call?: Ca
     await leaveLocked(core, gateway, { forGood: true })
     await forgetEndpoint(core, gateway)
   }
-  const endpoints = endpointsOf(core, sandbox)
+  const endpoints = endpointsOf(sandbox)
   if (endpoints.some((entry) => effectsOf(core, entry) !== undefined)) {
     await settleGatewaysElsewhere(core, endpoints, call)
   }
@@ -70,13 +70,13 @@ export async function settleGatewayAfter(core: Core, sandbox: SandboxEntry): Pro
 
 /** Whether a sandbox is on a network that needs another to reach the outside, and on none that reaches it. */
 function needsGateway(core: Core, sandbox: SandboxEntry): boolean {
-  const others = endpointsOf(core, sandbox).filter((entry) => {
+  const others = endpointsOf(sandbox).filter((entry) => {
     const { internal } = core.state.getNetwork(entry.record.networkId).record
     return !internal && !isGatewayEndpoint(entry, sandbox)
   })
   return (
-    !others.some((entry) => leadsOut(core, entry, sandbox)) &&
     others.some((entry) => lacksGateway(core, entry)) &&
+    !others.some((entry) => leadsOut(core, entry, sandbox)) &&
     !others.some((entry) => planOf(core, entry, sandbox).sandbox.needsNoGateway === true)
   )
 }

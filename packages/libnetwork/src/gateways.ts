@@ -28,9 +28,9 @@ function insideOf(core: Core, { record }: EndpointEntry, sandbox: SandboxEntry):
 }
 
 /** The endpoints joined to a sandbox, those first that are to serve its default routes. */
-export function orderByGateway(core: Core, sandbox: SandboxEntry): EndpointEntry[] {
+export function orderByGateway(sandbox: SandboxEntry): EndpointEntry[] {
   // The sort is stable: those of one priority stay in the order of joining.
-  return endpointsOf(core, sandbox).sort((one, other) => priorityOf(other) - priorityOf(one))
+  return endpointsOf(sandbox).sort((one, other) => priorityOf(other) - priorityOf(one))
 }
 
 /**
@@ -38,7 +38,7 @@ export function orderByGateway(core: Core, sandbox: SandboxEntry): EndpointEntry
  * of IPv4 where there are two, then those that are not internal; else as in {@link orderByGateway}.
  */
 export function orderByNames(core: Core, sandbox: SandboxEntry): EndpointEntry[] {
-  return orderByGateway(core, sandbox).sort((one, other) => rankOf(core, one) - rankOf(core, other))
+  return orderByGateway(sandbox).sort((one, other) => rankOf(core, one) - rankOf(core, other))
 }
 
 function rankOf(core: Core, { record, gatewayFor }: EndpointEntry): number {
@@ -65,7 +65,7 @@ function electable(
 
 /** Takes the default routes over that `entry` is to serve, and says which families these are of. */
 export function takeGateways(core: Core, entry: EndpointEntry, sandbox: SandboxEntry): AddressFamily[] {
-  const all = endpointsOf(core, sandbox)
+  const all = endpointsOf(sandbox)
   const families = electable(core, entry, { sandbox, all })
   if (families.length === 0) return families
   for (const other of all) {
@@ -97,7 +97,7 @@ async function addGateways(
  * those that joined first.
  */
 export async function electGateways(core: Core, sandbox: SandboxEntry): Promise<void> {
-  const all = orderByGateway(core, sandbox)
+  const all = orderByGateway(sandbox)
   for (const entry of all) {
     const families = electable(core, entry, { sandbox, all })
     if (families.length === 0) continue
@@ -122,7 +122,7 @@ export async function joinsOf(core: Core): Promise<{ readonly key: string; reado
   for (const sandbox of core.state.sandboxes.values()) {
     if (isAwaited(sandbox)) continue
     await core.turns.take()
-    for (const entry of endpointsOf(core, sandbox)) {
+    for (const entry of endpointsOf(sandbox)) {
       joins.push({ key: sandbox.record.key, plan: planOf(core, entry, sandbox) })
     }
   }
@@ -135,12 +135,12 @@ export async function awaitedPlans(core: Core): Promise<JoinPlan[]> {
   for (const sandbox of core.state.sandboxes.values()) {
     if (!isAwaited(sandbox)) continue
     await core.turns.take()
-    for (const entry of endpointsOf(core, sandbox)) plans.push(planOf(core, entry, sandbox))
+    for (const entry of endpointsOf(sandbox)) plans.push(planOf(core, entry, sandbox))
   }
   return plans
 }
 
 /** The endpoints joined to a sandbox, in the order of joining. */
-export function endpointsOf(core: Core, sandbox: SandboxEntry): EndpointEntry[] {
-  return Array.from(sandbox.endpoints, (id) => core.state.getEndpoint(id))
+export function endpointsOf(sandbox: SandboxEntry): EndpointEntry[] {
+  return [...sandbox.endpoints]
 }

@@ -107,7 +107,7 @@ export async function deleteSandbox(core: Core, sandbox: SandboxEntry, call?: Ca
   if (!core.state.sandboxes.has(sandbox.record.id)) return
   const { phase } = sandbox.record
   sandbox.record = { ...sandbox.record, phase: 'deleting' }
-  const endpoints = endpointsOf(core, sandbox)
+  const endpoints = endpointsOf(sandbox)
   await using _held = await holdEndpoints(core, endpoints)
   // What is recorded by nobody is removed when the store is opened next, should this not come to its end.
   try {
@@ -160,7 +160,7 @@ function isOthers({ record }: SandboxEntry): boolean {
 export async function renameSandbox(core: Core, sandbox: SandboxEntry, name: string): Promise<void> {
   using _lock = await core.locks.lock(sandbox.record.id)
   checkSandbox(core, sandbox)
-  const endpoints = endpointsOf(core, sandbox).filter((entry) => !isGatewayEndpoint(entry, sandbox))
+  const endpoints = endpointsOf(sandbox).filter((entry) => !isGatewayEndpoint(entry, sandbox))
   const renaming = core.state.renameEndpoints(endpoints, name)
   try {
     await core.records.keep({ endpoints })
@@ -202,7 +202,7 @@ async function becomeNamed(
   sandbox.record = record
   await sandbox.naming.refresh(wishes, { isThere: !isAwaited(sandbox) })
   if (isAwaited(sandbox)) return
-  for (const endpoint of endpointsOf(core, sandbox)) introduce(core, endpoint, sandbox)
+  for (const endpoint of endpointsOf(sandbox)) introduce(core, endpoint, sandbox)
   await updateNaming(core, sandbox)
 }
 
@@ -250,7 +250,7 @@ export async function joinLocked(
   }
   const before = entry.record
   await using rollback = new Rollback()
-  rollback.defer('keep what was', () => core.records.keep(recordsOf(core, sandbox, entry)))
+  rollback.defer('keep what was', () => core.records.keep(recordsOf(sandbox, entry)))
   rollback.defer('pass default routes on', async () => {
     await electGateways(core, sandbox)
     await updateNaming(core, sandbox)
@@ -258,7 +258,7 @@ export async function joinLocked(
   rollback.defer('record join', () => {
     entry.record = before
     entry.gatewayFor = []
-    sandbox.endpoints.delete(before.id)
+    sandbox.endpoints.delete(entry)
   })
   const network = core.state.getNetwork(before.networkId)
   const driver = core.drivers.get(network.record.driver)
@@ -269,12 +269,12 @@ export async function joinLocked(
   const interfaceName = driver.nameInterface(
     network.record,
     entry.record,
-    endpointsOf(core, sandbox).flatMap(({ record }) => record.interfaceName ?? []),
+    endpointsOf(sandbox).flatMap(({ record }) => record.interfaceName ?? []),
   )
   entry.record = { ...entry.record, sandboxId: sandbox.record.id, interfaceName, priority, sandboxAliases: aliases }
   takeGateways(core, entry, sandbox)
-  sandbox.endpoints.add(before.id)
-  await core.records.keep(recordsOf(core, sandbox, entry), call)
+  sandbox.endpoints.add(entry)
+  await core.records.keep(recordsOf(sandbox, entry), call)
   if (!isAwaited(sandbox)) {
     await putInPlace(core, sandbox.record.key, planOf(core, entry, sandbox), { rollback, call })
     rollback.defer('make names known', () => {
@@ -287,8 +287,8 @@ export async function joinLocked(
 }
 
 /** All whose records change when an endpoint joins a sandbox or leaves it: default routes pass between them. */
-function recordsOf(core: Core, sandbox: SandboxEntry, entry: EndpointEntry): Entries {
-  return { sandboxes: [sandbox], endpoints: [...new Set([...endpointsOf(core, sandbox), entry])] }
+function recordsOf(sandbox: SandboxEntry, entry: EndpointEntry): Entries {
+  return { sandboxes: [sandbox], endpoints: [...new Set(sandbox.endpoints).add(entry)] }
 }
 
 /** Takes the interface of an endpoint out of its sandbox. */
@@ -321,29 +321,29 @@ export async function leaveLocked(
   { forGood }: { readonly forGood: boolean },
 ): Promise<void> {
   const sandbox = core.state.getSandbox(entry.record.sandboxId ?? '')
-  const before = { record: entry.record, gatewayFor: entry.gatewayFor, endpoints: [...sandbox.endpoints] }
+  const before = { record: entry.record, gatewayFor: entry.gatewayFor, endpoints: endpointsOf(sandbox) }
   const plan = planOf(core, entry, sandbox)
   const effects = effectsOf(core, entry)
   if (effects !== undefined) await keepLeaving(core, entry)
   vanish(core, entry)
   entry.record = { ...entry.record, ...NOT_JOINED, ...(forGood ? { phase: 'deleting' } : {}) }
   entry.gatewayFor = []
-  sandbox.endpoints.delete(entry.record.id)
+  sandbox.endpoints.delete(entry)
   await using rollback = new Rollback()
   rollback.defer('leave', async () => {
     entry.record = before.record
     entry.gatewayFor = before.gatewayFor
     sandbox.endpoints.clear()
-    for (const id of before.endpoints) sandbox.endpoints.add(id)
+    for (const other of before.endpoints) sandbox.endpoints.add(other)
     await appear(core, entry, sandbox)
-    await core.records.keep(recordsOf(core, sandbox, entry))
+    await core.records.keep(recordsOf(sandbox, entry))
   })
-  if (effects === undefined) await core.records.keep(recordsOf(core, sandbox, entry))
+  if (effects === undefined) await core.records.keep(recordsOf(sandbox, entry))
   await core.executor.leave(sandbox.record.key, plan)
   if (effects !== undefined) {
     if (entry.isGatewayElsewhere === true) await ceaseGateway(core, entry, effects)
     await leaveElsewhere(core, before.record, plan)
-    await core.records.keep(recordsOf(core, sandbox, entry))
+    await core.records.keep(recordsOf(sandbox, entry))
   }
   rollback.commit()
   await core.loopback?.remove(plan.firewall)
@@ -366,7 +366,7 @@ async function discardJoin(core: Core, entry: EndpointEntry, sandbox: SandboxEnt
   const plan = planOf(core, entry, sandbox)
   const effects = effectsOf(core, entry)
   await using steps = new Rollback()
-  steps.defer('record', () => core.records.keep(recordsOf(core, sandbox, entry)))
+  steps.defer('record', () => core.records.keep(recordsOf(sandbox, entry)))
   steps.defer('default routes', async () => {
     await electGateways(core, sandbox)
     await updateNaming(core, sandbox)
@@ -374,7 +374,7 @@ async function discardJoin(core: Core, entry: EndpointEntry, sandbox: SandboxEnt
   steps.defer('place in the sandbox', () => {
     entry.record = { ...record, ...NOT_JOINED }
     entry.gatewayFor = []
-    sandbox.endpoints.delete(record.id)
+    sandbox.endpoints.delete(entry)
   })
   steps.defer('ports of ::1', () => core.loopback?.remove(plan.firewall))
   if (effects !== undefined) steps.defer('driver', () => leaveWithSandbox(core, entry, { effects, plan }))
@@ -393,7 +393,7 @@ async function discardSandbox(core: Core, sandbox: SandboxEntry): Promise<void> 
   const { key } = sandbox.record
   sandbox.record = { ...sandbox.record, phase: 'deleting' }
   // Whoever joined has left again, but for one that could not be taken away.
-  const gateway = findGatewayEndpoint(core, sandbox)
+  const gateway = findGatewayEndpoint(sandbox)
   await using steps = new Rollback()
   steps.defer('record', () => core.records.discard({ sandboxes: [sandbox] }))
   steps.defer('container', () => {

@@ -53,7 +53,7 @@ export class Sandbox {
 
   /** The endpoints joined to it, in the order of joining. */
   endpoints(): Endpoint[] {
-    return Array.from(this.#entry.endpoints, (id) => new Endpoint(this.#core, this.#core.state.getEndpoint(id)))
+    return Array.from(this.#entry.endpoints, (entry) => new Endpoint(this.#core, entry))
   }
 
   /**

@@ -51,7 +51,7 @@ export interface SandboxEntry {
   record: SandboxRecord
   readonly naming: SandboxNaming
   /** In the order of joining. */
-  readonly endpoints: Set<string>
+  readonly endpoints: Set<EndpointEntry>
 }
 
 /** All that the controller knows: networks, endpoints and sandboxes, each under its id. Names are unique. */
@@ -138,7 +138,7 @@ export class State {
   /** From its sandbox as well. */
   removeEndpoint(entry: EndpointEntry): void {
     this.#forgetName(entry, entry.record.name)
-    this.sandboxes.get(entry.record.sandboxId ?? '')?.endpoints.delete(entry.record.id)
+    this.sandboxes.get(entry.record.sandboxId ?? '')?.endpoints.delete(entry)
     this.endpoints.delete(entry.record.id)
   }
 

@@ -22,7 +22,7 @@ export async function awaitKeys(core: Core): Promise<void> {
 export async function setKey(core: Core, sandbox: SandboxEntry, path: string, call?: CallOptions): Promise<void> {
   using _lock = await core.locks.lock(sandbox.record.id, call)
   checkSandbox(core, sandbox)
-  await using _held = await holdEndpoints(core, endpointsOf(core, sandbox))
+  await using _held = await holdEndpoints(core, endpointsOf(sandbox))
   if (!isAwaited(sandbox)) await beginToWait(core, sandbox)
   // What it had, and what an earlier try that failed left there.
   if (existsSync(sandbox.record.key)) await takeOut(core, sandbox)
@@ -44,7 +44,7 @@ async function beginToWait(core: Core, sandbox: SandboxEntry): Promise<void> {
     sandbox.record = before
     throw error
   }
-  for (const endpoint of endpointsOf(core, sandbox)) vanish(core, endpoint)
+  for (const endpoint of endpointsOf(sandbox)) vanish(core, endpoint)
   await updateNaming(core, sandbox)
   await sandbox.naming.release()
 }
@@ -52,7 +52,7 @@ async function beginToWait(core: Core, sandbox: SandboxEntry): Promise<void> {
 /** Leaves the namespace that a sandbox has. Safe to do again. */
 async function takeOut(core: Core, sandbox: SandboxEntry): Promise<void> {
   const { key } = sandbox.record
-  for (const endpoint of endpointsOf(core, sandbox)) {
+  for (const endpoint of endpointsOf(sandbox)) {
     const plan = planOf(core, endpoint, sandbox)
     await core.executor.leave(key, plan)
     await core.loopback?.remove(plan.firewall)
@@ -71,7 +71,7 @@ async function putIn(core: Core, sandbox: SandboxEntry, path: string, call?: Cal
   rollback.defer('take the namespace', () => core.executor.deleteSandbox(key, []))
   rollback.defer('answer names', () => sandbox.naming.release())
   await sandbox.naming.open()
-  for (const endpoint of endpointsOf(core, sandbox)) {
+  for (const endpoint of endpointsOf(sandbox)) {
     await putInPlace(core, key, planOf(core, endpoint, sandbox), { rollback, call })
     rollback.defer('make names known', () => {
       vanish(core, endpoint)

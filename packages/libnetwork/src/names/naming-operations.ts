@@ -36,7 +36,7 @@ export async function updateNaming(core: Core, sandbox: SandboxEntry): Promise<v
 /** One that waits for its namespace is nowhere yet, or no more. */
 function viewOf(core: Core, sandbox: SandboxEntry): NamingView {
   if (isAwaited(sandbox)) return NOWHERE
-  const endpoints = orderByGateway(core, sandbox)
+  const endpoints = orderByGateway(sandbox)
   const named = endpoints.filter((entry) => !isGatewayEndpoint(entry, sandbox))
   return {
     networks: orderByNames(core, sandbox)

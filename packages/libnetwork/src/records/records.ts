@@ -218,5 +218,9 @@ function storedEndpoint(entry: EndpointEntry, phase: Phase): StoredEndpoint {
 }
 
 function storedSandbox({ record, naming, endpoints }: SandboxEntry, phase: Phase): StoredSandbox {
-  return { record: { ...record, phase }, wishes: naming.wishes, endpoints: [...endpoints] }
+  return {
+    record: { ...record, phase },
+    wishes: naming.wishes,
+    endpoints: Array.from(endpoints, (one) => one.record.id),
+  }
 }

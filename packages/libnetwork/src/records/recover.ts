@@ -105,11 +105,13 @@ function joinAgain(core: Core, { sandboxes }: Survey): void {
     const sandbox = core.state.sandboxes.get(stored.record.id)
     if (sandbox === undefined) continue
     for (const id of stored.endpoints) {
-      if (core.state.endpoints.get(id)?.record.sandboxId === stored.record.id) sandbox.endpoints.add(id)
+      const entry = core.state.endpoints.get(id)
+      if (entry?.record.sandboxId === stored.record.id) sandbox.endpoints.add(entry)
     }
   }
-  for (const { record } of core.state.endpoints.values()) {
-    if (record.sandboxId !== undefined) core.state.sandboxes.get(record.sandboxId)?.endpoints.add(record.id)
+  for (const entry of core.state.endpoints.values()) {
+    const { sandboxId } = entry.record
+    if (sandboxId !== undefined) core.state.sandboxes.get(sandboxId)?.endpoints.add(entry)
   }
 }
 
@@ -260,7 +262,7 @@ async function answerAgain(core: Core, tell: (event: RecoveryEvent) => void): Pr
   for (const sandbox of core.state.sandboxes.values()) {
     await core.turns.take()
     if (isAwaited(sandbox)) await namesTried(sandbox, tell, () => awaitAgain(core, sandbox))
-    else for (const entry of endpointsOf(core, sandbox)) introduce(core, entry, sandbox)
+    else for (const entry of endpointsOf(sandbox)) introduce(core, entry, sandbox)
   }
   for (const sandbox of core.state.sandboxes.values()) {
     if (isAwaited(sandbox)) continue
