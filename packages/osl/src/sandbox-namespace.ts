@@ -1,4 +1,4 @@
-import { closeSync, openSync, statSync } from 'node:fs'
+import { closeSync, openSync } from 'node:fs'
 import {
   createNamespace,
   deleteNamespace,
@@ -75,21 +75,9 @@ export function inSandboxIfThere<T>(key: string, work: () => Synchronous<T>): T 
   }
 }
 
-/** Whether a namespace is at path `key`. Takes no descriptor. What cannot be found out is thrown (EACCES). */
+/** Whether the namespace of a sandbox is at path `key`; see {@link inSandboxIfThere}. */
 export function isSandbox(key: string): boolean {
-  try {
-    return statSync(key).dev === namespaceDevice()
-  } catch (error) {
-    if (isAbsence(error)) return false
-    throw error
-  }
-}
-
-let device: number | undefined
-
-/** Namespaces are files of one file system, nsfs, of which the kernel has one. */
-function namespaceDevice(): number {
-  return (device ??= statSync('/proc/self/ns/net').dev)
+  return inSandboxIfThere(key, () => true) ?? false
 }
 
 function isAbsence(error: unknown): boolean {

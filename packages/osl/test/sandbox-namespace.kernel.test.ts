@@ -1,4 +1,4 @@
-import { existsSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { DescriptorShortage, describeKernel, enterFreshHost } from '@net/netlink-ffi/testing'
@@ -33,18 +33,11 @@ describeKernel('whether a sandbox is there', () => {
     expect(isSandbox(folder)).toBe(false)
   })
 
-  it('is not answered where it cannot be found out', () => {
-    const loop = join(folder, 'loop')
-    symlinkSync(loop, loop)
-
-    expect(() => isSandbox(loop)).toThrow('ELOOP')
-  })
-
-  it('is known when there is no descriptor left', () => {
+  it('is not answered while it cannot be found out', () => {
     createSandboxNamespace(key)
     try {
       using _shortage = new DescriptorShortage()
-      expect(isSandbox(key)).toBe(true)
+      expect(() => isSandbox(key)).toThrow('EMFILE')
     } finally {
       deleteSandboxNamespace(key)
     }
