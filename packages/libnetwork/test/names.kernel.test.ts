@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process'
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { createSocket } from 'node:dgram'
 import { once } from 'node:events'
@@ -328,6 +329,19 @@ describeKernel('the files of a sandbox', () => {
     expect(readFileSync(hosts, 'utf8')).toMatch(/\tmine\n$/)
     await sandbox.delete()
     expect(existsSync(hosts)).toBe(false)
+  })
+
+  it.each([
+    { isOff: '0', lines: ['127.0.0.1\tlocalhost', '::1\tlocalhost ip6-localhost ip6-loopback'] },
+    { isOff: '1', lines: ['127.0.0.1\tlocalhost'] },
+  ])('name ::1 where programs can have it: disable_ipv6 is $isOff', async ({ isOff, lines }) => {
+    const sandbox = await net.createSandbox({ containerId: 'c' })
+    const setting = `echo ${isOff} > /proc/sys/net/ipv6/conf/lo/disable_ipv6`
+    execFileSync('nsenter', [`--net=${sandbox.key}`, 'sh', '-c', setting])
+
+    const names = readFileSync(sandbox.files.hosts, 'utf8').split('\n')
+
+    expect(names.filter((line) => line.includes('\tlocalhost'))).toEqual(lines)
   })
 
   it('tell a sandbox without a resolver whom the host asks, loopback left out', async () => {
