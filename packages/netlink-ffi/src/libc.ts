@@ -21,15 +21,6 @@ export interface Libc {
   recv(fd: number, buffer: Bytes, length: number, flags: number): number
   /** As `recv`; `from` becomes the sender's address. */
   recvfrom(fd: number, buffer: Bytes, length: number, flags: number, from: Bytes, fromLength: Bytes): number
-  /** As `recvfrom`, on a pool thread. */
-  recvfromAsync(
-    fd: number,
-    buffer: Bytes,
-    length: number,
-    flags: number,
-    from: Bytes,
-    fromLength: Bytes,
-  ): Promise<number>
   setns(fd: number, type: number): number
   unshare(flags: number): number
   mount(source: string, target: string, type: string, flags: number): number
@@ -66,9 +57,6 @@ function load(): Libc {
   // The optional third argument is passed like a named one wherever Linux runs, and koffi calls no function that has
   // optional ones on another thread.
   const fcntl = library.func('int fcntl(int fd, int command, long value)')
-  const recvfrom = library.func(
-    'intptr_t recvfrom(int fd, void *buffer, size_t length, int flags, void *from, void *fromLength)',
-  )
   return {
     socket: library.func('int socket(int domain, int type, int protocol)'),
     bind: library.func('int bind(int fd, const void *address, uint32_t length)'),
@@ -81,8 +69,9 @@ function load(): Libc {
     send,
     sendAsync: onPoolThread(send),
     recv: library.func('intptr_t recv(int fd, void *buffer, size_t length, int flags)'),
-    recvfrom,
-    recvfromAsync: onPoolThread(recvfrom),
+    recvfrom: library.func(
+      'intptr_t recvfrom(int fd, void *buffer, size_t length, int flags, void *from, void *fromLength)',
+    ),
     setns: library.func('int setns(int fd, int type)'),
     unshare: library.func('int unshare(int flags)'),
     mount: (source, target, type, flags) => mount(source, target, type, flags, null) as number,

@@ -1,5 +1,5 @@
 import { closeSync } from 'node:fs'
-import { ClosedError, Mutex, silentLogger, type CallOptions, type Logger } from '@net/types'
+import { ClosedError, Mutex, silentLogger, Turns, type CallOptions, type Logger } from '@net/types'
 import { attributes, viewOf, zstring } from './attributes.ts'
 import {
   DumpInterruptedError,
@@ -54,9 +54,6 @@ const KERNEL_PORT = 0
 
 /** The kernel fills at most 32 KiB a datagram of a dump, and sends no longer answers to what we ask. */
 const RECEIVE_BYTES = 64 * 1024
-const RECEIVE_FLAGS = MSG_DONTWAIT | MSG_TRUNC
-/** Of a dump off the event loop, so many datagrams are read at once: most lists are no longer, and end with the second. */
-const DATAGRAMS_ON_LOOP = 2
 const DUMP_ATTEMPTS = 10
 
 /** linux/netlink.h: enum nlmsgerr_attrs */
@@ -89,6 +86,7 @@ export class NetlinkSocket {
   readonly #fd: number
   readonly #logger: Logger
   readonly #offLoop = new Mutex()
+  readonly #turns = new Turns()
   readonly #writer = new Writer()
   #sequence = 1
   #closed = false
@@ -194,11 +192,13 @@ export class NetlinkSocket {
       const writer = new Writer()
       const sequence = this.#frameDump(writer, message)
       await this.#sendOffLoop(writer.written(), [message])
-      const reading = new DumpReading(message, sequence, decode)
-      // A short list ends here. For each of a long one, the kernel makes up the next part before it hands this one over.
-      for (let at = 0; at < DATAGRAMS_ON_LOOP && !reading.isDone; at++) reading.take(this.#receive())
-      if (!reading.isDone) await this.#readOffLoop(reading, call)
-      if (!reading.isInterrupted) return reading.items
+      const reading = this.#readDump(message, sequence, decode)
+      let read = reading.next()
+      while (read.done !== true) {
+        await this.#turns.take(call)
+        read = reading.next()
+      }
+      if (read.value !== undefined) return read.value
     }
     throw new DumpInterruptedError(message.describe(), DUMP_ATTEMPTS)
   }
@@ -341,9 +341,10 @@ export class NetlinkSocket {
     this.#writer.clear()
     const sequence = this.#frameDump(this.#writer, request)
     this.#send(this.#writer.written(), [request])
-    const reading = new DumpReading(request, sequence, decode)
-    while (!reading.isDone) reading.take(this.#receive())
-    return reading.isInterrupted ? undefined : reading.items
+    const reading = this.#readDump(request, sequence, decode)
+    let read = reading.next()
+    while (read.done !== true) read = reading.next()
+    return read.value
   }
 
   #frameDump(writer: Writer, request: NetlinkMessage): number {
@@ -352,69 +353,53 @@ export class NetlinkSocket {
     return sequence
   }
 
+  /** Reads a dump that was asked for, a datagram a step: its items, or undefined when the list changed meanwhile. */
+  *#readDump<T>(
+    request: NetlinkMessage,
+    sequence: number,
+    decode: (message: ReceivedMessage) => T | undefined,
+  ): Generator<undefined, T[] | undefined> {
+    const items: T[] = []
+    const dump = { done: false, interrupted: false }
+    while (!dump.done) {
+      yield
+      const datagram = this.#receive()
+      if (datagram === undefined) throw new NoReplyError(request.describe())
+      walkMessages(datagram, (message) => {
+        if (message.sequence !== sequence) return
+        if ((message.flags & NLM_F_DUMP_INTR) !== 0) dump.interrupted = true
+        if (message.type === NLMSG_DONE || message.type === NLMSG_ERROR) {
+          dump.done = true
+          const error = readError(message, request)
+          if (error !== undefined && errnoName(error.errno) !== 'EINTR') throw error
+          if (error !== undefined) dump.interrupted = true
+        } else if (message.type === NLMSG_OVERRUN) {
+          dump.interrupted = true
+        } else {
+          const item = decode(message)
+          if (item !== undefined) items.push(item)
+        }
+      })
+    }
+    return dump.interrupted ? undefined : items
+  }
+
   /**
    * The next datagram, in a buffer that the next call overwrites; undefined when there is none. Programs may speak to
-   * sockets and groups, too, those of a sandbox to groups there.
+   * sockets and groups, too, those of a sandbox to groups there: what is not the kernel's is as good as empty.
    */
   #receive(): Uint8Array | undefined {
-    const room = receiveRoom()
-    const { bytes, sender, senderLength } = room
-    const length = libc().recvfrom(this.#live(), bytes, bytes.length, RECEIVE_FLAGS, sender.bytes, senderLength)
-    if (length >= 0) return datagramIn(room, length)
-    const errno = libc().errno()
-    if (errnoName(errno) === 'EAGAIN') return undefined
-    throw new SystemCallError('recvfrom', errno, 'AF_NETLINK')
-  }
-
-  /** Reads the rest of a dump; the event loop turns before each datagram. */
-  async #readOffLoop(reading: DumpReading<unknown>, call?: CallOptions): Promise<void> {
-    // Its own: the shared one is others' meanwhile.
-    const room = makeRoom()
-    const { bytes, sender, senderLength } = room
-    while (!reading.isDone) {
-      const fd = this.#live()
-      const length = await libc().recvfromAsync(fd, bytes, bytes.length, RECEIVE_FLAGS, sender.bytes, senderLength)
-      call?.signal?.throwIfAborted()
-      reading.take(length < 0 ? undefined : datagramIn(room, length))
+    const { bytes: buffer, sender, senderLength } = receiveRoom()
+    const flags = MSG_DONTWAIT | MSG_TRUNC
+    const length = libc().recvfrom(this.#live(), buffer, buffer.length, flags, sender.bytes, senderLength)
+    if (length < 0) {
+      const errno = libc().errno()
+      if (errnoName(errno) === 'EAGAIN') return undefined
+      throw new SystemCallError('recvfrom', errno, 'AF_NETLINK')
     }
-  }
-}
-
-/** Reads the datagrams of one dump. */
-class DumpReading<T> {
-  readonly items: T[] = []
-  isDone = false
-  /** The list changed meanwhile, or was lost in part. */
-  isInterrupted = false
-  readonly #request: NetlinkMessage
-  readonly #sequence: number
-  readonly #decode: (message: ReceivedMessage) => T | undefined
-
-  constructor(request: NetlinkMessage, sequence: number, decode: (message: ReceivedMessage) => T | undefined) {
-    this.#request = request
-    this.#sequence = sequence
-    this.#decode = decode
-  }
-
-  take(datagram: Uint8Array | undefined): void {
-    if (datagram === undefined) throw new NoReplyError(this.#request.describe())
-    walkMessages(datagram, this.#visit)
-  }
-
-  readonly #visit = (message: ReceivedMessage): void => {
-    if (message.sequence !== this.#sequence) return
-    if ((message.flags & NLM_F_DUMP_INTR) !== 0) this.isInterrupted = true
-    if (message.type === NLMSG_DONE || message.type === NLMSG_ERROR) {
-      this.isDone = true
-      const error = readError(message, this.#request)
-      if (error !== undefined && errnoName(error.errno) !== 'EINTR') throw error
-      if (error !== undefined) this.isInterrupted = true
-    } else if (message.type === NLMSG_OVERRUN) {
-      this.isInterrupted = true
-    } else {
-      const item = this.#decode(message)
-      if (item !== undefined) this.items.push(item)
-    }
+    if (sender.view.getUint32(ADDRESS_PORT, littleEndian) !== KERNEL_PORT) return buffer.subarray(0, 0)
+    if (length > buffer.length) throw new MalformedMessageError(`datagram of ${length} bytes`, buffer.length)
+    return buffer.subarray(0, length)
   }
 }
 
@@ -444,13 +429,6 @@ function makeRoom(): ReceiveRoom {
   }
 }
 
-/** What came into a room; what is not the kernel's is as good as empty. */
-function datagramIn({ bytes, sender }: ReceiveRoom, length: number): Uint8Array {
-  if (sender.view.getUint32(ADDRESS_PORT, littleEndian) !== KERNEL_PORT) return bytes.subarray(0, 0)
-  if (length > bytes.length) throw new MalformedMessageError(`datagram of ${length} bytes`, bytes.length)
-  return bytes.subarray(0, length)
-}
-
 /** The refusal in an NLMSG_ERROR (or the end of a dump), or undefined where it is an acknowledgement. */
 function readError(message: ReceivedMessage, request: NetlinkMessage): NetlinkError | undefined {
   const { payload, flags } = message
@@ -471,7 +449,7 @@ function kernelMessageOf(type: number, payload: Uint8Array, flags: number): stri
         : payload.length >= 8
           ? viewOf(payload).getUint32(4, littleEndian)
           : 0
-  return extendedAck.read(payload, 4 + (((requestLength + 3) & ~3) >>> 0)).message
+  return extendedAck.read(payload.subarray(4 + ((requestLength + 3) & ~3))).message
 }
 
 function enlargeBuffers(fd: number, bytes: number): void {

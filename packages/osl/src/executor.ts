@@ -211,16 +211,13 @@ export class Executor {
    * @throws SysctlError (`ERR_SYSCTL`), and what the firewall throws
    */
   async restore({ networks, joins, begun = [], keepStrangers }: Restored): Promise<string[]> {
-    // Meanwhile: of many links, the kernel is as long about the list as we are about the settings.
-    const listing = this.#listLinks()
-    listing.catch(() => undefined)
     for (const { forwarding, sysctls } of networks) {
       await this.#turns.take()
       await this.#forwarding.switchOn(forwarding ?? [])
       // Those of a bridge that is missing are written when it is made.
       writeSysctls(sysctls.map((sysctl) => ({ ...sysctl, optional: true })))
     }
-    const { unfinished, strangers, known } = this.#sortLinks(await listing, { networks, joins, begun })
+    const { unfinished, strangers, known } = this.#sortLinks(await this.#listLinks(), { networks, joins, begun })
     if (unfinished.length > 0) await this.#reaper.delete(unfinished.map(({ index }) => index))
     const indexesOf = (names: readonly string[]): number[] => names.map((name) => known.get(name)?.index ?? 0)
     const watch = this.#drift ?? this.#watchDrift('repair')

@@ -27,7 +27,7 @@ const macAddress: AttributeCodec<string> = {
   write: (writer, value) => {
     writer.bytes(macAddressToBytes(value))
   },
-  read: (bytes, start, end) => macAddressFromBytes(bytes.subarray(start, end)),
+  read: (payload) => macAddressFromBytes(payload),
 }
 
 /** The port of a bridge that a link is: IFLA_BRPORT_*, linux/if_link.h. */
@@ -54,7 +54,7 @@ const linkInfo: AttributeCodec<LinkInfo> = {
     if (bridge !== undefined) writeAttribute(writer, 2, bridgeData, bridge)
     if (port !== undefined) writeAttribute(writer, 5, bridgePort, port)
   },
-  read: (bytes, start, end) => ({ kind: linkKind.read(bytes, start, end).kind ?? '' }),
+  read: (payload) => ({ kind: linkKind.read(payload).kind ?? '' }),
 }
 const linkKind = attributes({ kind: [1, zstring] })
 
@@ -352,7 +352,8 @@ export function decodeLink(message: ReceivedMessage): Link {
   const { payload } = message
   if (payload.length < LINK_HEADER_LENGTH) throw new MalformedMessageError('link header cut short', 0)
   const view = viewOf(payload)
-  const values = linkAttributes.read(payload, LINK_HEADER_LENGTH)
+  const body = payload.subarray(LINK_HEADER_LENGTH)
+  const values = linkAttributes.read(body)
   return {
     index: view.getInt32(4, littleEndian),
     name: values.name ?? '',
@@ -394,8 +395,7 @@ const counters = [
 const COUNTER_BYTES = 8
 const statisticsAttribute: AttributeCodec<LinkStatistics> = {
   write: () => undefined,
-  read(bytes, start, end) {
-    const payload = bytes.subarray(start, end)
+  read(payload) {
     if (payload.length < counters.length * COUNTER_BYTES) throw new MalformedMessageError('statistics cut short', 0)
     const view = viewOf(payload)
     const values = counters.map(
@@ -412,7 +412,7 @@ export function decodeStatistics({
   payload,
 }: ReceivedMessage): { name: string; statistics: LinkStatistics } | undefined {
   if (payload.length < LINK_HEADER_LENGTH) throw new MalformedMessageError('link header cut short', 0)
-  const { name, statistics } = statisticsAttributes.read(payload, LINK_HEADER_LENGTH)
+  const { name, statistics } = statisticsAttributes.read(payload.subarray(LINK_HEADER_LENGTH))
   return name === undefined || statistics === undefined ? undefined : { name, statistics }
 }
 

@@ -45,8 +45,6 @@ export class SystemCallFaults implements Disposable {
     Object.assign(libc(), {
       sendAsync: (...args: Parameters<Libc['sendAsync']>) =>
         this.#fails('send') ? Promise.resolve(-1) : sound.sendAsync(...args),
-      recvfromAsync: (...args: Parameters<Libc['recvfromAsync']>) =>
-        this.#fails('recvfrom') ? Promise.resolve(-1) : sound.recvfromAsync(...args),
       errno: () => {
         const errno = this.#errno
         this.#errno = undefined
