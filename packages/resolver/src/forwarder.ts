@@ -42,9 +42,7 @@ export class Forwarder {
   readonly #deps: ForwarderDeps
   readonly #cache: AnswerCache
   readonly #underWay = new Map<string, Promise<DnsMessage>>()
-  /** Made when somebody asks a server first: most resolvers of many sandboxes are never asked. */
-  #closing: AbortController | undefined
-  #isClosed = false
+  readonly #closing = new AbortController()
   /** Opening sockets takes its time: a sandbox that asks much is not to keep the others waiting. */
   readonly #share = new TurnShare()
   #servers: readonly UpstreamServer[] = []
@@ -54,6 +52,8 @@ export class Forwarder {
     this.#options = options
     this.#deps = deps
     this.#cache = new AnswerCache({ entries: options.cacheEntries, now: deps.now })
+    // Every question that is under way listens: as many as there are slots, which is no leak.
+    setMaxListeners(0, this.#closing.signal)
   }
 
   /** Says whom to ask from now on, in this order; nobody when there is none. */
@@ -82,8 +82,7 @@ export class Forwarder {
 
   /** Gives up whatever is under way and waits for that. */
   async close(): Promise<void> {
-    this.#isClosed = true
-    this.#closing?.abort(closed())
+    this.#closing.abort(new Error('resolver closed'))
     await Promise.allSettled(this.#underWay.values())
   }
 
@@ -109,17 +108,6 @@ export class Forwarder {
     }
   }
 
-  /** Is given up when the forwarder is closed. */
-  #whenClosed(): AbortSignal {
-    if (this.#closing === undefined) {
-      this.#closing = new AbortController()
-      // Every question that is under way listens: as many as there are slots, which is no leak.
-      setMaxListeners(0, this.#closing.signal)
-      if (this.#isClosed) this.#closing.abort(closed())
-    }
-    return this.#closing.signal
-  }
-
   async #timed<T>(ask: () => Promise<T>): Promise<T> {
     const { counters, now } = this.#deps
     const start = now()
@@ -133,7 +121,7 @@ export class Forwarder {
 
   async #ask(query: Query, transport: Transport, key: string): Promise<DnsMessage> {
     const servers = this.#servers
-    using limit = deadline(this.#options.timeoutMs, this.#whenClosed())
+    using limit = deadline(this.#options.timeoutMs, this.#closing.signal)
     const { signal } = limit
     using _slot = await this.#takeSlot(signal)
     let last: Error = new Error('no server answered')
@@ -192,10 +180,6 @@ class OverloadedError extends Error {}
 function isFinal({ flags }: DnsMessage): boolean {
   const code = flags & headerFlags.responseCode
   return code !== responseCodes.SERVFAIL && code !== responseCodes.REFUSED
-}
-
-function closed(): Error {
-  return new Error('resolver closed')
 }
 
 function failure(query: Query, code: ResponseCode): ForwardedAnswer {
