@@ -21,6 +21,8 @@ interface Envelope {
   readonly value: unknown
 }
 
+const utf8 = new TextDecoder('utf-8', { fatal: true })
+
 /** Bytes of a record. Throws what the schema throws, or JSON, when the record could not be read again. */
 export function encodeRecord<T>(value: T, { schema, version }: RecordForm<T>): Uint8Array {
   const text = JSON.stringify({ version, value } satisfies Envelope)
@@ -30,7 +32,7 @@ export function encodeRecord<T>(value: T, { schema, version }: RecordForm<T>): U
 
 /** The record in these bytes. Throws `ERR_STORE_VERSION` when it is newer than the form, or what the schema throws. */
 export function decodeRecord<T>(key: string, bytes: Uint8Array, form: RecordForm<T>): T {
-  const envelope = envelopeOf(JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes)))
+  const envelope = envelopeOf(JSON.parse(utf8.decode(bytes)))
   if (envelope.version > form.version) throw new StoreVersionError(key, envelope.version, form.version)
   let { value } = envelope
   for (let version = envelope.version; version < form.version; version++) {

@@ -186,6 +186,8 @@ export const bytes: AttributeCodec<Uint8Array> = {
   read: (payload) => payload.slice(),
 }
 
+const utf8 = new TextDecoder()
+
 /** Text with a zero byte at its end. */
 export const zstring: AttributeCodec<string> = {
   write: (writer, value) => {
@@ -193,7 +195,7 @@ export const zstring: AttributeCodec<string> = {
   },
   read(payload) {
     const end = payload.indexOf(0)
-    return new TextDecoder().decode(end < 0 ? payload : payload.subarray(0, end))
+    return utf8.decode(end < 0 ? payload : payload.subarray(0, end))
   },
 }
 

@@ -68,6 +68,7 @@ export { addRule, deleteRule, type NewRule, type NftRule } from './nftables/rule
 export { addSet, deleteSet, type NftSet, type NftSetReport, type SetReference } from './nftables/set.ts'
 export { addTable, deleteTable, type NewTable, type NftTable } from './nftables/table.ts'
 export type { NftVerdict } from './nftables/verdict.ts'
+export { mountProc } from './proc-mount.ts'
 export type { Interest } from './readiness.ts'
 export { watchRoutes, type RouteEvent } from './route-events.ts'
 export { addAddress, deleteAddress, type InterfaceAddress } from './rtnetlink/address.ts'

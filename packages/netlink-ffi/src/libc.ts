@@ -25,6 +25,10 @@ export interface Libc {
   unshare(flags: number): number
   mount(source: string, target: string, type: string, flags: number): number
   umount2(target: string, flags: number): number
+  fsopen(name: string, flags: number): number
+  /** Without a key and a value. */
+  fsconfig(context: number, command: number): number
+  fsmount(context: number, flags: number, attributes: number): number
   sethostname(name: Bytes, length: number): number
   setdomainname(name: Bytes, length: number): number
   prctl(option: number, one: number, two: number, three: number, four: number): number
@@ -40,6 +44,9 @@ export interface Libc {
   /** The error number of the call made last. Read it at once. */
   errno(): number
 }
+
+/** The same numbers on all processors, as of all calls since Linux 5.0; asm-generic/unistd.h. C libraries know them late. */
+const numbers = { fsopen: 430, fsconfig: 431, fsmount: 432 } as const
 
 let loaded: Libc | undefined
 
@@ -57,6 +64,8 @@ function load(): Libc {
   // The optional third argument is passed like a named one wherever Linux runs, and koffi calls no function that has
   // optional ones on another thread.
   const fcntl = library.func('int fcntl(int fd, int command, long value)')
+  const callByName = library.func('long syscall(long number, const char *name, long flags)')
+  const call = library.func('long syscall(long number, long one, long two, long three, long four, long five)')
   return {
     socket: library.func('int socket(int domain, int type, int protocol)'),
     bind: library.func('int bind(int fd, const void *address, uint32_t length)'),
@@ -76,6 +85,9 @@ function load(): Libc {
     unshare: library.func('int unshare(int flags)'),
     mount: (source, target, type, flags) => mount(source, target, type, flags, null) as number,
     umount2: library.func('int umount2(const char *target, int flags)'),
+    fsopen: (name, flags) => callByName(numbers.fsopen, name, flags) as number,
+    fsconfig: (context, command) => call(numbers.fsconfig, context, command, 0, 0, 0) as number,
+    fsmount: (context, flags, attributes) => call(numbers.fsmount, context, flags, attributes, 0, 0) as number,
     sethostname: library.func('int sethostname(const void *name, size_t length)'),
     setdomainname: library.func('int setdomainname(const void *name, size_t length)'),
     prctl: library.func(

@@ -2,7 +2,7 @@ import type { SandboxLink } from '@net/driverapi'
 import { RouteSocket, setLink } from '@net/netlink-ffi'
 import type { Logger } from '@net/types'
 import { inSandbox } from './sandbox-namespace.ts'
-import { writeSysctls } from './sysctl.ts'
+import type { SandboxSettings } from './sandbox-settings.ts'
 
 /**
  * When neighbours are told, after an interface came up. The kernel activates it a little later, and drops what is sent
@@ -24,13 +24,16 @@ interface Announcement {
  * kernel sends them itself when it hears that the MAC address was set, to the very one that it is. Nobody waits for it.
  */
 export class Announcer {
+  readonly #settings: SandboxSettings
   readonly #logger: Logger
   /** By the sandbox that they are of. */
   readonly #pending = new Map<string, Set<Announcement>>()
   /** Which MAC address an address had last, of those that joined lately. */
   readonly #holders = new Map<string, string>()
 
-  constructor(logger: Logger) {
+  /** `settings` are borrowed. */
+  constructor({ settings, logger }: { readonly settings: SandboxSettings; readonly logger: Logger }) {
+    this.#settings = settings
     this.#logger = logger
   }
 
@@ -95,7 +98,7 @@ export class Announcer {
         const found = inside.findLink(index)
         // By now another may have its name, or it another MAC address: neither is ours to change.
         if (found?.name !== name || found.macAddress !== macAddress) return
-        writeSysctls([
+        this.#settings.write([
           { path: `net/ipv4/conf/${name}/arp_notify`, value: '1' },
           { path: `net/ipv6/conf/${name}/ndisc_notify`, value: '1', optional: true },
         ])

@@ -26,6 +26,7 @@ import { NeighbourTable, type NeighboursEvent } from './neighbour-table.ts'
 import { Reaper } from './reaper.ts'
 import { createSandboxNamespace, deleteSandboxNamespace, inSandbox } from './sandbox-namespace.ts'
 import { gatewaysBy, restoreDefaultRoutes, withdrawRoute } from './sandbox-routes.ts'
+import { SandboxSettings } from './sandbox-settings.ts'
 import { ServedRoutes } from './served-routes.ts'
 import type { Program } from './spawn/messages.ts'
 import type { SandboxProcess } from './spawn/sandbox-process.ts'
@@ -109,6 +110,7 @@ export class Executor {
   readonly #tell: (event: HostEvent) => void
   readonly #served = new ServedRoutes()
   readonly #spawner = new Spawner()
+  readonly #settings = new SandboxSettings()
 
   private constructor(
     { owner, drift = 'repair' }: ExecutorOptions,
@@ -121,14 +123,15 @@ export class Executor {
     this.#logger = deps.logger ?? silentLogger
     this.#routes = routes
     this.#bridges = new Bridges(routes, owner)
-    this.#interfaces = new Interfaces(routes, owner, this.#logger)
-    this.#existing = new ExistingLinks(routes, owner, this.#logger)
+    const forSandboxes = { settings: this.#settings, logger: this.#logger }
+    this.#interfaces = new Interfaces(routes, owner, forSandboxes)
+    this.#existing = new ExistingLinks(routes, owner, forSandboxes)
     this.#conntrack = conntrack
     this.#reaper = new Reaper(forReaper, this.#logger)
     const listLinks = (): Promise<Link[]> => this.#listLinks()
     this.#forwarding = new Forwarding({ firewall: deps.firewall, listLinks, logger: this.#logger }, deps.forwarding)
     this.#flows = new StaleFlows(conntrack, this.#logger)
-    this.#announcer = new Announcer(this.#logger)
+    this.#announcer = new Announcer(forSandboxes)
     const { onEvent: tell = () => undefined } = deps
     this.#tell = tell
     const hands = { routes, bridges: this.#bridges, interfaces: this.#interfaces, served: this.#served, owner }
@@ -451,6 +454,7 @@ export class Executor {
     await this.#flows.settle()
     this.#conntrack.close()
     this.#routes.close()
+    this.#settings.close()
   }
 
   async #takeExisting(key: string, plan: JoinPlan['sandbox'], rollback: Rollback, call?: CallOptions): Promise<void> {

@@ -16,7 +16,7 @@ import { InterfaceExistsError, LinkInUseError, LinkNotFoundError } from './error
 import { explainRefusal } from './explain.ts'
 import { inSandbox, inSandboxIfThere, openSandboxNamespace } from './sandbox-namespace.ts'
 import { defaultRoutes, explainRoutes, restoreDefaultRoutes } from './sandbox-routes.ts'
-import { writeSysctls } from './sysctl.ts'
+import type { SandboxSettings } from './sandbox-settings.ts'
 
 type Gateways = JoinPlan['sandbox']['gateways']
 
@@ -27,12 +27,18 @@ export type FoundLink = 'there' | 'taken' | 'missing'
 export class ExistingLinks {
   readonly #routes: RouteSocket
   readonly #owner: string
+  readonly #settings: SandboxSettings
   readonly #logger: Logger
 
-  /** `routes` is borrowed, and the host's. */
-  constructor(routes: RouteSocket, owner: string, logger: Logger) {
+  /** `routes` and `settings` are borrowed, `routes` is the host's. */
+  constructor(
+    routes: RouteSocket,
+    owner: string,
+    { settings, logger }: { readonly settings: SandboxSettings; readonly logger: Logger },
+  ) {
     this.#routes = routes
     this.#owner = owner
+    this.#settings = settings
     this.#logger = logger
   }
 
@@ -104,7 +110,7 @@ export class ExistingLinks {
 
   #configure(key: string, link: ExistingLink, gateways: Gateways): void {
     using inside = inSandbox(key, () => {
-      writeSysctls(link.sysctls)
+      this.#settings.write(link.sysctls)
       return RouteSocket.open({ logger: this.#logger })
     })
     const { index, macAddress } = inside.getLink(link.name)

@@ -22,7 +22,7 @@ import { BridgeFilteringUnsupportedError, LinkNotFoundError } from './errors.ts'
 import { explainRefusal } from './explain.ts'
 import { inSandbox, openSandboxNamespace } from './sandbox-namespace.ts'
 import { defaultRoutes, explainRoutes, restoreDefaultRoutes } from './sandbox-routes.ts'
-import { writeSysctls } from './sysctl.ts'
+import type { SandboxSettings } from './sandbox-settings.ts'
 
 /** The host's end of a veth, and the index of the bridge that it is a port of. */
 export interface NearEnd {
@@ -35,12 +35,18 @@ export interface NearEnd {
 export class Interfaces {
   readonly #routes: RouteSocket
   readonly #owner: string
+  readonly #settings: SandboxSettings
   readonly #logger: Logger
 
-  /** `routes` is borrowed. */
-  constructor(routes: RouteSocket, owner: string, logger: Logger) {
+  /** `routes` and `settings` are borrowed. */
+  constructor(
+    routes: RouteSocket,
+    owner: string,
+    { settings, logger }: { readonly settings: SandboxSettings; readonly logger: Logger },
+  ) {
     this.#routes = routes
     this.#owner = owner
+    this.#settings = settings
     this.#logger = logger
   }
 
@@ -80,7 +86,7 @@ export class Interfaces {
    */
   configure(key: string, link: SandboxLink, gateways: JoinPlan['sandbox']['gateways']): number {
     using inside = inSandbox(key, () => {
-      writeSysctls(link.sysctls)
+      this.#settings.write(link.sysctls)
       return RouteSocket.open({ logger: this.#logger })
     })
     const { index } = inside.getLink(link.name)

@@ -20,12 +20,14 @@ function readSetting(file: string): string | undefined {
  * Sets kernel settings of the calling thread's network namespace. Those that already have their value are
  * not written: writing has effects of its own, and `/proc/sys` may be read-only.
  *
+ * @param proc - where procfs is
  * @throws SysctlError (`ERR_SYSCTL`)
  */
-export function writeSysctls(sysctls: readonly Sysctl[]): void {
+export function writeSysctls(sysctls: readonly Sysctl[], proc = '/proc'): void {
   for (const { folder, settings } of byFolder(sysctls)) {
-    const folderFd = settings.length > 1 ? openFolder(folder) : undefined
-    const base = folderFd === undefined ? `/proc/sys/${folder}` : `/proc/self/fd/${folderFd}`
+    const path = `${proc}/sys/${folder}`
+    const folderFd = settings.length > 1 ? openFolder(path) : undefined
+    const base = folderFd === undefined ? path : `/proc/self/fd/${folderFd}`
     try {
       for (const setting of settings) writeSetting(base, setting)
     } finally {
@@ -52,12 +54,12 @@ function byFolder(sysctls: readonly Sysctl[]): FolderSettings[] {
 }
 
 /**
- * The way to `/proc/sys/net/ipv6` grows with the namespaces of the host, since the kernel looks at the entry of each:
- * settings of one folder go it once. Undefined where it cannot be opened: its settings say why.
+ * The way to `/proc/sys/net/ipv6` grows with the namespaces whose settings were looked for, since the kernel looks at the
+ * entry of each: settings of one folder go it once. Undefined where it cannot be opened: its settings say why.
  */
-function openFolder(folder: string): number | undefined {
+function openFolder(path: string): number | undefined {
   try {
-    return openSync(`/proc/sys/${folder}`, constants.O_RDONLY | constants.O_DIRECTORY)
+    return openSync(path, constants.O_RDONLY | constants.O_DIRECTORY)
   } catch {
     return undefined
   }

@@ -138,7 +138,7 @@ export class RouteSocket {
     return this.#socket.dumpUpTo(limit, listAddresses(), decodeAddress)
   }
 
-  /** As {@link RouteSocket.listLinksUpTo}, the routes; those of other tables count as well. */
+  /** As {@link RouteSocket.listLinksUpTo}, the routes; those of the main table that are not unicast count as well. */
   listRoutesUpTo(limit: number): Route[] | 'too-many' {
     return this.#socket.dumpUpTo(limit, listRoutes, decodeRoute)
   }

@@ -60,13 +60,16 @@ export function deleteRoute(route: Route): NetlinkMessage {
   return routeMessage(RTM_DELROUTE, 'RTM_DELROUTE', 0, route)
 }
 
-/** RTM_GETROUTE, to be dumped: the routes of every table, local ones too; {@link decodeRoute} picks. */
+/**
+ * RTM_GETROUTE, to be dumped: the routes of the main table, which the kernel picks; {@link decodeRoute} picks of these. Of
+ * what is not unicast somebody may have made many, which are to be counted, and not to keep the kernel searching.
+ */
 export const listRoutes: NetlinkMessage = {
   type: RTM_GETROUTE,
   flags: 0,
   describe: () => 'RTM_GETROUTE dump',
   write: (writer) => {
-    writeRouteHeader(writer, 0, 0, 0, 0, 0, 0)
+    writeRouteHeader(writer, 0, 0, RT_TABLE_MAIN, 0, 0, 0)
   },
 }
 

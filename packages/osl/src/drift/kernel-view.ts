@@ -4,7 +4,7 @@ import { inSandboxIfThere } from '../sandbox-namespace.ts'
 
 /**
  * Of more than that a sandbox is not looked into. Its programs can make so many that one look would keep the event loop
- * for seconds; what is a plan's has a few of each, and for an address the kernel makes four routes.
+ * for seconds; what is a plan's has a few of each, and for an address the kernel makes a route or two.
  */
 const MOST = { links: 300, addresses: 1_000, routes: 5_000 } as const
 
