@@ -98,4 +98,32 @@ describe('values', () => {
   it('text without its zero byte is text all the same', () => {
     expect(zstring.read(fromHex('627230'))).toBe('br0')
   })
+
+  it.each<[string, AttributeCodec<unknown>, unknown, string]>([
+    ['u32', u32, 0xdeadbeef, 'efbeadde'],
+    ['bytes', bytes, fromHex('0102'), '0102'],
+    ['zstring', zstring, 'br0', '62723000'],
+    ['zstring without its zero byte', zstring, 'br0', '627230'],
+    ['list', list(1, u16), [1, 2], '06000100010000000600010002000000'],
+    ['set', link, { info: { kind: 'veth' } }, '1000 1280 0900 0100 7665746800000000'],
+  ])('%s is read from the midst of others', (_, codec, value, hex) => {
+    const payload = fromHex(hex)
+    // In a buffer that begins before, and goes on after it.
+    const all = Uint8Array.of(255, 255, 255, ...payload, 255, 0, 255).subarray(1)
+
+    expect(codec.read(all, 2, 2 + payload.length)).toEqual(value)
+  })
+
+  it.each<[string, AttributeCodec<unknown>, string]>([
+    ['a number', u32, 'efbead'],
+    ['a list', list(1, u16), '0800010001'],
+    ['a set', link, '0900030065746830'],
+  ])('%s is not read on beyond its end', (_, codec, hex) => {
+    const payload = fromHex(hex)
+    const all = Uint8Array.of(...payload, 0, 0, 0, 0, 0)
+
+    expect(() => codec.read(all, 0, payload.length)).toThrow(
+      expect.objectContaining({ code: 'ERR_MALFORMED_MESSAGE' }) as Error,
+    )
+  })
 })

@@ -12,8 +12,13 @@ const MAX_LENGTH = 0xffff
 export interface AttributeCodec<T> {
   readonly nested?: boolean
   write(writer: Writer, value: T): void
-  /** @throws MalformedMessageError (`ERR_MALFORMED_MESSAGE`) when the payload cannot be a T */
-  read(payload: Uint8Array): T
+  /**
+   * Reads the payload that lies from `start` to before `end`.
+   *
+   * @defaultValue all of `bytes`
+   * @throws MalformedMessageError (`ERR_MALFORMED_MESSAGE`) when it cannot be a T
+   */
+  read(bytes: Uint8Array, start?: number, end?: number): T
 }
 
 /** Names the attributes of a set: `{ mtu: [4, u32] }` is attribute type 4, a u32. */
@@ -44,12 +49,13 @@ export function attributes<const Spec extends AttributeSpec>(spec: Spec): Attrib
         if (entry !== undefined) writeAttribute(writer, entry[0], entry[1], value)
       }
     },
-    read(payload) {
+    read(bytes, start, end) {
       const values: Record<string, unknown> = {}
-      eachAttribute(payload, (type, start, end) => {
+      const read = (type: number, from: number, to: number): void => {
         const known = byType.get(type)
-        if (known !== undefined) values[known.name] = known.codec.read(payload.subarray(start, end))
-      })
+        if (known !== undefined) values[known.name] = known.codec.read(bytes, from, to)
+      }
+      walkAttributes(bytes, read, start, end)
       return values as AttributesOf<Spec>
     },
   }
@@ -69,24 +75,26 @@ export function writeAttribute<T>(writer: Writer, type: number, codec: Attribute
   writer.align()
 }
 
-/** Visits the attributes that lie one after another in `bytes`, without copying. */
-export function walkAttributes(bytes: Uint8Array, visit: (type: number, body: Uint8Array) => void): void {
-  eachAttribute(bytes, (type, start, end) => {
-    visit(type, bytes.subarray(start, end))
-  })
-}
-
-/** Says where each attribute's payload lies: of most that the kernel sends, nobody wants to see it. */
-function eachAttribute(bytes: Uint8Array, visit: (type: number, start: number, end: number) => void): void {
-  const view = viewOf(bytes)
-  for (let offset = 0; offset < bytes.length;) {
-    if (bytes.length - offset < HEADER_LENGTH) throw new MalformedMessageError('attribute header cut short', offset)
-    const length = view.getUint16(offset, littleEndian)
-    if (length < HEADER_LENGTH || offset + length > bytes.length) {
-      throw new MalformedMessageError(`attribute length ${length}`, offset)
+/**
+ * Visits the attributes that lie one after another from `start` to before `end`, and says where each one's payload
+ * lies. Copies nothing and makes nothing: of most that the kernel sends, nobody wants to see it.
+ */
+export function walkAttributes(
+  bytes: Uint8Array,
+  visit: (type: number, start: number, end: number) => void,
+  start = 0,
+  end = bytes.length,
+): void {
+  const { byteOffset } = bytes
+  const view = viewOfBuffer(bytes.buffer)
+  for (let at = start; at < end;) {
+    if (end - at < HEADER_LENGTH) throw new MalformedMessageError('attribute header cut short', at - start)
+    const length = view.getUint16(byteOffset + at, littleEndian)
+    if (length < HEADER_LENGTH || at + length > end) {
+      throw new MalformedMessageError(`attribute length ${length}`, at - start)
     }
-    visit(view.getUint16(offset + 2, littleEndian) & TYPE_MASK, offset + HEADER_LENGTH, offset + length)
-    offset += (length + 3) & ~3
+    visit(view.getUint16(byteOffset + at + 2, littleEndian) & TYPE_MASK, at + HEADER_LENGTH, at + length)
+    at += (length + 3) & ~3
   }
 }
 
@@ -95,17 +103,25 @@ export function viewOf(bytes: Uint8Array): DataView {
   return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
 }
 
+let latest: DataView | undefined
+
+/** A view on a whole buffer. That of the latest is kept: all that is received comes in one. */
+function viewOfBuffer(buffer: ArrayBufferLike): DataView {
+  if (latest?.buffer !== buffer) latest = new DataView(buffer)
+  return latest
+}
+
 function fixed<T>(
   name: string,
   length: number,
   write: (writer: Writer, value: T) => void,
-  read: (view: DataView) => T,
+  read: (view: DataView, at: number) => T,
 ): AttributeCodec<T> {
   return {
     write,
-    read(payload) {
-      if (payload.length < length) throw new MalformedMessageError(`${payload.length} bytes for a ${name}`, 0)
-      return read(viewOf(payload))
+    read(bytes, start = 0, end = bytes.length) {
+      if (end - start < length) throw new MalformedMessageError(`${end - start} bytes for a ${name}`, 0)
+      return read(viewOfBuffer(bytes.buffer), bytes.byteOffset + start)
     },
   }
 }
@@ -116,7 +132,7 @@ export const u8: AttributeCodec<number> = fixed(
   (writer, value) => {
     writer.u8(value)
   },
-  (view) => view.getUint8(0),
+  (view, at) => view.getUint8(at),
 )
 export const u16: AttributeCodec<number> = fixed(
   'u16',
@@ -124,7 +140,7 @@ export const u16: AttributeCodec<number> = fixed(
   (writer, value) => {
     writer.u16(value)
   },
-  (view) => view.getUint16(0, littleEndian),
+  (view, at) => view.getUint16(at, littleEndian),
 )
 export const u32: AttributeCodec<number> = fixed(
   'u32',
@@ -132,7 +148,7 @@ export const u32: AttributeCodec<number> = fixed(
   (writer, value) => {
     writer.u32(value)
   },
-  (view) => view.getUint32(0, littleEndian),
+  (view, at) => view.getUint32(at, littleEndian),
 )
 export const i32: AttributeCodec<number> = fixed(
   'i32',
@@ -140,7 +156,7 @@ export const i32: AttributeCodec<number> = fixed(
   (writer, value) => {
     writer.i32(value)
   },
-  (view) => view.getInt32(0, littleEndian),
+  (view, at) => view.getInt32(at, littleEndian),
 )
 export const u64: AttributeCodec<bigint> = fixed(
   'u64',
@@ -148,7 +164,7 @@ export const u64: AttributeCodec<bigint> = fixed(
   (writer, value) => {
     writer.u64(value)
   },
-  (view) => view.getBigUint64(0, littleEndian),
+  (view, at) => view.getBigUint64(at, littleEndian),
 )
 export const be16: AttributeCodec<number> = fixed(
   'be16',
@@ -156,7 +172,7 @@ export const be16: AttributeCodec<number> = fixed(
   (writer, value) => {
     writer.be16(value)
   },
-  (view) => view.getUint16(0),
+  (view, at) => view.getUint16(at),
 )
 export const be32: AttributeCodec<number> = fixed(
   'be32',
@@ -164,7 +180,7 @@ export const be32: AttributeCodec<number> = fixed(
   (writer, value) => {
     writer.be32(value)
   },
-  (view) => view.getUint32(0),
+  (view, at) => view.getUint32(at),
 )
 export const be64: AttributeCodec<bigint> = fixed(
   'be64',
@@ -172,7 +188,7 @@ export const be64: AttributeCodec<bigint> = fixed(
   (writer, value) => {
     writer.be64(value)
   },
-  (view) => view.getBigUint64(0),
+  (view, at) => view.getBigUint64(at),
 )
 
 /** An attribute whose being there says it all. */
@@ -183,7 +199,7 @@ export const bytes: AttributeCodec<Uint8Array> = {
   write: (writer, value) => {
     writer.bytes(value)
   },
-  read: (payload) => payload.slice(),
+  read: (all, start, end) => all.slice(start, end),
 }
 
 const utf8 = new TextDecoder()
@@ -193,9 +209,9 @@ export const zstring: AttributeCodec<string> = {
   write: (writer, value) => {
     writer.zstring(value)
   },
-  read(payload) {
-    const end = payload.indexOf(0)
-    return utf8.decode(end < 0 ? payload : payload.subarray(0, end))
+  read(all, start = 0, end = all.length) {
+    const zero = all.indexOf(0, start)
+    return utf8.decode(all.subarray(start, zero < 0 || zero > end ? end : zero))
   },
 }
 
@@ -206,11 +222,12 @@ export function list<T>(itemType: number, item: AttributeCodec<T>): AttributeCod
     write(writer, values) {
       for (const value of values) writeAttribute(writer, itemType, item, value)
     },
-    read(payload) {
+    read(all, start, end) {
       const values: T[] = []
-      walkAttributes(payload, (type, body) => {
-        if (type === itemType) values.push(item.read(body))
-      })
+      const read = (type: number, from: number, to: number): void => {
+        if (type === itemType) values.push(item.read(all, from, to))
+      }
+      walkAttributes(all, read, start, end)
       return values
     },
   }

@@ -2,7 +2,7 @@ import { viewOf } from './attributes.ts'
 import { watchEvents } from './event-socket.ts'
 import type { ReceivedMessage } from './message.ts'
 import { decodeAddress, RTM_DELADDR } from './rtnetlink/address.ts'
-import { decodeLink, RTM_DELLINK, RTM_NEWLINK } from './rtnetlink/link.ts'
+import { decodeEnds, RTM_DELLINK, RTM_NEWLINK } from './rtnetlink/link.ts'
 import { littleEndian } from './writer.ts'
 
 // linux/rtnetlink.h: enum rtnetlink_groups
@@ -40,7 +40,7 @@ function eventOf(message: ReceivedMessage): FarEndEvent | undefined {
   if (type === RTM_DELADDR) return { kind: 'address-removed', address: decodeAddress(message).address }
   if (type !== RTM_NEWLINK && type !== RTM_DELLINK) return undefined
   if (type === RTM_NEWLINK && changeOf(payload) === NEW_LINK) return undefined
-  const { peerIndex, peerNamespace, name, up } = decodeLink(message)
+  const { peerIndex, peerNamespace, name, up } = decodeEnds(message)
   // A pair within one namespace is no far end of anything elsewhere.
   if (peerIndex === undefined || peerNamespace === undefined) return undefined
   return { kind: 'link', peerIndex, name, up: up && type === RTM_NEWLINK }

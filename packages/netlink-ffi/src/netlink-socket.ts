@@ -449,7 +449,7 @@ function kernelMessageOf(type: number, payload: Uint8Array, flags: number): stri
         : payload.length >= 8
           ? viewOf(payload).getUint32(4, littleEndian)
           : 0
-  return extendedAck.read(payload.subarray(4 + ((requestLength + 3) & ~3))).message
+  return extendedAck.read(payload, 4 + (((requestLength + 3) & ~3) >>> 0)).message
 }
 
 function enlargeBuffers(fd: number, bytes: number): void {

@@ -88,7 +88,7 @@ function decodeSocket(message: ReceivedMessage, protocol: 'tcp' | 'udp'): BoundS
     address: formatAddress(withoutGuise(addressFromBytes(payload.subarray(8, 8 + addressLength)))),
     port: view.getUint16(4),
     inode: view.getUint32(68, littleEndian),
-    isOnlyIpv6: diagnosis.read(payload.subarray(SOCKET_LENGTH)).onlyIpv6 === 1,
+    isOnlyIpv6: diagnosis.read(payload, SOCKET_LENGTH).onlyIpv6 === 1,
   }
 }
 

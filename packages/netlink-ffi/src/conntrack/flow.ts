@@ -16,7 +16,8 @@ const address: AttributeCodec<string> = {
   write: (writer, value) => {
     writer.bytes(addressToBytes(parseAddress(value)))
   },
-  read(payload) {
+  read(bytes, start, end) {
+    const payload = bytes.subarray(start, end)
     if (payload.length !== 4 && payload.length !== 16) {
       throw new MalformedMessageError(`${payload.length} bytes for an address`, 0)
     }

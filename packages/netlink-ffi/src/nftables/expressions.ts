@@ -84,16 +84,17 @@ export const expressionCodec: AttributeCodec<NftExpression | undefined> = {
     writeAttribute(writer, NFTA_EXPR_NAME, zstring, expression.name)
     writeAttribute(writer, NFTA_EXPR_DATA, codecs[expression.name] as AttributeCodec<unknown>, expression.data)
   },
-  read(payload) {
+  read(bytes, start, end) {
     let name: string | undefined
-    let data = new Uint8Array(0)
-    walkAttributes(payload, (type, body) => {
-      if (type === NFTA_EXPR_NAME) name = zstring.read(body)
-      else if (type === NFTA_EXPR_DATA) data = new Uint8Array(body)
-    })
+    let data = { from: 0, to: 0 }
+    const visit = (type: number, from: number, to: number): void => {
+      if (type === NFTA_EXPR_NAME) name = zstring.read(bytes, from, to)
+      else if (type === NFTA_EXPR_DATA) data = { from, to }
+    }
+    walkAttributes(bytes, visit, start, end)
     if (name === undefined) throw new MalformedMessageError('expression without a name', 0)
     if (!Object.hasOwn(codecs, name)) return undefined
-    return { name, data: codecs[name as ExpressionName].read(data) } as NftExpression
+    return { name, data: codecs[name as ExpressionName].read(bytes, data.from, data.to) } as NftExpression
   },
 }
 

@@ -25,8 +25,8 @@ const verdict: AttributeCodec<NftVerdict> = {
       chain: space < 0 ? undefined : value.slice(space + 1),
     })
   },
-  read(payload) {
-    const { code, chain } = verdictAttributes.read(payload)
+  read(all, start, end) {
+    const { code, chain } = verdictAttributes.read(all, start, end)
     const name = code === undefined ? undefined : names.get(code | 0)
     if (name === undefined) throw new MalformedMessageError(`verdict ${code ?? 'missing'}`, 0)
     const needsChain = name === 'jump' || name === 'goto'

@@ -22,7 +22,8 @@ export const ipAddress: AttributeCodec<Address> = {
   write: (writer, value) => {
     writer.bytes(addressToBytes(value))
   },
-  read(payload) {
+  read(bytes, start, end) {
+    const payload = bytes.subarray(start, end)
     if (payload.length !== 4 && payload.length !== 16) {
       throw new MalformedMessageError(`address of ${payload.length} bytes`, 0)
     }
@@ -70,7 +71,7 @@ export function listAddresses(index = ALL_LINKS): NetlinkMessage {
 export function decodeAddress(message: ReceivedMessage): InterfaceAddress {
   const { payload } = message
   if (payload.length < ADDRESS_HEADER_LENGTH) throw new MalformedMessageError('address header cut short', 0)
-  const values = addressAttributes.read(payload.subarray(ADDRESS_HEADER_LENGTH))
+  const values = addressAttributes.read(payload, ADDRESS_HEADER_LENGTH)
   const address = values.local ?? values.address
   if (address === undefined) throw new MalformedMessageError('address missing', ADDRESS_HEADER_LENGTH)
   const view = viewOf(payload)

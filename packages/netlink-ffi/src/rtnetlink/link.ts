@@ -12,7 +12,9 @@ export const RTM_SETLINK = 19
 const AF_BRIDGE = 7
 const AF_INET6 = 10
 const IFF_UP = 1
+/** struct ifinfomsg */
 const LINK_HEADER_LENGTH = 16
+const FLAGS_OFFSET = 8
 /** What an answer about links is to leave out: its counters. */
 const IFLA_EXT_MASK = 29
 const RTEXT_FILTER_SKIP_STATS = 1 << 3
@@ -27,7 +29,7 @@ const macAddress: AttributeCodec<string> = {
   write: (writer, value) => {
     writer.bytes(macAddressToBytes(value))
   },
-  read: (payload) => macAddressFromBytes(payload),
+  read: (bytes, start, end) => macAddressFromBytes(bytes.subarray(start, end)),
 }
 
 /** The port of a bridge that a link is: IFLA_BRPORT_*, linux/if_link.h. */
@@ -54,7 +56,7 @@ const linkInfo: AttributeCodec<LinkInfo> = {
     if (bridge !== undefined) writeAttribute(writer, 2, bridgeData, bridge)
     if (port !== undefined) writeAttribute(writer, 5, bridgePort, port)
   },
-  read: (payload) => ({ kind: linkKind.read(payload).kind ?? '' }),
+  read: (bytes, start, end) => ({ kind: linkKind.read(bytes, start, end).kind ?? '' }),
 }
 const linkKind = attributes({ kind: [1, zstring] })
 
@@ -352,13 +354,12 @@ export function decodeLink(message: ReceivedMessage): Link {
   const { payload } = message
   if (payload.length < LINK_HEADER_LENGTH) throw new MalformedMessageError('link header cut short', 0)
   const view = viewOf(payload)
-  const body = payload.subarray(LINK_HEADER_LENGTH)
-  const values = linkAttributes.read(body)
+  const values = linkAttributes.read(payload, LINK_HEADER_LENGTH)
   return {
     index: view.getInt32(4, littleEndian),
     name: values.name ?? '',
     kind: values.info?.kind,
-    up: (view.getUint32(8, littleEndian) & IFF_UP) !== 0,
+    up: isUp(payload),
     mtu: values.mtu ?? 0,
     macAddress: values.macAddress,
     master: values.master,
@@ -367,6 +368,23 @@ export function decodeLink(message: ReceivedMessage): Link {
     peerIndex: values.peerIndex,
     peerNamespace: values.peerNamespace,
   }
+}
+
+const endAttributes = attributes({
+  name: [3, zstring],
+  peerIndex: [5, i32],
+  peerNamespace: [37, i32],
+})
+
+/** As {@link decodeLink}, but only what says where its other end is: of events there are many, and most are passed over. */
+export function decodeEnds({ payload }: ReceivedMessage): Pick<Link, 'name' | 'up' | 'peerIndex' | 'peerNamespace'> {
+  if (payload.length < LINK_HEADER_LENGTH) throw new MalformedMessageError('link header cut short', 0)
+  const { name = '', peerIndex, peerNamespace } = endAttributes.read(payload, LINK_HEADER_LENGTH)
+  return { name, up: isUp(payload), peerIndex, peerNamespace }
+}
+
+function isUp(payload: Uint8Array): boolean {
+  return (viewOf(payload).getUint32(FLAGS_OFFSET, littleEndian) & IFF_UP) !== 0
 }
 
 /** What has passed an interface since it was made. */
@@ -395,7 +413,8 @@ const counters = [
 const COUNTER_BYTES = 8
 const statisticsAttribute: AttributeCodec<LinkStatistics> = {
   write: () => undefined,
-  read(payload) {
+  read(bytes, start, end) {
+    const payload = bytes.subarray(start, end)
     if (payload.length < counters.length * COUNTER_BYTES) throw new MalformedMessageError('statistics cut short', 0)
     const view = viewOf(payload)
     const values = counters.map(
@@ -412,7 +431,7 @@ export function decodeStatistics({
   payload,
 }: ReceivedMessage): { name: string; statistics: LinkStatistics } | undefined {
   if (payload.length < LINK_HEADER_LENGTH) throw new MalformedMessageError('link header cut short', 0)
-  const { name, statistics } = statisticsAttributes.read(payload.subarray(LINK_HEADER_LENGTH))
+  const { name, statistics } = statisticsAttributes.read(payload, LINK_HEADER_LENGTH)
   return name === undefined || statistics === undefined ? undefined : { name, statistics }
 }
 

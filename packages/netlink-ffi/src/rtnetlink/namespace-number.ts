@@ -28,6 +28,6 @@ export function getNamespaceNumber(fd: number): NetlinkMessage {
 /** Reads the answer; undefined where it has none: no link leads there. @throws MalformedMessageError */
 export function decodeNamespaceNumber({ payload }: ReceivedMessage): number | undefined {
   if (payload.length < HEADER_LENGTH) throw new MalformedMessageError('namespace header cut short', 0)
-  const { number = NOT_ASSIGNED } = namespaceAttributes.read(payload.subarray(HEADER_LENGTH))
+  const { number = NOT_ASSIGNED } = namespaceAttributes.read(payload, HEADER_LENGTH)
   return number === NOT_ASSIGNED ? undefined : number
 }

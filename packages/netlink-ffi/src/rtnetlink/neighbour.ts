@@ -51,7 +51,7 @@ export function decodeNeighbour(message: ReceivedMessage): Neighbour | undefined
   const view = viewOf(payload)
   const family = view.getUint8(0)
   if (family !== AF_INET && family !== AF_INET6) return undefined
-  const { destination, macAddress } = neighbourAttributes.read(payload.subarray(NEIGHBOUR_HEADER_LENGTH))
+  const { destination, macAddress } = neighbourAttributes.read(payload, NEIGHBOUR_HEADER_LENGTH)
   if (destination === undefined || macAddress === undefined) return undefined
   return {
     index: view.getInt32(4, littleEndian),

@@ -22,7 +22,6 @@ const routeAttributes = attributes({
   outputInterface: [4, u32],
   gateway: [5, ipAddress],
   priority: [6, u32],
-  table: [15, u32],
 })
 
 /** A route of the main table. */
@@ -78,8 +77,9 @@ export function decodeRoute(message: ReceivedMessage): Route | undefined {
   const { payload } = message
   if (payload.length < ROUTE_HEADER_LENGTH) throw new MalformedMessageError('route header cut short', 0)
   const view = viewOf(payload)
-  const values = routeAttributes.read(payload.subarray(ROUTE_HEADER_LENGTH))
-  if ((values.table ?? view.getUint8(4)) !== RT_TABLE_MAIN || view.getUint8(7) !== RTN_UNICAST) return undefined
+  // In the header a table above 255 is RT_TABLE_COMPAT. For each address the kernel has several routes in the local one.
+  if (view.getUint8(4) !== RT_TABLE_MAIN || view.getUint8(7) !== RTN_UNICAST) return undefined
+  const values = routeAttributes.read(payload, ROUTE_HEADER_LENGTH)
   const family = view.getUint8(0) === AF_INET ? 4 : 6
   const destination = { address: values.destination ?? { family, value: 0n }, prefixLength: view.getUint8(1) } as const
   return {

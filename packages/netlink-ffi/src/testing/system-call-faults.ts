@@ -14,6 +14,9 @@ const failures = {
     unshare: 'ENOSPC',
     mount: 'ENOMEM',
     umount2: 'ENOMEM',
+    fsopen: 'ENOMEM',
+    fsconfig: 'ENOMEM',
+    fsmount: 'ENOMEM',
     fcntl: 'ENOMEM',
   },
 } as const satisfies Partial<Record<keyof Libc, keyof typeof errnos>>
