@@ -56,6 +56,14 @@ const KERNEL_PORT = 0
 const RECEIVE_BYTES = 64 * 1024
 const DUMP_ATTEMPTS = 10
 
+/** struct sockaddr_nl: the kernel chooses the port. */
+const anyPort = new Uint8Array(ADDRESS_LENGTH)
+viewOf(anyPort).setUint16(0, AF_NETLINK, littleEndian)
+
+// Of all sockets, of which an attach opens several: what is written is sent at once.
+const shared = new Writer()
+const turns = new Turns()
+
 /** linux/netlink.h: enum nlmsgerr_attrs */
 const extendedAck = attributes({ message: [1, zstring] })
 
@@ -86,8 +94,6 @@ export class NetlinkSocket {
   readonly #fd: number
   readonly #logger: Logger
   readonly #offLoop = new Mutex()
-  readonly #turns = new Turns()
-  readonly #writer = new Writer()
   #sequence = 1
   #closed = false
 
@@ -104,9 +110,7 @@ export class NetlinkSocket {
       setOption(fd, SOL_NETLINK, NETLINK_CAP_ACK, 1)
       setOption(fd, SOL_NETLINK, NETLINK_GET_STRICT_CHK, 1)
       if (options.bufferBytes !== undefined && options.bufferBytes > 0) enlargeBuffers(fd, options.bufferBytes)
-      const address = new Uint8Array(ADDRESS_LENGTH)
-      viewOf(address).setUint16(0, AF_NETLINK, littleEndian)
-      check(libc().bind(fd, address, address.length), 'bind', 'AF_NETLINK')
+      check(libc().bind(fd, anyPort, anyPort.length), 'bind', 'AF_NETLINK')
       // After bind, which sets the first 32 memberships to those its address names: none.
       if (options.everywhere === true) setOption(fd, SOL_NETLINK, NETLINK_LISTEN_ALL_NSID, 1)
       for (const group of options.groups ?? []) setOption(fd, SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, group)
@@ -157,9 +161,9 @@ export class NetlinkSocket {
    */
   exchange(messages: readonly NetlinkMessage[], acknowledged: number = messages.length - 1): BatchResult {
     if (messages.length === 0) return { replies: [], errors: [] }
-    this.#writer.clear()
-    const first = this.#frame(this.#writer, messages, acknowledged)
-    this.#send(this.#writer.written(), messages)
+    shared.clear()
+    const first = this.#frame(shared, messages, acknowledged)
+    this.#send(shared.written(), messages)
     return this.#collect(messages, first, acknowledged)
   }
 
@@ -195,7 +199,7 @@ export class NetlinkSocket {
       const reading = this.#readDump(message, sequence, decode)
       let read = reading.next()
       while (read.done !== true) {
-        await this.#turns.take(call)
+        await turns.take(call)
         read = reading.next()
       }
       if (read.value !== undefined) return read.value
@@ -338,9 +342,9 @@ export class NetlinkSocket {
   }
 
   #dumpOnce<T>(request: NetlinkMessage, decode: (message: ReceivedMessage) => T | undefined): T[] | undefined {
-    this.#writer.clear()
-    const sequence = this.#frameDump(this.#writer, request)
-    this.#send(this.#writer.written(), [request])
+    shared.clear()
+    const sequence = this.#frameDump(shared, request)
+    this.#send(shared.written(), [request])
     const reading = this.#readDump(request, sequence, decode)
     let read = reading.next()
     while (read.done !== true) read = reading.next()
@@ -464,8 +468,11 @@ function enlargeBuffers(fd: number, bytes: number): void {
 
 /** Sets an option of a socket that is a number. @throws SystemCallError (`ERR_SYSTEM_CALL`) */
 export function setOption(fd: number, level: number, option: number, value: number): void {
-  check(libc().setsockopt(fd, level, option, int32(value), 4), 'setsockopt')
+  check(libc().setsockopt(fd, level, option, value === 1 ? on : int32(value), 4), 'setsockopt')
 }
+
+/** What most options are set to. */
+const on = int32(1)
 
 function int32(value: number): Uint8Array {
   return new Uint8Array(Int32Array.of(value).buffer)

@@ -222,6 +222,20 @@ describe('are whole again', () => {
     expect(states()).toEqual(before)
   })
 
+  it.each([true, false])('and nobody is asked whether they can have ::1, as they say: %s', async (ipv6) => {
+    const hosts = (has: boolean): string => `127.0.0.1\tlocalhost\n${has ? '::1\tlocalhost\n' : ''}10.0.0.2\tweb\n`
+    writeFileSync(files.paths.hosts, hosts(ipv6))
+    const asked: unknown[] = []
+
+    await new SandboxFiles(join(parent, 'web.files'), new BoundFiles()).adopt('web', own, (has) => {
+      asked.push(has)
+      return { ...texts, hosts: hosts(has ?? false) }
+    })
+
+    expect(asked).not.toContain(undefined)
+    expect(textOf(files.paths.hosts)).toBe(hosts(ipv6))
+  })
+
   it.each([
     ['begun', (): void => undefined],
     [

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs'
-import { readFile, readdir, rm, writeFile } from 'node:fs/promises'
+import { readFile, rm, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { formatHostRecords, removeHostRecords, type BoundFiles, type HostRecord } from '@net/resolver'
 import { isNetError, Mutex, randomId, shortId } from '@net/types'
@@ -104,12 +104,16 @@ export class SandboxFiles {
    * Takes over what an earlier process made, if it did: the hosts file comes to say of the names what `records` say, and
    * nothing else of them. What is missing or empty becomes what it is when it is made, and so does a hosts file that says
    * of nothing else, and resolv.conf, unless somebody else changed it.
+   *
+   * @param texts - for a sandbox whose programs can have `::1`, or cannot; where that is not said, as it is
    */
-  async adopt(names: string, records: readonly HostRecord[], texts: () => FileTexts): Promise<void> {
-    if (!existsSync(this.#folder)) return
+  async adopt(names: string, records: readonly HostRecord[], texts: (ipv6?: boolean) => FileTexts): Promise<void> {
+    const found = namesIn(this.#folder)
+    if (found === undefined) return
     this.#made = true
-    if (this.#areAsMade(texts())) return
-    for (const name of await readdir(this.#folder)) if (UNFINISHED.test(name)) await rm(join(this.#folder, name))
+    // Which of the two it is takes a visit to the sandbox, and was known to whoever made them.
+    if ([true, false].some((ipv6) => this.#areAsMade(found, texts(ipv6)))) return
+    for (const name of found) if (UNFINISHED.test(name)) await rm(join(this.#folder, name))
     if (existsSync(this.#rewritingPath)) {
       await this.rewrite(texts)
       await this.recorded()
@@ -132,10 +136,10 @@ export class SandboxFiles {
   }
 
   /** Whether they say what they say when they are made, and nothing was being done to them. */
-  #areAsMade({ hosts, hostname, resolvConf }: FileTexts): boolean {
+  #areAsMade(found: readonly string[], { hosts, hostname, resolvConf }: FileTexts): boolean {
     const isLeft = (name: string): boolean => UNFINISHED.test(name) || join(this.#folder, name) === this.#rewritingPath
     return (
-      !readdirSync(this.#folder).some(isLeft) &&
+      !found.some(isLeft) &&
       this.#bound.says(this.paths.hosts, hosts) &&
       this.#bound.says(this.paths.hostname, hostname) &&
       this.#bound.says(this.paths.resolvConf, resolvConf, { hashPath: this.#hashPath })
@@ -197,6 +201,16 @@ async function unlessRemoved(change: () => Promise<void>): Promise<void> {
     await change()
   } catch (error) {
     if (!isMissing(error)) throw error
+  }
+}
+
+/** What is in a folder; undefined where it is not there. */
+function namesIn(folder: string): string[] | undefined {
+  try {
+    return readdirSync(folder)
+  } catch (error) {
+    if (isMissing(error)) return undefined
+    throw error
   }
 }
 

@@ -145,7 +145,7 @@ export class SandboxNaming {
   /** Knows the files of an earlier process again, and brings them up to date. */
   async adoptFiles(): Promise<void> {
     const { names } = ownHostRecord('127.0.0.1', this.wishes.hostname, this.wishes.domainname)
-    await this.#files.adopt(names.join(' '), this.#ownRecords(this.#view.addresses), () => this.#texts())
+    await this.#files.adopt(names.join(' '), this.#ownRecords(this.#view.addresses), (ipv6) => this.#texts(ipv6))
   }
 
   /** Answers no more, until somebody adopts it: everything stays as it is. Safe to call twice. */
@@ -255,12 +255,10 @@ export class SandboxNaming {
     return formatResolvConf(this.#conf(), { comments: true })
   }
 
-  #texts(): FileTexts {
+  #texts(ipv6 = hasIpv6(this.#key)): FileTexts {
     const { hostname, extraHosts } = this.wishes
     return {
-      hosts: formatHosts([...extraHosts, ...this.#ownRecords(this.#view.addresses)], {
-        ipv6: hasIpv6(this.#key),
-      }),
+      hosts: formatHosts([...extraHosts, ...this.#ownRecords(this.#view.addresses)], { ipv6 }),
       resolvConf: this.#resolvConf(),
       hostname: `${hostname}\n`,
     }
@@ -286,7 +284,7 @@ function hasIpv6(key: string): boolean {
   }
 }
 
-/** By binding it: reading the setting of a namespace takes the kernel fifty times as long. */
+/** By binding it: to look for the setting takes the kernel twice as long, and more where others were looked for. */
 function hasIpv6Here(): boolean {
   try {
     DatagramSocket.bind({ address: '::1', port: 0 }).close()
