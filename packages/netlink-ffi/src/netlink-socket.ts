@@ -468,14 +468,16 @@ function enlargeBuffers(fd: number, bytes: number): void {
 
 /** Sets an option of a socket that is a number. @throws SystemCallError (`ERR_SYSTEM_CALL`) */
 export function setOption(fd: number, level: number, option: number, value: number): void {
-  check(libc().setsockopt(fd, level, option, value === 1 ? on : int32(value), 4), 'setsockopt')
+  check(libc().setsockopt(fd, level, option, int32(value), 4), 'setsockopt')
 }
 
-/** What most options are set to. */
-const on = int32(1)
+const number = new Int32Array(1)
+const bytesOfNumber = new Uint8Array(number.buffer)
 
-function int32(value: number): Uint8Array {
-  return new Uint8Array(Int32Array.of(value).buffer)
+/** A number as the kernel takes it, in bytes that the next one overwrites. */
+export function int32(value: number): Uint8Array {
+  number[0] = value
+  return bytesOfNumber
 }
 
 /** The result of a system call, or its failure thrown. */

@@ -222,13 +222,15 @@ export function cidrsOverlap(one: Cidr, other: Cidr): boolean {
 
 /** The 4 or 16 bytes of an address, most significant first. */
 export function addressToBytes(address: Address): Uint8Array {
-  const bytes = new Uint8Array(addressBits(address.family) / 8)
-  if (address.family === 4) {
-    new DataView(bytes.buffer).setUint32(0, Number(address.value))
-  } else {
-    const view = new DataView(bytes.buffer)
-    view.setBigUint64(0, address.value >> 64n)
-    view.setBigUint64(8, address.value & 0xffffffffffffffffn)
+  const words = addressBits(address.family) / 32
+  // Not through a view, for which the array would get a buffer of its own: of so few bytes it has none as it comes.
+  const bytes = new Uint8Array(words * 4)
+  for (let at = 0; at < words; at++) {
+    const word = Number((address.value >> BigInt((words - 1 - at) * 32)) & 0xffffffffn)
+    bytes[at * 4] = word >>> 24
+    bytes[at * 4 + 1] = word >>> 16
+    bytes[at * 4 + 2] = word >>> 8
+    bytes[at * 4 + 3] = word
   }
   return bytes
 }

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { readFile, rm, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { formatHostRecords, removeHostRecords, type BoundFiles, type HostRecord } from '@net/resolver'
@@ -23,6 +23,8 @@ const MODE = 0o644
 
 /** What is left of a file that was to be put in the place of another when the process died. */
 const UNFINISHED = /\.[0-9a-f]{12}$/
+/** Is there from the first file that is written anew until it is recorded what they are to say. */
+const REWRITING = 'rewriting'
 
 /**
  * The files of a sandbox. They are made when somebody asks for them: a sandbox that nobody looks into needs none. From
@@ -76,9 +78,8 @@ export class SandboxFiles {
     this.#made = true
   }
 
-  /** Is there from the first of them that is written anew until it is recorded what they are to say. */
   get #rewritingPath(): string {
-    return join(this.#folder, 'rewriting')
+    return join(this.#folder, REWRITING)
   }
 
   /**
@@ -114,7 +115,7 @@ export class SandboxFiles {
     // Which of the two it is takes a visit to the sandbox, and was known to whoever made them.
     if ([true, false].some((ipv6) => this.#areAsMade(found, texts(ipv6)))) return
     for (const name of found) if (UNFINISHED.test(name)) await rm(join(this.#folder, name))
-    if (existsSync(this.#rewritingPath)) {
+    if (found.includes(REWRITING)) {
       await this.rewrite(texts)
       await this.recorded()
     }
@@ -137,7 +138,7 @@ export class SandboxFiles {
 
   /** Whether they say what they say when they are made, and nothing was being done to them. */
   #areAsMade(found: readonly string[], { hosts, hostname, resolvConf }: FileTexts): boolean {
-    const isLeft = (name: string): boolean => UNFINISHED.test(name) || join(this.#folder, name) === this.#rewritingPath
+    const isLeft = (name: string): boolean => UNFINISHED.test(name) || name === REWRITING
     return (
       !found.some(isLeft) &&
       this.#bound.says(this.paths.hosts, hosts) &&

@@ -2,7 +2,7 @@ import { closeSync } from 'node:fs'
 import { ClosedError } from '@net/types'
 import { errnoName, SystemCallError } from '../errors.ts'
 import { libc, watchReadable } from '../libc.ts'
-import { check } from '../netlink-socket.ts'
+import { check, int32, setOption } from '../netlink-socket.ts'
 import type { DatagramBatch } from './datagram-batch.ts'
 import { beginConnect, datagramCalls, localAddressOf, openDatagram } from './native.ts'
 import type { SocketAddress } from './socket-address.ts'
@@ -134,10 +134,9 @@ export class DatagramSocket {
 }
 
 function enlargeBuffer(fd: number, bytes: number): void {
-  const value = new Uint8Array(Int32Array.of(bytes).buffer)
   // Beyond net.core.rmem_max only with CAP_NET_ADMIN over the first user namespace.
-  if (libc().setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, value, 4) === 0) return
-  check(libc().setsockopt(fd, SOL_SOCKET, SO_RCVBUF, value, 4), 'setsockopt')
+  if (libc().setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, int32(bytes), 4) === 0) return
+  setOption(fd, SOL_SOCKET, SO_RCVBUF, bytes)
 }
 
 /** 0 when the call failed because nothing had come in; else the failure thrown. */

@@ -2,7 +2,7 @@ import { closeSync } from 'node:fs'
 import koffi from 'koffi'
 import { libc } from '../libc.ts'
 import { errnoName, SystemCallError } from '../errors.ts'
-import { check, setOption } from '../netlink-socket.ts'
+import { check, int32, setOption } from '../netlink-socket.ts'
 import { AF_INET6 } from '../rtnetlink/address.ts'
 import {
   decodeSocketAddress,
@@ -130,10 +130,10 @@ export function beginConnect(fd: number, to: Uint8Array, about: string): void {
   if (errnoName(errno) !== 'EINPROGRESS') throw new SystemCallError('connect', errno, about)
 }
 
+const addressRoom = new Uint8Array(SOCKET_ADDRESS_BYTES)
+
 /** Where a socket is bound. */
 export function localAddressOf(fd: number): SocketAddress {
-  const address = new Uint8Array(SOCKET_ADDRESS_BYTES)
-  const length = new Uint8Array(Uint32Array.of(address.length).buffer)
-  check(libc().getsockname(fd, address, length), 'getsockname')
-  return decodeSocketAddress(address)
+  check(libc().getsockname(fd, addressRoom, int32(addressRoom.length)), 'getsockname')
+  return decodeSocketAddress(addressRoom)
 }

@@ -32,12 +32,12 @@ export function familyOf(address: string): number {
 export function encodeSocketAddress({ address, port }: SocketAddress): Uint8Array {
   const parsed = parseAddress(withoutZone(address))
   const bytes = new Uint8Array(parsed.family === 4 ? IPV4_BYTES : SOCKET_ADDRESS_BYTES)
-  const view = viewOf(bytes)
-  view.setUint16(0, parsed.family === 4 ? AF_INET : AF_INET6, littleEndian)
-  view.setUint16(2, port)
+  bytes[littleEndian ? 0 : 1] = parsed.family === 4 ? AF_INET : AF_INET6
+  bytes[2] = port >>> 8
+  bytes[3] = port
   bytes.set(addressToBytes(parsed), parsed.family === 4 ? 4 : 8)
   const zone = address.split('%')[1]
-  if (zone !== undefined && parsed.family === 6) view.setUint32(SCOPE, interfaceIndex(zone), littleEndian)
+  if (zone !== undefined && parsed.family === 6) viewOf(bytes).setUint32(SCOPE, interfaceIndex(zone), littleEndian)
   return bytes
 }
 
