@@ -31,19 +31,15 @@ export async function removeCleanMark(folder: StoreFolder): Promise<void> {
 
 async function markOf(file: string): Promise<CleanMark> {
   const mark = { size: 0, crc: 0 }
-  // Two buffers for all of it: a stream would take a new one each time, and have the collector busy with them.
-  let [buffer, other] = [Buffer.allocUnsafe(CHUNK_BYTES), Buffer.allocUnsafe(CHUNK_BYTES)]
+  // One buffer for all of it: a stream would take a new one each time, and have the collector busy with them.
+  const buffer = Buffer.allocUnsafe(CHUNK_BYTES)
   const handle = await open(file)
   try {
-    let reading = handle.read(buffer, 0, CHUNK_BYTES, 0)
     for (;;) {
-      const { bytesRead } = await reading
+      const { bytesRead } = await handle.read(buffer, 0, CHUNK_BYTES, mark.size)
       if (bytesRead === 0) return mark
       mark.size += bytesRead
-      // The next part is read while this one is summed up.
-      reading = handle.read(other, 0, CHUNK_BYTES, mark.size)
       mark.crc = crc32(buffer.subarray(0, bytesRead), mark.crc)
-      ;[buffer, other] = [other, buffer]
     }
   } finally {
     await handle.close()

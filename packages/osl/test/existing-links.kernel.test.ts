@@ -195,6 +195,7 @@ describeKernel('a link that somebody else made, after a restart', () => {
     await executor.close()
     // One that does not hear of them meanwhile: that takes calls as well.
     executor = Executor.open({ owner: 'net:test', drift: 'off' }, { firewall })
+    // What is done the first time only is in neither count.
     await restore()
     const few = await callsOf(restore)
     const added = Array.from({ length: 5_000 }, (_, at) => `addr add 30.0.${at >> 8}.${at & 255}/32 dev eth0\n`)

@@ -155,6 +155,7 @@ describeKernel('a program that makes routes without end in its sandbox', () => {
       expect(inside.listRoutes().length).toBeGreaterThan(ROUTES)
       return Promise.resolve()
     }
+    // What is done the first time only is in neither count.
     await restore()
     const few = await callsOf(restore)
     makeRoutes()
