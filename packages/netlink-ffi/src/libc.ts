@@ -45,8 +45,10 @@ export interface Libc {
   errno(): number
 }
 
-/** The same numbers on all processors, as of all calls since Linux 5.0; asm-generic/unistd.h. C libraries know them late. */
-const numbers = { fsopen: 430, fsconfig: 431, fsmount: 432 } as const
+// asm-generic/unistd.h. C libraries know these calls late, and alpha and MIPS have other numbers: ENOSYS there.
+const __NR_fsopen = 430
+const __NR_fsconfig = 431
+const __NR_fsmount = 432
 
 let loaded: Libc | undefined
 
@@ -85,9 +87,9 @@ function load(): Libc {
     unshare: library.func('int unshare(int flags)'),
     mount: (source, target, type, flags) => mount(source, target, type, flags, null) as number,
     umount2: library.func('int umount2(const char *target, int flags)'),
-    fsopen: (name, flags) => callByName(numbers.fsopen, name, flags) as number,
-    fsconfig: (context, command) => call(numbers.fsconfig, context, command, 0, 0, 0) as number,
-    fsmount: (context, flags, attributes) => call(numbers.fsmount, context, flags, attributes, 0, 0) as number,
+    fsopen: (name, flags) => callByName(__NR_fsopen, name, flags) as number,
+    fsconfig: (context, command) => call(__NR_fsconfig, context, command, 0, 0, 0) as number,
+    fsmount: (context, flags, attributes) => call(__NR_fsmount, context, flags, attributes, 0, 0) as number,
     sethostname: library.func('int sethostname(const void *name, size_t length)'),
     setdomainname: library.func('int setdomainname(const void *name, size_t length)'),
     prctl: library.func(

@@ -5,7 +5,7 @@ import { describe, expect, it } from 'vitest'
 import { attributes, bytes, u16, u32, u8, zstring } from './attributes.ts'
 import { walkMessages, type ReceivedMessage } from './message.ts'
 import { decodeAddress } from './rtnetlink/address.ts'
-import { decodeLink } from './rtnetlink/link.ts'
+import { decodeEnds, decodeLink } from './rtnetlink/link.ts'
 import { decodeNeighbour } from './rtnetlink/neighbour.ts'
 import { decodeRoute } from './rtnetlink/route.ts'
 import { Writer } from './writer.ts'
@@ -60,7 +60,7 @@ describe('what the kernel sent', () => {
 })
 
 describe('hostile bytes', () => {
-  const decoders = { decodeLink, decodeAddress, decodeRoute, decodeNeighbour }
+  const decoders = { decodeLink, decodeEnds, decodeAddress, decodeRoute, decodeNeighbour }
   const samples = [recorded.bridge, recorded.veth, ...recorded.addresses, ...recorded.routes, ...recorded.neighbours]
 
   it.each(Object.entries(decoders))('%s refuses them as malformed, or reads what it can', (_, decode) => {

@@ -60,9 +60,8 @@ const DUMP_ATTEMPTS = 10
 const anyPort = new Uint8Array(ADDRESS_LENGTH)
 viewOf(anyPort).setUint16(0, AF_NETLINK, littleEndian)
 
-// Of all sockets, of which an attach opens several: what is written is sent at once.
+/** Of all sockets, of which an attach opens several: between writing and sending nobody else has his say. */
 const shared = new Writer()
-const turns = new Turns()
 
 /** linux/netlink.h: enum nlmsgerr_attrs */
 const extendedAck = attributes({ message: [1, zstring] })
@@ -161,9 +160,7 @@ export class NetlinkSocket {
    */
   exchange(messages: readonly NetlinkMessage[], acknowledged: number = messages.length - 1): BatchResult {
     if (messages.length === 0) return { replies: [], errors: [] }
-    shared.clear()
-    const first = this.#frame(shared, messages, acknowledged)
-    this.#send(shared.written(), messages)
+    const first = this.#send(messages, (writer) => this.#frame(writer, messages, acknowledged))
     return this.#collect(messages, first, acknowledged)
   }
 
@@ -192,6 +189,7 @@ export class NetlinkSocket {
     call?: CallOptions,
   ): Promise<T[]> {
     using _turn = await this.#offLoop.lock(call)
+    const turns = new Turns()
     for (let attempt = 0; attempt < DUMP_ATTEMPTS; attempt++) {
       const writer = new Writer()
       const sequence = this.#frameDump(writer, message)
@@ -282,12 +280,19 @@ export class NetlinkSocket {
     return sequence
   }
 
-  #send(bytes: Uint8Array, messages: readonly NetlinkMessage[]): void {
+  /** Sends what `frame` writes, and returns what it returns. */
+  #send(messages: readonly NetlinkMessage[], frame: (writer: Writer) => number): number {
     const fd = this.#live()
     if (this.#logger !== silentLogger) {
       for (const message of messages) this.#logger.debug({ message: message.describe() }, 'netlink request')
     }
-    check(libc().send(fd, bytes, bytes.length, 0), 'send', messages[0]?.describe())
+    shared.clear()
+    const framed = frame(shared)
+    const bytes = shared.written()
+    if (libc().send(fd, bytes, bytes.length, 0) < 0) {
+      throw new SystemCallError('send', libc().errno(), messages[0]?.describe())
+    }
+    return framed
   }
 
   async #sendOffLoop(bytes: Uint8Array, messages: readonly NetlinkMessage[]): Promise<void> {
@@ -342,9 +347,7 @@ export class NetlinkSocket {
   }
 
   #dumpOnce<T>(request: NetlinkMessage, decode: (message: ReceivedMessage) => T | undefined): T[] | undefined {
-    shared.clear()
-    const sequence = this.#frameDump(shared, request)
-    this.#send(shared.written(), [request])
+    const sequence = this.#send([request], (writer) => this.#frameDump(writer, request))
     const reading = this.#readDump(request, sequence, decode)
     let read = reading.next()
     while (read.done !== true) read = reading.next()

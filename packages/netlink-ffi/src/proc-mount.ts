@@ -11,8 +11,8 @@ const MOUNT_ATTR_NODEV = 4
 const MOUNT_ATTR_NOEXEC = 8
 
 /**
- * Mounts procfs once more, where nobody else sees it, and says nothing of it in any list of mounts. What is looked for in
- * it is not remembered for `/proc`, and what is remembered there is not in its way.
+ * Mounts procfs once more, where nobody else sees it: it is in no list of mounts. Since Linux 5.8 it is one of its own:
+ * what is looked for in it is not remembered for `/proc`, and what is remembered there is not in its way.
  *
  * @returns a descriptor of its root, for paths below `/proc/self/fd/N`; closing it unmounts it
  * @throws SystemCallError (`ERR_SYSTEM_CALL`): EPERM without CAP_SYS_ADMIN, and in a container that is not to see all of

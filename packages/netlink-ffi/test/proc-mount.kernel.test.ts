@@ -1,20 +1,38 @@
-import { closeSync, readdirSync, readFileSync } from 'node:fs'
-import { expect, it } from 'vitest'
-import { countDescriptors, mountProc } from '../src/index.ts'
+import { closeSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, expect, it } from 'vitest'
+import { countDescriptors, createNamespace, deleteNamespace, mountProc, RouteSocket } from '../src/index.ts'
 import { describeKernel, enterFreshHost, SystemCallFaults } from '../src/testing/index.ts'
 
 await enterFreshHost()
+
+const folder = mkdtempSync(join(tmpdir(), 'proc-mount-'))
+const namespace = join(folder, 'namespace')
+afterAll(() => {
+  rmSync(folder, { recursive: true })
+})
 
 const mounts = (): string => readFileSync('/proc/self/mountinfo', 'utf8')
 
 describeKernel('a procfs of our own', () => {
   it('shows what /proc shows, settings of the namespace that the thread is in among it', () => {
     const proc = mountProc()
+    const settingsOf = (root: string): string[] => readdirSync(`${root}/sys/net/ipv4/conf`).sort()
 
-    expect(readdirSync(`/proc/self/fd/${proc}/sys/net/ipv4/conf`)).toEqual(readdirSync('/proc/sys/net/ipv4/conf'))
+    const inside = createNamespace(namespace, () => {
+      using routes = RouteSocket.open()
+      routes.createLink({ kind: 'bridge', name: 'inside' })
+      return settingsOf(`/proc/self/fd/${proc}`)
+    })
+
+    expect(inside).toEqual(['all', 'default', 'inside', 'lo'])
+    expect(settingsOf(`/proc/self/fd/${proc}`)).toEqual(settingsOf('/proc'))
+    expect(settingsOf('/proc')).not.toContain('inside')
     expect(readFileSync(`/proc/self/fd/${proc}/self/comm`, 'utf8')).toBe(readFileSync('/proc/self/comm', 'utf8'))
 
     closeSync(proc)
+    deleteNamespace(namespace)
   })
 
   it('is mounted where nobody sees it, and gone with its descriptor', () => {

@@ -256,6 +256,49 @@ describeKernel('addresses, routes and neighbours', () => {
     expect(addresses.addr_info.find(({ local }) => local === 'fd00:1::1')).toMatchObject({ nodad: true })
   })
 
+  it('are those of the main table: of others the kernel tells nothing, nor of what is not unicast', () => {
+    const { path, routes } = namespace()
+    const { index } = routes.createLink({ kind: 'bridge', name: 'br0', up: true })
+    routes.apply(addAddress({ index, address: '10.1.0.1/24' }), addAddress({ index, address: 'fd00:1::1/64' }))
+    // 1000 is more than the byte of the header holds.
+    for (const table of ['100', '1000']) {
+      execFileSync('nsenter', [
+        `--net=${path}`,
+        'ip',
+        'route',
+        'add',
+        `10.${table.length}.0.0/16`,
+        'dev',
+        'br0',
+        'table',
+        table,
+      ])
+      execFileSync('nsenter', [
+        `--net=${path}`,
+        'ip',
+        '-6',
+        'route',
+        'add',
+        `fd00:${table}::/64`,
+        'dev',
+        'br0',
+        'table',
+        table,
+      ])
+    }
+    execFileSync('nsenter', [`--net=${path}`, 'ip', 'route', 'add', 'blackhole', '10.9.0.0/16'])
+
+    const main = [ipIn(path, '-4', 'route'), ipIn(path, '-6', 'route')].flat() as { dst: string; type?: string }[]
+    const told = routes.listRoutes().map(({ destination }) => destination)
+
+    expect(main.map(({ dst }) => dst)).toContain('10.9.0.0/16')
+    expect(told.sort()).toEqual(main.flatMap(({ dst, type }) => (type === 'blackhole' ? [] : dst)).sort())
+    expect(told).toContain('fd00:1::/64')
+    expect(routes.listRoutesUpTo(main.length)).toHaveLength(told.length)
+    expect(routes.listRoutesUpTo(main.length - 1)).toBe('too-many')
+    routes.close()
+  })
+
   it('carries out the rest of a batch after a refusal, and throws the first', () => {
     const { routes } = namespace()
     using _ = routes

@@ -2,7 +2,7 @@ import type { SandboxLink } from '@net/driverapi'
 import { RouteSocket, setLink } from '@net/netlink-ffi'
 import type { Logger } from '@net/types'
 import { inSandbox } from './sandbox-namespace.ts'
-import type { SandboxSettings } from './sandbox-settings.ts'
+import type { SandboxDeps, SandboxSettings } from './sandbox-settings.ts'
 
 /**
  * When neighbours are told, after an interface came up. The kernel activates it a little later, and drops what is sent
@@ -31,8 +31,7 @@ export class Announcer {
   /** Which MAC address an address had last, of those that joined lately. */
   readonly #holders = new Map<string, string>()
 
-  /** `settings` are borrowed. */
-  constructor({ settings, logger }: { readonly settings: SandboxSettings; readonly logger: Logger }) {
+  constructor({ settings, logger }: SandboxDeps) {
     this.#settings = settings
     this.#logger = logger
   }

@@ -454,7 +454,7 @@ export class Executor {
     await this.#flows.settle()
     this.#conntrack.close()
     this.#routes.close()
-    this.#settings.close()
+    await this.#settings.close()
   }
 
   async #takeExisting(key: string, plan: JoinPlan['sandbox'], rollback: Rollback, call?: CallOptions): Promise<void> {

@@ -16,7 +16,7 @@ import { InterfaceExistsError, LinkInUseError, LinkNotFoundError } from './error
 import { explainRefusal } from './explain.ts'
 import { inSandbox, inSandboxIfThere, openSandboxNamespace } from './sandbox-namespace.ts'
 import { defaultRoutes, explainRoutes, restoreDefaultRoutes } from './sandbox-routes.ts'
-import type { SandboxSettings } from './sandbox-settings.ts'
+import type { SandboxDeps, SandboxSettings } from './sandbox-settings.ts'
 
 type Gateways = JoinPlan['sandbox']['gateways']
 
@@ -30,12 +30,8 @@ export class ExistingLinks {
   readonly #settings: SandboxSettings
   readonly #logger: Logger
 
-  /** `routes` and `settings` are borrowed, `routes` is the host's. */
-  constructor(
-    routes: RouteSocket,
-    owner: string,
-    { settings, logger }: { readonly settings: SandboxSettings; readonly logger: Logger },
-  ) {
+  /** `routes` is borrowed, and the host's. */
+  constructor(routes: RouteSocket, owner: string, { settings, logger }: SandboxDeps) {
     this.#routes = routes
     this.#owner = owner
     this.#settings = settings

@@ -22,7 +22,7 @@ import { BridgeFilteringUnsupportedError, LinkNotFoundError } from './errors.ts'
 import { explainRefusal } from './explain.ts'
 import { inSandbox, openSandboxNamespace } from './sandbox-namespace.ts'
 import { defaultRoutes, explainRoutes, restoreDefaultRoutes } from './sandbox-routes.ts'
-import type { SandboxSettings } from './sandbox-settings.ts'
+import type { SandboxDeps, SandboxSettings } from './sandbox-settings.ts'
 
 /** The host's end of a veth, and the index of the bridge that it is a port of. */
 export interface NearEnd {
@@ -38,12 +38,8 @@ export class Interfaces {
   readonly #settings: SandboxSettings
   readonly #logger: Logger
 
-  /** `routes` and `settings` are borrowed. */
-  constructor(
-    routes: RouteSocket,
-    owner: string,
-    { settings, logger }: { readonly settings: SandboxSettings; readonly logger: Logger },
-  ) {
+  /** `routes` is borrowed. */
+  constructor(routes: RouteSocket, owner: string, { settings, logger }: SandboxDeps) {
     this.#routes = routes
     this.#owner = owner
     this.#settings = settings

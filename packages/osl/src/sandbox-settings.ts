@@ -1,62 +1,93 @@
-import { close, closeSync } from 'node:fs'
+import { close } from 'node:fs'
+import { promisify } from 'node:util'
 import type { Sysctl } from '@net/driverapi'
 import { mountProc } from '@net/netlink-ffi'
+import { ClosedError, type Logger } from '@net/types'
+import { SysctlError } from './errors.ts'
 import { writeSysctls } from './sysctl.ts'
 
 /** Times that one procfs is used for: few enough not to be felt, enough for mounting it not to be. */
 const MOST_USES = 32
 
-/** A procfs of our own. */
-interface OwnProc {
-  readonly fd: number
+/** Where settings are set for a while. */
+interface Place {
+  readonly proc: string
+  /** Absent for `/proc` itself. */
+  readonly fd?: number
   uses: number
 }
+
+/** What whoever works in sandboxes is supplied with. */
+export interface SandboxDeps {
+  /** Borrowed. */
+  readonly settings: SandboxSettings
+  readonly logger: Logger
+}
+
+const closeOffLoop = promisify(close)
 
 /**
  * Kernel settings of sandboxes, set through a procfs of our own that is often a new one. In `/proc` the kernel remembers
  * what was looked for in each namespace, and whoever looks for a setting next, on the host too, passes all of that: half
- * a millisecond for an attach, and several where there are a thousand containers.
+ * a millisecond for an attach, and several where there are a thousand containers. Where there can be none of our own, or
+ * it may not be used, `/proc` serves for as many times.
  */
 export class SandboxSettings {
-  #own: OwnProc | undefined
+  #place: Place | undefined
+  #unmounting: Promise<unknown> = Promise.resolve()
+  #isClosed = false
 
-  /** Sets those of the calling thread's network namespace; see {@link writeSysctls}. */
+  /** Sets those of the calling thread's network namespace; see {@link writeSysctls}. @throws ClosedError (`ERR_CLOSED`) */
   write(sysctls: readonly Sysctl[]): void {
-    if (sysctls.length > 0) writeSysctls(sysctls, this.#proc())
+    if (this.#isClosed) throw new ClosedError('settings of sandboxes')
+    if (sysctls.length === 0) return
+    const place = this.#placeToUse()
+    try {
+      writeSysctls(sysctls, place.proc)
+    } catch (error) {
+      // A profile of AppArmor knows no way to what is mounted nowhere. What is set twice does no harm.
+      if (place.fd === undefined || !isForbidden(error)) throw error
+      this.#move({ proc: '/proc', uses: 0 })
+      writeSysctls(sysctls)
+    }
   }
 
   /** Safe to call twice. */
-  close(): void {
-    if (this.#own !== undefined) closeSync(this.#own.fd)
-    this.#own = undefined
+  async close(): Promise<void> {
+    this.#isClosed = true
+    this.#move(undefined)
+    await this.#unmounting
   }
 
-  #proc(): string {
-    const own = this.#own !== undefined && this.#own.uses < MOST_USES ? this.#own : this.#renew()
-    if (own === undefined) return '/proc'
-    own.uses++
-    return `/proc/self/fd/${own.fd}`
+  #placeToUse(): Place {
+    const place = this.#place !== undefined && this.#place.uses < MOST_USES ? this.#place : this.#move(newPlace())
+    place.uses++
+    return place
   }
 
-  #renew(): OwnProc | undefined {
-    if (this.#own !== undefined) closeLater(this.#own.fd)
-    this.#own = mounted()
-    return this.#own
+  #move<To extends Place | undefined>(to: To): To {
+    if (this.#place?.fd !== undefined) this.#unmounting = unmount(this.#place.fd, this.#unmounting)
+    this.#place = to
+    return to
   }
 }
 
-/** Where it cannot be mounted, `/proc` serves as well. */
-function mounted(): OwnProc | undefined {
+/** It takes the kernel up to some milliseconds: a pool thread's, which is begun once this thread is home. */
+async function unmount(fd: number, earlier: Promise<unknown>): Promise<void> {
+  await earlier
+  await closeOffLoop(fd)
+}
+
+function newPlace(): Place {
   try {
-    return { fd: mountProc(), uses: 0 }
+    const fd = mountProc()
+    return { proc: `/proc/self/fd/${fd}`, fd, uses: 0 }
   } catch {
-    return undefined
+    return { proc: '/proc', uses: 0 }
   }
 }
 
-/** Unmounting takes the kernel up to some milliseconds. Begun once the thread is home: a pool thread may be born of it. */
-function closeLater(fd: number): void {
-  setImmediate(() => {
-    close(fd)
-  })
+function isForbidden(error: unknown): boolean {
+  const { code } = (error instanceof SysctlError ? error.cause : error) as NodeJS.ErrnoException
+  return code === 'EACCES' || code === 'EPERM'
 }

@@ -222,18 +222,18 @@ describe('are whole again', () => {
     expect(states()).toEqual(before)
   })
 
-  it.each([true, false])('and nobody is asked whether they can have ::1, as they say: %s', async (ipv6) => {
+  it.each([true, false])('and nobody is asked whether they can have ::1, as they say: %s', async (hasIpv6) => {
     const hosts = (has: boolean): string => `127.0.0.1\tlocalhost\n${has ? '::1\tlocalhost\n' : ''}10.0.0.2\tweb\n`
-    writeFileSync(files.paths.hosts, hosts(ipv6))
+    writeFileSync(files.paths.hosts, hosts(hasIpv6))
     const asked: unknown[] = []
 
-    await new SandboxFiles(join(parent, 'web.files'), new BoundFiles()).adopt('web', own, (has) => {
-      asked.push(has)
-      return { ...texts, hosts: hosts(has ?? false) }
+    await new SandboxFiles(join(parent, 'web.files'), new BoundFiles()).adopt('web', own, (where) => {
+      asked.push(where)
+      return { ...texts, hosts: hosts(where?.hasIpv6 ?? false) }
     })
 
     expect(asked).not.toContain(undefined)
-    expect(textOf(files.paths.hosts)).toBe(hosts(ipv6))
+    expect(textOf(files.paths.hosts)).toBe(hosts(hasIpv6))
   })
 
   it.each([

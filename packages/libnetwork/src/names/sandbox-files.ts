@@ -19,6 +19,11 @@ export interface FileTexts {
   readonly hostname: string
 }
 
+/** Whether programs of a sandbox can have `::1`. */
+export interface Ipv6Loopback {
+  readonly hasIpv6: boolean
+}
+
 const MODE = 0o644
 
 /** What is left of a file that was to be put in the place of another when the process died. */
@@ -106,14 +111,18 @@ export class SandboxFiles {
    * nothing else of them. What is missing or empty becomes what it is when it is made, and so does a hosts file that says
    * of nothing else, and resolv.conf, unless somebody else changed it.
    *
-   * @param texts - for a sandbox whose programs can have `::1`, or cannot; where that is not said, as it is
+   * @param texts - what they say where programs can have `::1`, or cannot; asked without that, as it is in the sandbox
    */
-  async adopt(names: string, records: readonly HostRecord[], texts: (ipv6?: boolean) => FileTexts): Promise<void> {
+  async adopt(
+    names: string,
+    records: readonly HostRecord[],
+    texts: (where?: Ipv6Loopback) => FileTexts,
+  ): Promise<void> {
     const found = namesIn(this.#folder)
     if (found === undefined) return
     this.#made = true
     // Which of the two it is takes a visit to the sandbox, and was known to whoever made them.
-    if ([true, false].some((ipv6) => this.#areAsMade(found, texts(ipv6)))) return
+    if ([true, false].some((hasIpv6) => this.#areAsMade(found, texts({ hasIpv6 })))) return
     for (const name of found) if (UNFINISHED.test(name)) await rm(join(this.#folder, name))
     if (found.includes(REWRITING)) {
       await this.rewrite(texts)

@@ -23,7 +23,7 @@ import { isNetError, type Logger } from '@net/types'
 import type { ResolverTotals } from '../metrics/resolver-totals.ts'
 import { HostNameSource } from './host-name-source.ts'
 import type { HostResolvConf } from './host-resolv-conf.ts'
-import { SandboxFiles, type FilePaths, type FileTexts } from './sandbox-files.ts'
+import { SandboxFiles, type FilePaths, type FileTexts, type Ipv6Loopback } from './sandbox-files.ts'
 
 /** What is wanted of a sandbox' names, beside what its networks know. */
 export interface NamingWishes {
@@ -145,7 +145,7 @@ export class SandboxNaming {
   /** Knows the files of an earlier process again, and brings them up to date. */
   async adoptFiles(): Promise<void> {
     const { names } = ownHostRecord('127.0.0.1', this.wishes.hostname, this.wishes.domainname)
-    await this.#files.adopt(names.join(' '), this.#ownRecords(this.#view.addresses), (ipv6) => this.#texts(ipv6))
+    await this.#files.adopt(names.join(' '), this.#ownRecords(this.#view.addresses), (where) => this.#texts(where))
   }
 
   /** Answers no more, until somebody adopts it: everything stays as it is. Safe to call twice. */
@@ -255,7 +255,7 @@ export class SandboxNaming {
     return formatResolvConf(this.#conf(), { comments: true })
   }
 
-  #texts(ipv6 = hasIpv6(this.#key)): FileTexts {
+  #texts({ hasIpv6: ipv6 }: Ipv6Loopback = { hasIpv6: hasIpv6(this.#key) }): FileTexts {
     const { hostname, extraHosts } = this.wishes
     return {
       hosts: formatHosts([...extraHosts, ...this.#ownRecords(this.#view.addresses)], { ipv6 }),
