@@ -1,4 +1,4 @@
-import type { JoinPlan } from '@net/driverapi'
+import type { EndpointRecord, JoinPlan, NetworkRecord, SandboxRecord } from '@net/driverapi'
 import type { AddressFamily } from '@net/types'
 import type { Core } from './core.ts'
 import { recordOf, type EndpointEntry, type SandboxEntry } from './state.ts'
@@ -7,6 +7,7 @@ import { recordOf, type EndpointEntry, type SandboxEntry } from './state.ts'
 export function planOf(core: Core, entry: EndpointEntry, sandbox: SandboxEntry): JoinPlan {
   const network = core.state.getNetwork(entry.record.networkId)
   const plan = core.drivers.get(network.record.driver).planEndpoint(network.record, recordOf(entry), sandbox.record)
+  offers.set(entry.record, { network: network.record, sandbox: sandbox.record, gateways: plan.sandbox.gateways })
   const { ipv4, ipv6 } = plan.sandbox.gateways
   const gateways = {
     ipv4: entry.gatewayFor.includes(4) ? ipv4 : undefined,
@@ -15,8 +16,21 @@ export function planOf(core: Core, entry: EndpointEntry, sandbox: SandboxEntry):
   return { ...plan, sandbox: { ...plan.sandbox, gateways } }
 }
 
+/** What an endpoint offers, and what follows from nothing but these. */
+interface Offer {
+  readonly network: NetworkRecord
+  readonly sandbox: SandboxRecord
+  readonly gateways: JoinPlan['sandbox']['gateways']
+}
+
+/** As they were planned last. Records do not change: what changes gets another. */
+const offers = new WeakMap<EndpointRecord, Offer>()
+
 /** Next hops of the default routes of every family that an endpoint offers. Its ports, which may be many, do not matter. */
 export function gatewaysOf(core: Core, entry: EndpointEntry, sandbox: SandboxEntry): JoinPlan['sandbox']['gateways'] {
+  const network = core.state.getNetwork(entry.record.networkId)
+  const offer = offers.get(entry.record)
+  if (offer?.network === network.record && offer.sandbox === sandbox.record) return offer.gateways
   return insideOf(core, entry, sandbox).gateways
 }
 

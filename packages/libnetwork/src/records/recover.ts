@@ -55,9 +55,12 @@ export async function recover(core: Core, found: Survey, { tell, lostPorts }: Re
     })
   }
   for (const stored of found.endpoints) await tried(`endpoints/${stored.record.id}`, () => replayEndpoint(core, stored))
-  for (const { record } of found.endpoints) await tried(`endpoints/${record.id}`, () => finishLeaving(core, record.id))
+  for (const { record } of found.endpoints.filter(isOnTheWay))
+    await tried(`endpoints/${record.id}`, () => finishLeaving(core, record.id))
   joinAgain(core, found)
-  for (const entry of core.state.endpoints.values()) await holdPorts(core, entry, { tell, lostPorts })
+  for (const entry of core.state.endpoints.values()) {
+    if (entry.record.ports.length > 0) await holdPorts(core, entry, { tell, lostPorts })
+  }
   const undone = await removeGone(core, found, { tried, managers })
   await reserveRefused(core, refused, managers)
   for (const [key, facts] of found.refusedFacts) core.state.claims.addFacts(key, facts)
@@ -141,11 +144,16 @@ async function holdPort(
   }
 }
 
+/** Whether an endpoint may have been on its way into a sandbox, or out of it. */
+function isOnTheWay({ record: { sandboxId, interfaceName } }: StoredEndpoint): boolean {
+  return sandboxId !== undefined && interfaceName === undefined
+}
+
 /** An endpoint that a driver was joining or leaving is in no sandbox. */
 async function finishLeaving(core: Core, id: string): Promise<void> {
   const entry = core.state.endpoints.get(id)
   const sandbox = core.state.sandboxes.get(entry?.record.sandboxId ?? '')
-  if (entry === undefined || sandbox === undefined || entry.record.interfaceName !== undefined) return
+  if (entry === undefined || sandbox === undefined) return
   if (effectsOf(core, entry) !== undefined) await leaveAgain(core, entry, sandbox.record)
 }
 
