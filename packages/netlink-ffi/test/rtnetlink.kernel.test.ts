@@ -26,7 +26,7 @@ import {
   watchRoutes,
   type RouteEvent,
 } from '../src/index.ts'
-import { describeKernel, enterFreshHost, ip, ipIn } from '../src/testing/index.ts'
+import { describeKernel, enterFreshHost, ip, ipIn, SystemCallFaults } from '../src/testing/index.ts'
 
 await enterFreshHost()
 
@@ -307,6 +307,64 @@ describeKernel('addresses, routes and neighbours', () => {
       routes.apply(addAddress({ index: 999, address: '10.1.0.1/24' }), setLink('lo', { up: true }))
     }).toThrow(expect.objectContaining({ code: 'ERR_NETLINK', request: 'RTM_NEWADDR 10.1.0.1/24 link 999' }) as Error)
     expect(routes.getLink('lo').up).toBe(true)
+  })
+})
+
+describeKernel('a long list', () => {
+  /** As much as thirty datagrams take. */
+  const addressesIn = (path: string): void => {
+    const added = Array.from({ length: 10_000 }, (_, at) => `addr add 10.9.${at >> 8}.${at & 255}/32 dev lo\n`)
+    execFileSync('nsenter', [`--net=${path}`, 'ip', '-batch', '-'], { input: added.join('') })
+  }
+
+  it('is the same whether the event loop waits for it or goes on meanwhile', async () => {
+    const { path, routes } = namespace()
+    using all = routes
+    addressesIn(path)
+    using beside = inNamespaceAt(path, () => RouteSocket.open())
+    let turns = 0
+    const count = setInterval(() => turns++, 0)
+
+    const [addresses, routing] = await Promise.all([all.listAddressesOffLoop(), beside.listRoutesOffLoop()])
+
+    clearInterval(count)
+    expect(addresses).toHaveLength(10_000)
+    expect(addresses).toEqual(all.listAddresses())
+    expect(routing).toEqual(beside.listRoutes())
+    expect(turns).toBeGreaterThan(5)
+  })
+
+  it('can be given up, and the next one is whole', async () => {
+    const { path, routes } = namespace()
+    using all = routes
+    addressesIn(path)
+    const abort = new AbortController()
+    const listing = all.listAddressesOffLoop({ signal: abort.signal })
+    setImmediate(() => {
+      abort.abort(new Error('no time'))
+    })
+
+    await expect(listing).rejects.toThrow('no time')
+    using next = inNamespaceAt(path, () => RouteSocket.open())
+    expect(await next.listAddressesOffLoop()).toHaveLength(10_000)
+  })
+
+  it('is not handed over where a part of it cannot be read', async () => {
+    const { path, routes } = namespace()
+    using all = routes
+    addressesIn(path)
+    using faults = new SystemCallFaults()
+    faults.failAt(Infinity)
+    await all.listAddressesOffLoop()
+    const calls = faults.count
+    expect(calls).toBeGreaterThan(10)
+
+    for (const nth of [1, 2, 3, calls - 1, calls]) {
+      using again = inNamespaceAt(path, () => RouteSocket.open())
+      faults.failAt(nth)
+      await expect(again.listAddressesOffLoop()).rejects.toThrow()
+      faults.heal()
+    }
   })
 })
 
