@@ -14,8 +14,8 @@ export interface EventSource<Event> {
   readonly bufferBytes: number
   /** Listens to every namespace that the calling thread's has a number for. @defaultValue to its own */
   readonly everywhere?: boolean | undefined
-  /** A netlink port: what its socket brings about is not told. */
-  readonly except?: number | undefined
+  /** What the kernel does not even hand over; see {@link NetlinkSocket.filter}. @defaultValue nothing */
+  readonly filter?: Parameters<NetlinkSocket['filter']> | undefined
   /** The event that a message is, or completes. */
   take(message: ReceivedMessage): Event | undefined
   /** The event that says that messages were lost. */
@@ -32,10 +32,10 @@ export function watchEvents<Event>(
   source: EventSource<Event>,
   onEvent: (event: Event) => void,
 ): { close(): void } & Disposable {
-  const { protocol, groups, bufferBytes, everywhere, except } = source
+  const { protocol, groups, bufferBytes, everywhere, filter } = source
   const socket = NetlinkSocket.open(protocol, { groups, bufferBytes, everywhere })
   try {
-    if (except !== undefined) socket.ignore(except)
+    if (filter !== undefined) socket.filter(...filter)
     return followEvents(socket, source, onEvent)
   } catch (error) {
     socket.close()

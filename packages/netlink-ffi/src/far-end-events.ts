@@ -1,9 +1,7 @@
-import { viewOf } from './attributes.ts'
-import { watchEvents } from './event-socket.ts'
-import type { ReceivedMessage } from './message.ts'
-import { decodeAddress, RTM_DELADDR } from './rtnetlink/address.ts'
+import { watchEvents, type EventSource } from './event-socket.ts'
+import { HEADER_LENGTH, headerFields, type ReceivedMessage } from './message.ts'
+import { decodeAddress, RTM_DELADDR, RTM_NEWADDR } from './rtnetlink/address.ts'
 import { decodeEnds, RTM_DELLINK, RTM_NEWLINK } from './rtnetlink/link.ts'
-import { littleEndian } from './writer.ts'
 
 // linux/rtnetlink.h: enum rtnetlink_groups
 const NETLINK_ROUTE = 0
@@ -11,9 +9,24 @@ const RTNLGRP_LINK = 1
 const RTNLGRP_IPV4_IFADDR = 5
 const RTNLGRP_IPV6_IFADDR = 9
 const BUFFER_BYTES = 1024 * 1024
-/** struct ifinfomsg: which flags changed; all of them where the link is new. */
-const CHANGE_OFFSET = 12
-const NEW_LINK = 0xffff_ffff
+const AF_BRIDGE = 7
+/** struct ifinfomsg and struct ifaddrmsg begin with it. */
+const family = { offset: HEADER_LENGTH, bytes: 1 } as const
+/** struct ifinfomsg: which flags changed; all of them where the link is new, or gone. */
+const change = { offset: HEADER_LENGTH + 12, bytes: 4 } as const
+const ALL_FLAGS = 0xffff_ffff
+
+/** Most of what is heard is what joining does: links that are new, their addresses, and bridges of their ports. */
+const filter: EventSource<FarEndEvent>['filter'] = [
+  [
+    { field: headerFields.type, is: RTM_DELADDR, then: 'pass' },
+    { field: headerFields.type, is: RTM_DELLINK, then: 'pass' },
+    { field: headerFields.type, is: RTM_NEWADDR, then: 'drop' },
+    { field: family, is: AF_BRIDGE, then: 'drop' },
+    { field: change, is: ALL_FLAGS, then: 'drop' },
+  ],
+  'pass',
+]
 
 /** Something that became of an interface, wherever it is. */
 export type FarEndEvent =
@@ -31,22 +44,16 @@ export type FarEndEvent =
 export function watchFarEnds(onEvent: (event: FarEndEvent) => void): { close(): void } & Disposable {
   const groups = [RTNLGRP_LINK, RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV6_IFADDR]
   const lost = (): FarEndEvent => ({ kind: 'overrun' })
-  const source = { protocol: NETLINK_ROUTE, groups, bufferBytes: BUFFER_BYTES, everywhere: true, take: eventOf, lost }
-  return watchEvents(source, onEvent)
+  const what = { protocol: NETLINK_ROUTE, groups, bufferBytes: BUFFER_BYTES, everywhere: true, filter }
+  return watchEvents({ ...what, take: eventOf, lost }, onEvent)
 }
 
 function eventOf(message: ReceivedMessage): FarEndEvent | undefined {
-  const { type, payload } = message
+  const { type } = message
   if (type === RTM_DELADDR) return { kind: 'address-removed', address: decodeAddress(message).address }
   if (type !== RTM_NEWLINK && type !== RTM_DELLINK) return undefined
-  if (type === RTM_NEWLINK && changeOf(payload) === NEW_LINK) return undefined
   const { peerIndex, peerNamespace, name, up } = decodeEnds(message)
   // A pair within one namespace is no far end of anything elsewhere.
   if (peerIndex === undefined || peerNamespace === undefined) return undefined
   return { kind: 'link', peerIndex, name, up: up && type === RTM_NEWLINK }
-}
-
-/** Undefined where the message is cut short: whoever decodes it says so. */
-function changeOf(payload: Uint8Array): number | undefined {
-  return payload.length < CHANGE_OFFSET + 4 ? undefined : viewOf(payload).getUint32(CHANGE_OFFSET, littleEndian)
 }

@@ -17,6 +17,9 @@ export const NLMSG_DONE = 3
 export const NLMSG_OVERRUN = 4
 export const HEADER_LENGTH = 16
 
+/** Where things lie in struct nlmsghdr, for filters. */
+export const headerFields = { type: { offset: 4, bytes: 2 }, port: { offset: 12, bytes: 4 } } as const
+
 /** One request: what to send, and how to name it in errors and logs. */
 export interface NetlinkMessage {
   readonly type: number

@@ -23,7 +23,7 @@ import {
   type NetlinkMessage,
   type ReceivedMessage,
 } from './message.ts'
-import { filterOf } from './port-filter.ts'
+import { filterOf, type FieldTest } from './socket-filter.ts'
 import { littleEndian, Writer } from './writer.ts'
 
 // linux/socket.h, asm-generic/socket.h, linux/netlink.h
@@ -133,9 +133,9 @@ export class NetlinkSocket {
     return viewOf(address).getUint32(ADDRESS_PORT, littleEndian)
   }
 
-  /** Hears no more of what the socket of that port brings about: the kernel drops it before it is queued. */
-  ignore(port: number): void {
-    const program = filterOf(port)
+  /** Hears only of what passes `tests`: the kernel drops the rest before it is queued. */
+  filter(tests: readonly FieldTest[], otherwise: FieldTest['then']): void {
+    const program = filterOf(tests, otherwise)
     check(libc().setsockopt(this.#live(), SOL_SOCKET, SO_ATTACH_FILTER, program, program.length), 'setsockopt')
   }
 

@@ -20,8 +20,11 @@ export class Bridges {
 
   create(link: BridgeLink): Link {
     const { kind, name, macAddress } = link
+    // Where nobody asks for members of groups, as good as always, snooping changes nothing for anybody; and for each port
+    // that comes up it costs the kernel time for each that is there.
+    const settings = { alias: this.#owner, group: NETWORK_LINK_GROUP, snoopsMulticast: false }
     try {
-      return this.#routes.createLink({ kind, name, macAddress, alias: this.#owner, group: NETWORK_LINK_GROUP })
+      return this.#routes.createLink({ kind, name, macAddress, ...settings })
     } catch (cause) {
       throw explainRefusal(cause, link)
     }

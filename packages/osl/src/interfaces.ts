@@ -18,7 +18,7 @@ import {
 } from '@net/netlink-ffi'
 import type { Logger } from '@net/types'
 import { canFilterBridges, isFilteringBridges } from './bridge-filtering.ts'
-import { BridgeFilteringUnsupportedError, LinkNotFoundError } from './errors.ts'
+import { BridgeFilteringUnsupportedError, LinkNotFoundError, SysctlError } from './errors.ts'
 import { explainRefusal } from './explain.ts'
 import { inSandbox, openSandboxNamespace } from './sandbox-namespace.ts'
 import { defaultRoutes, explainRoutes, restoreDefaultRoutes } from './sandbox-routes.ts'
@@ -118,12 +118,25 @@ export class Interfaces {
 
   /** Sets the host's end up. */
   setUp(near: NearEnd, link: VethLink): void {
+    this.#disableIpv6(near.name)
     this.#routes.apply(...portUp(near, link))
   }
 
   /** Ties an interface that is there to its bridge again. */
   attach({ name, index, link }: { name: string; index: number; link: SandboxLink }, bridge: number): void {
     this.#routes.apply(setLink(index, { master: bridge }), ...portUp({ name, index, bridge }, link.create))
+  }
+
+  /**
+   * What comes in by a port of a bridge is the bridge's: the port itself has no use for IPv6, of which it would be given
+   * routes, groups and timers when it comes up, among those of all others. Where it may not be disabled, it has them.
+   */
+  #disableIpv6(name: string): void {
+    try {
+      this.#settings.write([{ path: `net/ipv6/conf/${name}/disable_ipv6`, value: '1', optional: true }])
+    } catch (error) {
+      if (!(error instanceof SysctlError)) throw error
+    }
   }
 
   /**

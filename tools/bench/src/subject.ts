@@ -1,5 +1,4 @@
 import { mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { openController, type Controller, type ControllerOptions } from '@net/libnetwork'
 import { deleteNamespace, RouteSocket } from '@net/netlink-ffi'
@@ -25,7 +24,8 @@ export type PortAllocatorOptions = NonNullable<ControllerOptions['ports']>
 
 /** Opens the subject on the calling thread's network namespace. */
 export async function openSubject(ports: PortAllocatorOptions = {}): Promise<Subject> {
-  const folder = mkdtempSync(join(tmpdir(), 'net-bench-'))
+  // In memory, as /run is: a disk's file system looks long for room where a thousand files were just deleted.
+  const folder = mkdtempSync('/dev/shm/net-bench-')
   mkdirSync(join(folder, 'floor'))
   const controller = await openController({ runtimeDirectory: join(folder, 'run'), ports })
   const network = await controller.createNetwork({

@@ -1,5 +1,5 @@
 import { watchEvents, type EventSource } from '../event-socket.ts'
-import type { ReceivedMessage } from '../message.ts'
+import { headerFields, type ReceivedMessage } from '../message.ts'
 import { NETLINK_NETFILTER } from '../nfnetlink-header.ts'
 import { decodeCommit, decodeChange, endsCommit, type RuleAuthor, type RuleChange } from './rule-change.ts'
 
@@ -43,7 +43,8 @@ export function watchRules(
 ): { close(): void } & Disposable {
   const reader = new CommitReader(except)
   const source: EventSource<RuleEvent> = {
-    ...{ protocol: NETLINK_NETFILTER, groups: [NFNLGRP_NFTABLES], bufferBytes: BUFFER_BYTES, except },
+    ...{ protocol: NETLINK_NETFILTER, groups: [NFNLGRP_NFTABLES], bufferBytes: BUFFER_BYTES },
+    filter: except === undefined ? undefined : [[{ field: headerFields.port, is: except, then: 'drop' }], 'pass'],
     take: (message) => reader.take(message),
     lost: () => reader.clear(),
   }

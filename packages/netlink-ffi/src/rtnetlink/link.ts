@@ -36,14 +36,15 @@ const macAddress: AttributeCodec<string> = {
 const bridgePort = attributes({ state: [1, u8], hairpin: [4, u8], isolated: [33, u8] })
 type PortAttributes = Parameters<typeof bridgePort.write>[1]
 
-/** IFLA_BR_*, linux/if_link.h: frames on this bridge pass the packet rules of each family, whatever other bridges do. */
-const bridgeData = attributes({ filtersIpv4: [36, u8], filtersIpv6: [37, u8] })
+/** IFLA_BR_*, linux/if_link.h. `filters…`: frames on this bridge pass the packet rules, whatever other bridges do. */
+const bridgeData = attributes({ snoopsMulticast: [23, u8], filtersIpv4: [36, u8], filtersIpv6: [37, u8] })
+type BridgeAttributes = Parameters<typeof bridgeData.write>[1]
 
 /** What IFLA_LINKINFO says: the kind of link, what that kind needs to know, and which port of its bridge it is. */
 interface LinkInfo {
   readonly kind?: string | undefined
   readonly peer?: VethPeer | undefined
-  readonly bridge?: { readonly filtersIpv4: number; readonly filtersIpv6: number } | undefined
+  readonly bridge?: BridgeAttributes | undefined
   readonly port?: PortAttributes | undefined
 }
 
@@ -143,9 +144,18 @@ export interface LinkSettings {
   readonly isWithoutIpv6Address?: boolean | undefined
 }
 
+/** What a bridge can be made with. */
+export interface BridgeSettings {
+  /**
+   * It learns which ports want which multicast groups (RFC 4541). Each port that comes up has it begin anew with all of
+   * them. @defaultValue true
+   */
+  readonly snoopsMulticast?: boolean | undefined
+}
+
 /** A link to be made. */
 export type NewLink =
-  | (LinkSettings & { readonly kind: 'bridge'; readonly name: string })
+  | (LinkSettings & BridgeSettings & { readonly kind: 'bridge'; readonly name: string })
   | (LinkSettings & { readonly kind: 'veth'; readonly name: string; readonly peer: VethPeer })
 
 /** A link as the kernel reports it. */
@@ -178,17 +188,22 @@ export function createLink(link: NewLink): NetlinkMessage {
     describe: () => `RTM_NEWLINK ${link.kind} ${link.name}`,
     write: (writer) => {
       writeLinkHeader(writer, 0, link.up)
-      const info = link.kind === 'veth' ? { kind: link.kind, peer: link.peer } : { kind: link.kind }
       linkAttributes.write(writer, {
         name: link.name,
         ...settingsOf(link),
         alias: undefined,
         perFamily: undefined,
-        info,
+        info: infoOf(link),
         ...(link.kind === 'veth' ? ONE_QUEUE : {}),
       })
     },
   }
+}
+
+function infoOf(link: NewLink): LinkInfo {
+  if (link.kind === 'veth') return { kind: link.kind, peer: link.peer }
+  const { kind, snoopsMulticast } = link
+  return snoopsMulticast === undefined ? { kind } : { kind, bridge: { snoopsMulticast: Number(snoopsMulticast) } }
 }
 
 /** RTM_SETLINK: changes a link; what is not named stays. */
