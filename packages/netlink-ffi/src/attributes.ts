@@ -106,7 +106,7 @@ export function viewOf(bytes: Uint8Array): DataView {
 let latest: DataView | undefined
 
 /** A view on a whole buffer. That of the latest is kept: all that is received comes in one. */
-function viewOfBuffer(buffer: ArrayBufferLike): DataView {
+export function viewOfBuffer(buffer: ArrayBufferLike): DataView {
   if (latest?.buffer !== buffer) latest = new DataView(buffer)
   return latest
 }

@@ -28,6 +28,7 @@ export {
 export { holdName, isNameHeld, type HeldName } from './held-name.ts'
 export { holdPort, type HeldPort, type HoldPortRequest, type SharablePort } from './held-port.ts'
 export { watchFarEnds, type FarEndEvent } from './far-end-events.ts'
+export { findInterfaceIndex } from './interface-index.ts'
 export { watchInterfaces, type InterfaceEvent } from './interface-events.ts'
 export { encodedOnce, type NetlinkMessage } from './message.ts'
 export {

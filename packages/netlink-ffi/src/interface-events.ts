@@ -1,9 +1,8 @@
-import { viewOf } from './attributes.ts'
+import { u32 } from './attributes.ts'
 import { watchEvents } from './event-socket.ts'
 import type { ReceivedMessage } from './message.ts'
 import { RTM_DELADDR, RTM_NEWADDR } from './rtnetlink/address.ts'
 import { RTM_DELLINK, RTM_NEWLINK } from './rtnetlink/link.ts'
-import { littleEndian } from './writer.ts'
 
 // linux/rtnetlink.h: enum rtnetlink_groups
 const NETLINK_ROUTE = 0
@@ -33,5 +32,5 @@ export function watchInterfaces(onEvent: (event: InterfaceEvent) => void): { clo
 
 function touchedBy({ type, payload }: ReceivedMessage): InterfaceEvent | undefined {
   if (!types.includes(type) || payload.length < INDEX_OFFSET + 4) return undefined
-  return { kind: 'touched', index: viewOf(payload).getUint32(INDEX_OFFSET, littleEndian) }
+  return { kind: 'touched', index: u32.read(payload, INDEX_OFFSET) }
 }

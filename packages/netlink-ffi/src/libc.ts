@@ -21,6 +21,8 @@ export interface Libc {
   recv(fd: number, buffer: Bytes, length: number, flags: number): number
   /** As `recv`; `from` becomes the sender's address. */
   recvfrom(fd: number, buffer: Bytes, length: number, flags: number, from: Bytes, fromLength: Bytes): number
+  /** 0 on failure. */
+  if_nametoindex(name: string): number
   setns(fd: number, type: number): number
   unshare(flags: number): number
   mount(source: string, target: string, type: string, flags: number): number
@@ -83,6 +85,7 @@ function load(): Libc {
     recvfrom: library.func(
       'intptr_t recvfrom(int fd, void *buffer, size_t length, int flags, void *from, void *fromLength)',
     ),
+    if_nametoindex: library.func('unsigned int if_nametoindex(const char *name)'),
     setns: library.func('int setns(int fd, int type)'),
     unshare: library.func('int unshare(int flags)'),
     mount: (source, target, type, flags) => mount(source, target, type, flags, null) as number,

@@ -1,5 +1,5 @@
 import { MalformedMessageError } from './errors.ts'
-import { viewOf } from './attributes.ts'
+import { viewOfBuffer } from './attributes.ts'
 import { littleEndian, type Writer } from './writer.ts'
 
 // linux/netlink.h
@@ -75,18 +75,20 @@ export function encodedOnce(message: NetlinkMessage): NetlinkMessage {
 
 /** Visits the messages of one datagram. @throws MalformedMessageError (`ERR_MALFORMED_MESSAGE`) */
 export function walkMessages(datagram: Uint8Array, visit: (message: ReceivedMessage) => void): void {
-  const view = viewOf(datagram)
+  const { byteOffset } = datagram
+  const view = viewOfBuffer(datagram.buffer)
   for (let offset = 0; offset < datagram.length;) {
     if (datagram.length - offset < HEADER_LENGTH) throw new MalformedMessageError('header cut short', offset)
-    const length = view.getUint32(offset, littleEndian)
+    const start = byteOffset + offset
+    const length = view.getUint32(start, littleEndian)
     if (length < HEADER_LENGTH || offset + length > datagram.length) {
       throw new MalformedMessageError(`length ${length}`, offset)
     }
     visit({
-      type: view.getUint16(offset + 4, littleEndian),
-      flags: view.getUint16(offset + 6, littleEndian),
-      sequence: view.getUint32(offset + 8, littleEndian),
-      port: view.getUint32(offset + 12, littleEndian),
+      type: view.getUint16(start + 4, littleEndian),
+      flags: view.getUint16(start + 6, littleEndian),
+      sequence: view.getUint32(start + 8, littleEndian),
+      port: view.getUint32(start + 12, littleEndian),
       payload: datagram.subarray(offset + HEADER_LENGTH, offset + length),
     })
     offset += (length + 3) & ~3

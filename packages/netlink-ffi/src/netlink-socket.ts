@@ -1,6 +1,6 @@
 import { closeSync } from 'node:fs'
 import { ClosedError, Mutex, silentLogger, Turns, type CallOptions, type Logger } from '@net/types'
-import { attributes, viewOf, zstring } from './attributes.ts'
+import { attributes, i32, viewOf, zstring } from './attributes.ts'
 import {
   DumpInterruptedError,
   errnoName,
@@ -440,7 +440,7 @@ function makeRoom(): ReceiveRoom {
 function readError(message: ReceivedMessage, request: NetlinkMessage): NetlinkError | undefined {
   const { payload, flags } = message
   if (payload.length < 4) throw new MalformedMessageError('error code cut short', HEADER_LENGTH)
-  const code = viewOf(payload).getInt32(0, littleEndian)
+  const code = i32.read(payload)
   if (code >= 0) return undefined
   return new NetlinkError(request.describe(), -code, kernelMessageOf(message.type, payload, flags))
 }

@@ -300,6 +300,7 @@ export class Executor {
 
       await this.#turns.take(call)
       const index = this.#interfaces.configure(key, link, gatewaysBy(link.name, plan.sandbox))
+      await this.#turns.take(call)
       // Last: a port of a bridge whose far end is up forwards at once, without waiting for its carrier.
       this.#interfaces.setUp(near, link.create)
       this.#announcer.announce(key, index, link)

@@ -4,6 +4,7 @@ import {
   addAddress,
   addRoute,
   filterBridge,
+  findInterfaceIndex,
   isErrno,
   makeDormant,
   replaceRoute,
@@ -49,7 +50,7 @@ export class Interfaces {
   /** Makes a veth whose far end is born in the sandbox, under its final name. */
   create(key: string, link: SandboxLink): NearEnd {
     const { hostName, master, group } = link.create
-    const bridge = this.#routes.findLink(master)
+    const bridge = findInterfaceIndex(master)
     if (bridge === undefined) throw new LinkNotFoundError(master, undefined)
     const namespaceFd = openSandboxNamespace(key)
     try {
@@ -57,14 +58,14 @@ export class Interfaces {
         kind: 'veth',
         name: hostName,
         mtu: link.mtu,
-        master: bridge.index,
+        master: bridge,
         alias: this.#owner,
         group,
         // One that nobody asks for, and whose making (RFC 4862, RFC 3810) costs the kernel more than the interface.
         isWithoutIpv6Address: true,
         peer: { name: link.name, macAddress: link.macAddress, mtu: link.mtu, namespaceFd },
       })
-      return { name, index, bridge: bridge.index }
+      return { name, index, bridge }
     } catch (cause) {
       // The kernel does not say which of the two names is taken.
       const isFree = isErrno(cause, 'EEXIST') && this.#routes.findLink(hostName) === undefined
@@ -81,11 +82,12 @@ export class Interfaces {
    * @throws RouteExistsError (`ERR_ROUTE_EXISTS`)
    */
   configure(key: string, link: SandboxLink, gateways: JoinPlan['sandbox']['gateways']): number {
-    using inside = inSandbox(key, () => {
+    const { index, routes } = inSandbox(key, () => {
       this.#settings.write(link.sysctls)
-      return RouteSocket.open({ logger: this.#logger })
+      return { index: findInterfaceIndex(link.name), routes: RouteSocket.open({ logger: this.#logger }) }
     })
-    const { index } = inside.getLink(link.name)
+    using inside = routes
+    if (index === undefined) throw new LinkNotFoundError(link.name, undefined)
     try {
       inside.apply(
         // In this order: the kernel makes an address when the link goes up.

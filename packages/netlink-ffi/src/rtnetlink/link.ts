@@ -399,7 +399,7 @@ export function decodeEnds({ payload }: ReceivedMessage): Pick<Link, 'name' | 'u
 }
 
 function isUp(payload: Uint8Array): boolean {
-  return (viewOf(payload).getUint32(FLAGS_OFFSET, littleEndian) & IFF_UP) !== 0
+  return (u32.read(payload, FLAGS_OFFSET) & IFF_UP) !== 0
 }
 
 /** What has passed an interface since it was made. */

@@ -8,10 +8,12 @@ import { MISSING, type WantedLinks, type WantedPort } from './wanted-links.ts'
 /** The first thing about an interface's end on the host that is not as it is to be; undefined where all is well. */
 export function driftOfPort(hands: DriftHands, links: WantedLinks, wanted: WantedPort): Drift | undefined {
   const bridgeIndex = links.bridgeIndex(wanted.link.create.master)
-  const bridge = bridgeIndex === undefined ? undefined : hands.view.findLink(bridgeIndex)
-  // The bridge's own drift: the port follows. One of the same name may be somebody else's.
-  if (bridge === undefined) return undefined
+  if (bridgeIndex === undefined) return undefined
   const near = findPort(hands, links, wanted)
+  const isOff = near?.master !== bridgeIndex
+  if (near?.name === wanted.name && near.up && !isOff) return undefined
+  // The bridge's own drift: the port follows. One of the same name may be somebody else's.
+  if (isOff && hands.view.findLink(bridgeIndex) === undefined) return undefined
   if (near === undefined) return driftOfMissing(hands, links, wanted)
   if (near.name !== wanted.name) {
     return {
@@ -21,12 +23,10 @@ export function driftOfPort(hands: DriftHands, links: WantedLinks, wanted: Wante
       },
     }
   }
-  const isOff = near.master !== bridge.index
-  if (!isOff && near.up) return undefined
   return {
     ...{ what: isOff ? 'interface-detached' : 'interface-down', subject: wanted.name },
     repair: () => {
-      hands.interfaces.attach(wanted, bridge.index)
+      hands.interfaces.attach(wanted, bridgeIndex)
     },
   }
 }
