@@ -2,6 +2,7 @@ import { execFileSync } from 'node:child_process'
 import { closeSync, mkdtempSync, openSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import fc from 'fast-check'
 import { afterAll, beforeEach, expect, it } from 'vitest'
 import {
@@ -10,12 +11,13 @@ import {
   deleteNamespace,
   inNamespaceAt,
   RouteSocket,
+  setLink,
   watchFarEnds,
   type FarEndEvent,
 } from '../src/index.ts'
 import { libc } from '../src/libc.ts'
 import { datagramCalls } from '../src/sockets/native.ts'
-import { describeKernel, enterFreshHost } from '../src/testing/index.ts'
+import { describeKernel, enterFreshHost, SystemCallFaults } from '../src/testing/index.ts'
 
 await enterFreshHost()
 
@@ -100,6 +102,25 @@ describeKernel('watching far ends', () => {
 
     await nextOfOther()
     expect(events.filter((event) => event.kind !== 'link' || event.name !== 'eth0')).toEqual([])
+  })
+
+  it('is not even woken by what joining does: new links, their addresses and their bridges', async () => {
+    using routes = RouteSocket.open()
+    using calls = new SystemCallFaults()
+
+    const bridge = routes.createLink({ kind: 'bridge', name: 'br', up: true })
+    execFileSync('nsenter', [`--net=${paths[1]}`, 'ip', 'addr', 'add', '10.9.0.2/24', 'dev', 'eth0'])
+    execFileSync('nsenter', [`--net=${paths[1]}`, 'ip', 'link', 'add', 'own', 'type', 'bridge'])
+    calls.failAt(Infinity)
+    await sleep(100)
+
+    expect(calls.count).toBe(0)
+    // A port that leaves its bridge is gone as a port alone.
+    routes.apply(setLink('near0', { master: bridge.index }), setLink('near0', { master: 0 }))
+    execFileSync('nsenter', [`--net=${paths[1]}`, 'ip', 'addr', 'del', '10.9.0.2/24', 'dev', 'eth0'])
+    await expect.poll(() => events).toContainEqual({ kind: 'address-removed', address: '10.9.0.2/24' })
+    expect(events.filter(({ kind }) => kind === 'link')).not.toContainEqual(expect.objectContaining({ name: 'eth0' }))
+    await routes.deleteLinks(['br'])
   })
 
   it('passes over anything that a program says in a sandbox', async () => {

@@ -19,6 +19,7 @@ import {
   raiseDescriptorLimit,
   RouteSocket,
   filterBridge,
+  findInterfaceIndex,
   setBridgePort,
   setBridgePortUp,
   setLink,
@@ -134,6 +135,36 @@ describeKernel('links', () => {
     expect(routes.createLink({ kind: 'bridge', name: 'br-group', group: 4711 })).toMatchObject({ group: 4711 })
 
     expect(ip('link', 'show', 'br-group')).toMatchObject([{ group: '4711' }])
+  })
+
+  it.each([undefined, true, false])('makes a bridge that learns of multicast groups, or not: %s', (snoopsMulticast) => {
+    using routes = RouteSocket.open()
+    const name = `br-${snoopsMulticast}`
+
+    routes.createLink({ kind: 'bridge', name, snoopsMulticast })
+
+    const mcast_snooping = snoopsMulticast === false ? 0 : 1
+    expect(ip('link', 'show', name)).toMatchObject([{ linkinfo: { info_data: { mcast_snooping } } }])
+  })
+
+  it('finds the index of an interface by its name, in the namespace that it is asked in', () => {
+    using routes = RouteSocket.open()
+    const { index } = routes.createLink({ kind: 'bridge', name: 'br-index' })
+    const { path } = namespace()
+
+    expect(findInterfaceIndex('br-index')).toBe(index)
+    expect(inNamespaceAt(path, () => findInterfaceIndex('br-index'))).toBeUndefined()
+    expect(inNamespaceAt(path, () => findInterfaceIndex('lo'))).toBe(1)
+    expect(findInterfaceIndex('a-name-that-is-too-long')).toBeUndefined()
+  })
+
+  it('says so where an index cannot be looked for, and does not say that there is none', () => {
+    using faults = new SystemCallFaults()
+    faults.failAt(1)
+
+    expect(() => findInterfaceIndex('lo')).toThrow(
+      expect.objectContaining({ code: 'ERR_SYSTEM_CALL', message: 'if_nametoindex: ENOMEM (lo)' }),
+    )
   })
 
   it('disables and isolates a port of a bridge', () => {

@@ -18,6 +18,7 @@ const failures = {
     fsconfig: 'ENOMEM',
     fsmount: 'ENOMEM',
     fcntl: 'ENOMEM',
+    if_nametoindex: 'ENOMEM',
   },
 } as const satisfies Partial<Record<keyof Libc, keyof typeof errnos>>
 
