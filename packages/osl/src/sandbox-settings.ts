@@ -27,10 +27,10 @@ export interface SandboxDeps {
 const closeOffLoop = promisify(close)
 
 /**
- * Kernel settings of sandboxes, and of the ports they are behind, set through a procfs of our own that is often a new one. In `/proc` the kernel remembers
- * what was looked for in each namespace, and whoever looks for a setting next, on the host too, passes all of that: half
- * a millisecond for an attach, and several where there are a thousand containers. Where there can be none of our own, or
- * it may not be used, `/proc` serves for as many times.
+ * Kernel settings of sandboxes, and of the ports they are behind, set through a procfs of our own that is often a new
+ * one. In `/proc` the kernel remembers what was looked for in each namespace, and whoever looks for a setting next, on the
+ * host too, passes all of that: half a millisecond for an attach, and several where there are a thousand containers. Where
+ * there can be none of our own, or it may not be used, `/proc` serves for as many times.
  */
 export class SandboxSettings {
   #place: Place | undefined
