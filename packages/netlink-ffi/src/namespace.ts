@@ -41,8 +41,8 @@ export function inNamespaceAt<T>(path: string, work: () => Synchronous<T>): T {
 }
 
 /**
- * Makes a network namespace and keeps it alive at `path` (a bind mount on an empty file, as `ip netns`
- * does), then runs `work` in it. Nothing is left when any of it fails.
+ * Makes a network namespace, runs `work` in it, and keeps it alive at `path` (a bind mount on an empty file, as
+ * `ip netns` does): one that is there is complete. Nothing is left when any of it fails, but for what `work` returns.
  *
  * @throws SystemCallError (`ERR_SYSTEM_CALL`): EPERM without CAP_SYS_ADMIN
  */
@@ -52,7 +52,7 @@ export function createNamespace<T>(path: string, work: () => Synchronous<T>): T 
 
 /**
  * Keeps a namespace that somebody else made alive at `path`, too: that of a process, `/proc/PID/ns/net`, or one that is
- * mounted at `from`. Then runs `work` in it. Nothing is left when any of it fails.
+ * mounted at `from`. Runs `work` in it first. Nothing is left when any of it fails, but for what `work` did and returns.
  *
  * @throws SystemCallError (`ERR_SYSTEM_CALL`): EINVAL when there is no network namespace at `from`
  */
@@ -66,7 +66,7 @@ export function adoptNamespace<T>(from: string, path: string, work: () => Synchr
   }
 }
 
-/** Mounts the namespace that `enter` brings the thread into on a new file at `path`, and runs `work` in it. */
+/** Runs `work` in the namespace that `enter` brings the thread into, and mounts it on a new file at `path`. */
 function mountNamespace<T>(path: string, work: () => Synchronous<T>, enter: () => void): T {
   mkdirSync(dirname(path), { recursive: true, mode: 0o755 })
   const home = openSync(OWN_NAMESPACE, 'r')
@@ -86,8 +86,10 @@ function inMountedNamespace<T>(
 ): T {
   try {
     return thereAndBack(home, enter, () => {
+      // In this order: should the process die between, whoever finds a namespace at the path finds it as it is to be.
+      const made = work()
       check(libc().mount(OWN_NAMESPACE, path, 'none', MS_BIND), 'mount', path)
-      return work()
+      return made
     })
   } catch (error) {
     deleteNamespace(path)

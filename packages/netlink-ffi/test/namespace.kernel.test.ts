@@ -1,4 +1,4 @@
-import { existsSync, mkdtempSync, readlinkSync, rmSync } from 'node:fs'
+import { existsSync, mkdtempSync, readlinkSync, rmSync, statfsSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, expect, it } from 'vitest'
@@ -35,6 +35,21 @@ afterEach(() => {
 afterAll(() => {
   deleteNamespace(there)
   rmSync(folder, { recursive: true })
+})
+
+describeKernel('a namespace', () => {
+  /** NSFS_MAGIC, linux/magic.h */
+  const isAt = (path: string): boolean => statfsSync(path).type === 0x6e736673
+
+  it.each([
+    ['one that is made', (work: () => boolean) => createNamespace(other, work)],
+    ["somebody else's", (work: () => boolean) => adoptNamespace(there, other, work)],
+  ])('is at its path only once what is to be done in it is done: %s', (_, make) => {
+    expect(make(() => isAt(other))).toBe(false)
+
+    expect(isAt(other)).toBe(true)
+    deleteNamespace(other)
+  })
 })
 
 describeKernel('a thread that goes to a namespace', () => {
