@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest'
 import { Turns } from './index.ts'
 
-/** Synchronous work of half a millisecond. */
-function work(): void {
-  const end = performance.now() + 0.5
+/** Synchronous work. */
+function work(durationMs = 0.5): void {
+  const end = performance.now() + durationMs
   while (performance.now() < end);
 }
 
@@ -64,6 +64,29 @@ describe('Turns', () => {
     await Promise.all(Array.from({ length: 50 }, (_, number) => operation(number)))
 
     expect(order).toEqual(Array.from({ length: 50 }, (_, number) => number))
+  })
+
+  it('does nothing in the turn after a long one, and then goes on however long turns are', async () => {
+    const turns = new Turns()
+    let count = 0
+    let isRunning = true
+    const busy = (): void => {
+      count++
+      work(5)
+      if (isRunning) setImmediate(busy)
+    }
+    setImmediate(busy)
+    const steps: number[] = []
+    const operation = async (): Promise<void> => {
+      await turns.take()
+      steps.push(count)
+    }
+
+    await Promise.all(Array.from({ length: 10 }, operation))
+    isRunning = false
+
+    // The first one goes on at once; turns of five milliseconds have a step in every second one.
+    expect(steps).toEqual([0, 2, 4, 6, 8, 10, 12, 14, 16, 18])
   })
 
   it('gives up a step with the reason of the signal', async () => {

@@ -3,6 +3,9 @@ import type { CallOptions } from './call-options.ts'
 /** How long synchronous work may go on before the event loop gets its turn, in milliseconds. */
 const SLICE_MS = 2
 
+/** A turn that took longer is followed by one without a step, in milliseconds. */
+const LONG_TURN_MS = 3
+
 declare const performance: { now(): number }
 declare const setImmediate: ((work: () => void) => unknown) | undefined
 declare function setTimeout(work: () => void, delayMs: number): unknown
@@ -29,6 +32,7 @@ export class Turns {
   #sliceStart: number | undefined
   /** Somebody was let go on a moment ago and has done nothing yet: the clock says nothing of his step. */
   #admitting = false
+  #isResting = false
 
   /** Resolves when it is time for an operation's first step. Rejects with the signal's reason when given up. */
   begin(call?: CallOptions): Promise<void> {
@@ -69,6 +73,10 @@ export class Turns {
   }
 
   readonly #turned = (): void => {
+    if (this.#rests()) {
+      nextTurn(this.#turned)
+      return
+    }
     const next = this.#underWay.shift() ?? this.#beginning.shift()
     if (next === undefined) {
       this.#sliceStart = undefined
@@ -77,5 +85,15 @@ export class Turns {
     this.#sliceStart = performance.now()
     nextTurn(this.#turned)
     next()
+  }
+
+  /**
+   * Whether this turn is left to others. What took long since the last step (collecting garbage, work of others) and
+   * a step add up to what timers wait for; but who is never idle is not waited for twice.
+   */
+  #rests(): boolean {
+    const wasLong = performance.now() - (this.#sliceStart ?? 0) > LONG_TURN_MS
+    this.#isResting = wasLong && !this.#isResting
+    return this.#isResting
   }
 }
