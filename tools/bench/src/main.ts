@@ -98,7 +98,7 @@ const benches: readonly Bench[] = [
   { names: ['stall-single', 'stall-1000-attaches', '1000-attaches-at-once'], measure: measureStalls },
 ]
 /** It takes minutes, and a program of its own: only where it is asked for. */
-const asksForThroughput = (): boolean => options.only === 'throughput'
+const asksForThroughput = (): boolean => options.only.includes('throughput')
 const noMeasurements = Promise.resolve([])
 const names = [
   ...[...allocatorBenches, ...benches].flatMap((bench) => bench.names),
@@ -114,19 +114,24 @@ const names = [
 const program = new Command('npm run bench --')
   .description('Measures in one run, medians: ours, the floor (the same kernel work as prepared messages) and peers.')
   .option('--json', 'one JSON object a line: { name, unit, ours, floor?, peers? }')
-  .option('--only <name>', `only what bears this name: ${names.join(', ')}`, (name) => {
-    if (names.includes(name)) return name
-    throw new InvalidArgumentError(`Known: ${names.join(', ')}.`)
-  })
+  .option(
+    '--only <name>',
+    `only what bears this name, which can be said of several: ${names.join(', ')}`,
+    (name, others: readonly string[]) => {
+      if (names.includes(name)) return [...others, name]
+      throw new InvalidArgumentError(`Known: ${names.join(', ')}.`)
+    },
+    [],
+  )
   .option(
     '--peers',
     'measure netavark, the CNI plugins, aardvark-dns and dockerd too (Debian packages, fetched when missing)',
   )
   .parse()
-const options = program.opts<{ json?: boolean; only?: string; peers?: boolean }>()
+const options = program.opts<{ json?: boolean; only: readonly string[]; peers?: boolean }>()
 
 const wanted = (name: string): boolean =>
-  options.only === undefined || name === options.only || name.startsWith(`${options.only}-`)
+  options.only.length === 0 || options.only.some((one) => name === one || name.startsWith(`${one}-`))
 const needsHost = benches.some((bench) => bench.names.some(wanted))
 if (needsHost && process.getuid?.() !== 0) program.error('bench: needs root: it makes network namespaces')
 await stat('/') // the pool's threads are born at home, before the host of our own is entered
