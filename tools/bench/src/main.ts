@@ -1,6 +1,6 @@
 import { stat } from 'node:fs/promises'
 import { enterNewNamespace, RouteSocket, setLink } from '@net/netlink-ffi'
-import { Command, InvalidArgumentError } from 'commander'
+import { Command, InvalidArgumentError, Option } from 'commander'
 import { measureBitseq } from './allocators/bitseq-bench.ts'
 import { measureDurableOpening, measureDurableRequests } from './allocators/durable-bench.ts'
 import { fills, measureIpam } from './allocators/ipam-bench.ts'
@@ -114,14 +114,13 @@ const names = [
 const program = new Command('npm run bench --')
   .description('Measures in one run, medians: ours, the floor (the same kernel work as prepared messages) and peers.')
   .option('--json', 'one JSON object a line: { name, unit, ours, floor?, peers? }')
-  .option(
-    '--only <name>',
-    `only what bears this name, which can be said of several: ${names.join(', ')}`,
-    (name, others: readonly string[]) => {
-      if (names.includes(name)) return [...others, name]
-      throw new InvalidArgumentError(`Known: ${names.join(', ')}.`)
-    },
-    [],
+  .addOption(
+    new Option('--only <name>', `only what bears this name, which can be said of several: ${names.join(', ')}`)
+      .argParser((name, others: readonly string[]) => {
+        if (names.includes(name)) return [...others, name]
+        throw new InvalidArgumentError(`Known: ${names.join(', ')}.`)
+      })
+      .default([], 'all'),
   )
   .option(
     '--peers',
